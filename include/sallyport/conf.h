@@ -1,0 +1,134 @@
+/* conf.h: the one table of configuration keys of gateway.conf.
+ *
+ * Parser (gateway/monitor/conf_file.c), `-T`, the sample file of `init`, the man page and the settings
+ * that travel to the rooms all come from CONF_KEYS. To add a key, add a row.
+ *
+ * Row: K(kind, name, default, minimum, maximum, rooms, documentation). Kinds: TEXT, PATH (absolute),
+ * DURATION (milliseconds inside, unit demanded in the file), SIZE (bytes, unit demanded), COUNT, FLAG
+ * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item).
+ */
+#ifndef SALLYPORT_CONF_H
+#define SALLYPORT_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/buf.h"
+#include "sallyport/err.h"
+
+enum conf_room {
+	CONF_MONITOR = 1 << 0,
+	CONF_WORKER = 1 << 1,
+	CONF_SIGNER = 1 << 2,
+	CONF_BROKER = 1 << 3,
+	CONF_CONVERSATION = 1 << 4,
+};
+
+#define CONF_SECOND 1000
+#define CONF_MINUTE (60 * CONF_SECOND)
+#define CONF_HOUR (60 * CONF_MINUTE)
+#define CONF_DAY (24 * CONF_HOUR)
+
+#define CONF_KEYS(K)                                                                                                  \
+	/* where */                                                                                                   \
+	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_BROKER | CONF_SIGNER, "Host name of this gateway, as clients know it.") \
+	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
+	K(PATH, store, "/var/lib/sallyport/sallyport.db", 1, 4095, CONF_MONITOR | CONF_BROKER, "The SQLite store; its folder belongs to broker_user.") \
+	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR, "The policy file.")                      \
+	K(PATH, policy_directory, "/etc/sallyport/policy.d", 0, 4095, CONF_MONITOR, "More policy files (*.conf), read after the policy file in the order of their names.") \
+	K(PATH, admin_socket, "/run/sallyport/admin.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of sallyport-admin.") \
+	K(LIST, admin_users, "", 0, 64, CONF_BROKER, "Users who may use the admin socket besides root.")              \
+	/* keys */                                                                                                    \
+	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR, "Certificate chain that the gateway shows (PEM).") \
+	K(PATH, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
+	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR, "Certificate of the authority that device certificates must chain to (PEM).") \
+	K(PATH, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
+	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
+	/* identities */                                                                                              \
+	K(TEXT, worker_user, "sallyport-worker", 1, 64, CONF_MONITOR | CONF_WORKER, "Identity of the workers: a user name or a number.") \
+	K(TEXT, signer_user, "sallyport-signer", 1, 64, CONF_MONITOR | CONF_SIGNER, "Identity of the signer: a user name or a number.") \
+	K(TEXT, broker_user, "sallyport-broker", 1, 64, CONF_MONITOR | CONF_BROKER, "Identity of the broker: a user name or a number.") \
+	K(TEXT, conversation_user, "root", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "Identity in which PAM runs: a user name or a number; pam_unix needs root.") \
+	/* the user's door */                                                                                         \
+	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
+	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
+	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
+	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
+	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \
+	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \
+	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
+	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \
+	/* bounds before door one */                                                                                  \
+	K(DURATION, login_grace, "10s", CONF_SECOND, 10 * CONF_MINUTE, CONF_MONITOR | CONF_WORKER, "Time from connecting until the device is accepted.") \
+	K(SIZE, handshake_bytes, "64KiB", 4096, 1048576, CONF_WORKER, "Most bytes that a client may send before its device is accepted.") \
+	K(COUNT, unauthenticated_start, "100", 1, 100000, CONF_MONITOR, "From so many connections before door one on, new ones are dropped at random.") \
+	K(COUNT, unauthenticated_full, "400", 1, 100000, CONF_MONITOR, "From so many connections before door one on, every new one is dropped.") \
+	K(COUNT, connections, "8192", 1, 1000000, CONF_MONITOR, "Most connections altogether.")                       \
+	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \
+	/* bounds of a connection */                                                                                  \
+	K(COUNT, requests_per_connection, "100000", 1, 1000000000, CONF_WORKER, "Most requests on one connection.")    \
+	K(COUNT, streams_per_connection, "1024", 1, 100000, CONF_WORKER, "Most requests and tunnels at the same time on one connection.") \
+	K(SIZE, head_bytes, "16KiB", 1024, 1048576, CONF_WORKER, "Largest request head.")                             \
+	K(SIZE, body_bytes, "160KiB", 1024, 16777216, CONF_WORKER, "Largest request body.")                           \
+	K(DURATION, request_time_limit, "30s", CONF_SECOND, CONF_HOUR, CONF_WORKER, "Longest time for a request to arrive whole.") \
+	K(DURATION, connection_idle, "10m", CONF_SECOND, CONF_DAY, CONF_WORKER, "A connection without a tunnel and without a request for so long is closed.") \
+	K(SIZE, stream_window, "256KiB", 65536, 16777216, CONF_WORKER, "Bytes that a client may send ahead on one tunnel.") \
+	/* tunnels */                                                                                                 \
+	K(COUNT, tunnels_per_session, "1024", 1, 100000, CONF_BROKER, "Most tunnels of one session at the same time.") \
+	K(LIST, resolver, "", 0, 16, CONF_BROKER, "Name servers, as ADDRESS or ADDRESS:PORT, instead of the system's.") \
+	K(DURATION, resolve_time_limit, "5s", 100, CONF_MINUTE, CONF_BROKER, "Longest time of a name look-up.")       \
+	K(DURATION, dial_time_limit, "10s", 100, 5 * CONF_MINUTE, CONF_BROKER, "Longest time of dialing, all addresses together.") \
+	K(DURATION, dial_attempt_delay, "250ms", 10, 10 * CONF_SECOND, CONF_BROKER, "Wait before the next address is tried as well (RFC 8305).") \
+	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
+	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION, "error, warning, notice or debug.")
+
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST };
+
+#define CONF_MEMBER_TEXT(name) char *name;
+#define CONF_MEMBER_PATH(name) char *name;
+#define CONF_MEMBER_LIST(name) char *name;
+#define CONF_MEMBER_DURATION(name) uint64_t name##_ms;
+#define CONF_MEMBER_SIZE(name) uint64_t name;
+#define CONF_MEMBER_COUNT(name) uint64_t name;
+#define CONF_MEMBER_FLAG(name) bool name;
+#define CONF_MEMBER(kind, name, ...) CONF_MEMBER_##kind(name)
+
+/* All settings. A room fills only those that it sees; the others keep their defaults. */
+struct conf {
+	CONF_KEYS(CONF_MEMBER)
+};
+
+struct conf_key {
+	const char *name;
+	enum conf_kind kind;
+	const char *initial;      /* default, as conf_set takes it */
+	uint64_t minimum, maximum; /* of the number, the text's length, or the list's items */
+	unsigned rooms;           /* enum conf_room bits */
+	const char *documentation;
+	size_t offset;
+};
+
+extern const struct conf_key conf_keys[];
+extern const size_t conf_key_count;
+
+/* The row of that name, or NULL. */
+const struct conf_key *conf_key_find(const char *name);
+/* The known key nearest to a mistyped one, or NULL. */
+const char *conf_key_nearest(const char *name);
+
+/* Fills in all defaults; release with conf_fini. ERR_SYSTEM without memory. */
+[[nodiscard]] int conf_init(struct conf *conf);
+void conf_fini(struct conf *conf);
+/* Sets one key from text; LIST items are separated by newlines. ERR_NOT_FOUND for an unknown key,
+ * ERR_BAD_CONFIG for a value that does not fit; the sentence in diag names key, value and what is expected. */
+[[nodiscard]] int conf_set(struct conf *conf, const char *name, struct view value, struct diag *diag);
+/* Appends the canonical spelling, as conf_set takes it. */
+[[nodiscard]] int conf_spell(const struct conf *conf, const struct conf_key *key, struct buf *out_text);
+/* Walks a LIST: returns the item at *position (a view without newline) and moves on; false at the end. */
+bool conf_list_next(const char *list, size_t *position, struct view *out_item);
+/* Appends a commented sample file: each key with its documentation and default, commented out, except
+ * those in `conf` that differ from the default. */
+[[nodiscard]] int conf_sample(const struct conf *conf, struct buf *out_text);
+
+#endif

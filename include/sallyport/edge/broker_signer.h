@@ -1,0 +1,33 @@
+/* broker_signer.h: verdicts on device proofs, and device certificates.
+ *
+ * First end: the broker. Second end: the signer. The signer builds a certificate from a public key and a
+ * name of the gateway's own making, never from a CSR. Counterparts: gateway/broker/signer_edge.c and
+ * gateway/signer/{sign,issue}.c.
+ */
+#ifndef SALLYPORT_EDGE_BROKER_SIGNER_H
+#define SALLYPORT_EDGE_BROKER_SIGNER_H
+
+#include "sallyport/edge.h"
+
+#define broker_signer_MESSAGES(M)                                                                     \
+	/* broker: was that worker's proof made with the private key of this public key (DER SPKI)? */\
+	M(broker_signer, verify, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                               \
+	/* signer: yes (good = 1), or no and why */                                                   \
+	M(broker_signer, verified, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                            \
+	/* broker: issue a device certificate; times in seconds since 1970 */                         \
+	M(broker_signer, issue, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                \
+	/* signer: the certificate (DER) */                                                           \
+	M(broker_signer, issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
+	/* signer: not issued, and why (a weak key, a key that is none) */                            \
+	M(broker_signer, not_issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
+
+#define broker_signer_verify_FIELDS(F) F(u64, worker, 0) F(bytes, public_key, 4096)
+#define broker_signer_verified_FIELDS(F) F(u64, worker, 0) F(u8, good, 0) F(str, reason, 256)
+#define broker_signer_issue_FIELDS(F)                                                                 \
+	F(u32, request, 0) F(bytes, public_key, 4096) F(str, device_id, 64) F(str, device_name, 64)   \
+	F(bytes, serial, 16) F(u64, not_before_s, 0) F(u64, not_after_s, 0)
+#define broker_signer_issued_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384)
+#define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
+EDGE_DECLARE(broker_signer)
+
+#endif

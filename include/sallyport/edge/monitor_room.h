@@ -1,0 +1,94 @@
+/* monitor_room.h: what the monitor and each room say to one another.
+ *
+ * First end: the monitor. Second end: a room. Life of the edge: the monitor sends settings and
+ * descriptors, then `begin`; the room takes what it needs, locks the door and answers `ready` (or
+ * `failed` with one sentence). From then on only what is allowed to its role. Counterparts:
+ * gateway/monitor/rooms.c and gateway/room/room.c.
+ */
+#ifndef SALLYPORT_EDGE_MONITOR_ROOM_H
+#define SALLYPORT_EDGE_MONITOR_ROOM_H
+
+#include "sallyport/edge.h"
+
+/* States of both ends: what the room is doing, or which room it is once it works. */
+enum monitor_room_state {
+	MONITOR_ROOM_STARTING = 1 << 0,
+	MONITOR_ROOM_BROKER = 1 << 1,
+	MONITOR_ROOM_SIGNER = 1 << 2,
+	MONITOR_ROOM_TEMPLATE = 1 << 3,     /* the worker's template, which forks workers */
+	MONITOR_ROOM_WORKER = 1 << 4,       /* one worker */
+	MONITOR_ROOM_CONVERSATION = 1 << 5,
+};
+#define MONITOR_ROOM_KEEPERS (MONITOR_ROOM_BROKER | MONITOR_ROOM_SIGNER)
+
+#define monitor_room_MESSAGES(M)                                                                              \
+	/* monitor -> room: one configuration key in its canonical spelling (conf.h) */                       \
+	M(monitor_room, setting, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS, EDGE_NO_FD)   \
+	/* monitor -> room: an open file or listener; purpose is one of MONITOR_ROOM_PURPOSE_... */           \
+	M(monitor_room, descriptor, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS, EDGE_WITH_FD) \
+	/* monitor -> room: all is sent; lock the door and begin */                                           \
+	M(monitor_room, begin, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING, EDGE_NO_FD)                            \
+	/* room -> monitor: the door is locked; `missing` names walls that an ordinary user cannot build */   \
+	M(monitor_room, ready, EDGE_FROM_SECOND, MONITOR_ROOM_STARTING, EDGE_NO_FD)                           \
+	/* room -> monitor: it cannot start, and why */                                                       \
+	M(monitor_room, failed, EDGE_FROM_SECOND, MONITOR_ROOM_STARTING, EDGE_NO_FD)                          \
+	/* monitor -> broker, signer: the settings and descriptors since the last `reload` are the new ones */\
+	M(monitor_room, reload, EDGE_FROM_FIRST, MONITOR_ROOM_KEEPERS, EDGE_NO_FD)                            \
+	/* broker, signer -> monitor: taken (good = 1), or the old ones stay in force (good = 0), and why */  \
+	M(monitor_room, reloaded, EDGE_FROM_SECOND, MONITOR_ROOM_KEEPERS, EDGE_NO_FD)                         \
+	/* monitor -> broker, signer: the edge of a new worker */                                             \
+	M(monitor_room, worker, EDGE_FROM_FIRST, MONITOR_ROOM_KEEPERS, EDGE_WITH_FD)                          \
+	/* monitor -> broker: that worker now serves a client who connects from this address */               \
+	M(monitor_room, worker_client, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                      \
+	/* broker -> monitor: that worker's client has passed door one */                                     \
+	M(monitor_room, door_one, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                          \
+	/* broker -> monitor: kill that worker now */                                                         \
+	M(monitor_room, kill_worker, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
+	/* broker -> monitor: start a conversation and send me its edge (no payload, by design) */            \
+	M(monitor_room, conversation_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)               \
+	/* monitor -> broker: the edge of a conversation; answers come in the order of the requests */        \
+	M(monitor_room, conversation, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_WITH_FD)                     \
+	/* monitor -> broker: no conversation could be started */                                             \
+	M(monitor_room, conversation_failed, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                \
+	/* monitor -> template: fork a worker whose monitor edge is this descriptor */                        \
+	M(monitor_room, fork_worker, EDGE_FROM_FIRST, MONITOR_ROOM_TEMPLATE, EDGE_WITH_FD)                    \
+	/* template -> monitor: forked; the descriptor is its pidfd */                                        \
+	M(monitor_room, worker_forked, EDGE_FROM_SECOND, MONITOR_ROOM_TEMPLATE, EDGE_WITH_FD)                 \
+	/* monitor -> worker: its edge to the broker, then its edge to the signer, then, later, its client */ \
+	M(monitor_room, broker_edge, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                      \
+	M(monitor_room, signer_edge, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                      \
+	M(monitor_room, client, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                           \
+	/* monitor -> any room: end in good order */                                                          \
+	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)
+
+#define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
+#define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
+#define monitor_room_begin_FIELDS(F)
+#define monitor_room_ready_FIELDS(F) F(str, missing, 512)
+#define monitor_room_failed_FIELDS(F) F(str, sentence, 767)
+#define monitor_room_reload_FIELDS(F)
+#define monitor_room_reloaded_FIELDS(F) F(u8, good, 0) F(str, sentence, 767)
+#define monitor_room_worker_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_worker_client_FIELDS(F) F(u64, worker, 0) F(str, address, 64) F(u32, port, 0)
+#define monitor_room_door_one_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_kill_worker_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_conversation_wanted_FIELDS(F)
+#define monitor_room_conversation_FIELDS(F)
+#define monitor_room_conversation_failed_FIELDS(F)
+#define monitor_room_fork_worker_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_worker_forked_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_broker_edge_FIELDS(F)
+#define monitor_room_signer_edge_FIELDS(F)
+#define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0)
+#define monitor_room_stop_FIELDS(F)
+EDGE_DECLARE(monitor_room)
+
+/* Purposes of `descriptor`. Files are opened read-only by the monitor and checked for owner and mode. */
+#define MONITOR_ROOM_PURPOSE_SERVER_KEY "server_key"                 /* signer */
+#define MONITOR_ROOM_PURPOSE_AUTHORITY_KEY "device_authority_key"    /* signer */
+#define MONITOR_ROOM_PURPOSE_AUTHORITY "device_authority"            /* signer, template (PEM) */
+#define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer (PEM chain) */
+#define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
+#define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
+
+#endif

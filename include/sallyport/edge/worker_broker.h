@@ -1,0 +1,124 @@
+/* worker_broker.h: what one client's worker may ask the broker, and what it is told.
+ *
+ * First end: a worker. Second end: the broker. `request` is the worker's number of one HTTP request on
+ * this connection; every request is answered once, by `problem` or by its own answer. The id that a user
+ * sees (request_id) and the audit log holds is "CONNECTION-REQUEST": the connection's id comes with
+ * `accepted`. Counterparts: gateway/worker/broker_edge.c and gateway/broker/worker_edge.c.
+ */
+#ifndef SALLYPORT_EDGE_WORKER_BROKER_H
+#define SALLYPORT_EDGE_WORKER_BROKER_H
+
+#include "sallyport/edge.h"
+
+/* States of the broker's end. */
+enum worker_broker_state {
+	WORKER_BROKER_NEW = 1 << 0,      /* no device yet */
+	WORKER_BROKER_PROVING = 1 << 1,  /* registry and signer are asked */
+	WORKER_BROKER_ACCEPTED = 1 << 2, /* door one is open */
+	WORKER_BROKER_ENDING = 1 << 3,   /* ordered to end; reports only */
+};
+#define WORKER_BROKER_REPORTS (WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING)
+
+#define WORKER_BROKER_TOKEN_MAX 128
+#define WORKER_BROKER_CONVERSATION_MAX 32 /* hexadecimal id of a conversation */
+
+#define worker_broker_MESSAGES(M)                                                                             \
+	/* ---- door one ---- */                                                                              \
+	/* worker: this leaf (SHA-256 of its DER) was proven; the signer holds the proof */                   \
+	M(worker_broker, peer, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                                \
+	/* worker: door one stayed shut, by the worker's own checks (a claim, for the record) */              \
+	M(worker_broker, peer_refused, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                        \
+	/* broker: the device is known, active and proven */                                                  \
+	M(worker_broker, accepted, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
+	/* broker: it is not: send the alert that fits the code, and end */                                   \
+	M(worker_broker, rejected, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
+	/* ---- door two ---- */                                                                              \
+	M(worker_broker, login_start, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	/* worker: one answer; `login_answer` follows after the last */                                       \
+	M(worker_broker, answer_item, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	M(worker_broker, login_answer, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	M(worker_broker, login_cancel, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	/* broker: one message of the conversation; `login_state` follows after the last */                   \
+	M(worker_broker, login_message, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	M(worker_broker, login_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
+	/* broker: the session; `resource_item`s of the same request came before */                           \
+	M(worker_broker, login_granted, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	/* ---- session ---- */                                                                               \
+	M(worker_broker, session_get, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	M(worker_broker, session_renew, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                  \
+	M(worker_broker, session_end, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	/* broker: answers session_get and session_renew */                                                   \
+	M(worker_broker, session_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	/* broker: answers session_end */                                                                     \
+	M(worker_broker, session_ended, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	M(worker_broker, resources, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                      \
+	/* broker: one resource; `resources_end` (or login_granted) follows after the last */                 \
+	M(worker_broker, resource_item, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	M(worker_broker, resources_end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	/* ---- tunnels ---- */                                                                               \
+	/* worker: open a tunnel; host as the client wrote it; user is empty unless Basic named one */        \
+	M(worker_broker, open, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                           \
+	/* worker: the client no longer waits for that `open`; if it was opened, close it */                  \
+	M(worker_broker, open_cancel, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                     \
+	/* broker: the row is committed; the descriptor is the connected socket */                            \
+	M(worker_broker, opened, EDGE_FROM_SECOND, EDGE_ANY, EDGE_WITH_FD)                                    \
+	/* worker: the tunnel is over (byte counts are the worker's claim) */                                 \
+	M(worker_broker, tunnel_closed, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                   \
+	/* ---- refusals, orders ---- */                                                                      \
+	/* broker: the answer to any request that is refused */                                               \
+	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
+	/* worker: a request that the worker refused by itself (for the record) */                            \
+	M(worker_broker, refusal, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                         \
+	/* broker: close every tunnel of that session (0: every one), report each, then `ended`; with         \
+	 * connection = 1 end the connection too */                                                           \
+	M(worker_broker, end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                         \
+	/* worker: that order is carried out */                                                               \
+	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)
+
+#define worker_broker_peer_FIELDS(F) F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64)
+#define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32)
+#define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64)
+#define worker_broker_rejected_FIELDS(F) F(str, code, 32)
+#define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256)
+#define worker_broker_answer_item_FIELDS(F) F(u32, request, 0) F(secret, text, 65536)
+#define worker_broker_login_answer_FIELDS(F)                                                          \
+	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u32, answers, 0)
+#define worker_broker_login_cancel_FIELDS(F)                                                          \
+	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX)
+/* style: enum conversation_style */
+#define worker_broker_login_message_FIELDS(F) F(u32, request, 0) F(u8, style, 0) F(str, text, 8192)
+/* prompting: 1 when answers are wanted ("prompt"), 0 when there is only text to show ("info") */
+#define worker_broker_login_state_FIELDS(F)                                                           \
+	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u8, prompting, 0)
+#define worker_broker_login_granted_FIELDS(F)                                                         \
+	F(u32, request, 0) F(str, user, 256) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(u64, expires_at_ms, 0)
+#define worker_broker_session_get_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_session_renew_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_session_end_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_session_state_FIELDS(F)                                                         \
+	F(u32, request, 0) F(str, session, 32) F(str, user, 256) F(str, device, 64)                   \
+	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u32, tunnels, 0)
+#define worker_broker_session_ended_FIELDS(F) F(u32, request, 0) F(u32, tunnels, 0)
+#define worker_broker_resources_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* addresses: one per line; missing: empty when allowed, else what the user may know is missing */
+#define worker_broker_resource_item_FIELDS(F)                                                         \
+	F(u32, request, 0) F(str, name, 128) F(str, description, 512) F(str, addresses, 8192)         \
+	F(u8, allowed, 0) F(str, missing, 256)
+#define worker_broker_resources_end_FIELDS(F) F(u32, request, 0)
+#define worker_broker_open_FIELDS(F)                                                                  \
+	F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(str, user, 256)                \
+	F(str, host, 255) F(u32, port, 0)
+#define worker_broker_open_cancel_FIELDS(F) F(u32, request, 0)
+#define worker_broker_opened_FIELDS(F) F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0)
+/* reason: "client_fin" "target_fin" "client_reset" "target_reset" "ended" "connection_lost" ... */
+#define worker_broker_tunnel_closed_FIELDS(F)                                                         \
+	F(u64, tunnel, 0) F(u64, bytes_to_target, 0) F(u64, bytes_to_client, 0) F(str, reason, 32)
+#define worker_broker_problem_FIELDS(F)                                                               \
+	F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512) F(u32, retry_after_s, 0)
+#define worker_broker_refusal_FIELDS(F) F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512)
+#define worker_broker_end_FIELDS(F)                                                                   \
+	F(u32, order, 0) F(u64, session, 0) F(u8, connection, 0) F(str, reason, 32)
+#define worker_broker_ended_FIELDS(F) F(u32, order, 0) F(u32, tunnels, 0)
+EDGE_DECLARE(worker_broker)
+
+#endif

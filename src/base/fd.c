@@ -1,0 +1,119 @@
+/* fd.c: descriptors, whole files, random bytes. */
+#include "sallyport/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sallyport/own.h"
+
+int fd_set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? ERR_SYSTEM : 0;
+}
+
+int fd_set_cloexec(int fd, int on)
+{
+	return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? ERR_SYSTEM : 0;
+}
+
+int fd_read_all(int fd, struct buf *out_bytes)
+{
+	off_t offset = 0;
+	for (;;) {
+		char piece[16384];
+		ssize_t count = pread(fd, piece, sizeof(piece), offset);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return ERR_SYSTEM;
+		if (count == 0)
+			return 0;
+		offset += count;
+		int result = buf_add(out_bytes, view_of(piece, (size_t)count));
+		wipe(piece, (size_t)count);
+		if (result < 0)
+			return result;
+	}
+}
+
+int fd_read_file(const char *path, struct buf *out_bytes, struct diag *diag)
+{
+	OWN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return diag_system(diag, "cannot open %s", path);
+	int result = fd_read_all(fd, out_bytes);
+	if (result == ERR_LIMIT)
+		return diag_set(diag, result, "%s is larger than %zu bytes", path, out_bytes->limit);
+	return result < 0 ? diag_system(diag, "cannot read %s", path) : 0;
+}
+
+int fd_write_all(int fd, struct view bytes)
+{
+	while (bytes.size) {
+		ssize_t count = write(fd, bytes.data, bytes.size);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return ERR_SYSTEM;
+		bytes.data += count;
+		bytes.size -= (size_t)count;
+	}
+	return 0;
+}
+
+static int write_temporary(const char *temporary, mode_t mode, struct view bytes, struct diag *diag)
+{
+	OWN_FD int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return diag_system(diag, "cannot create %s", temporary);
+	/* The umask may have taken bits away; the final mode is what the caller said. */
+	if (fchmod(fd, mode) < 0 || fd_write_all(fd, bytes) < 0 || fsync(fd) < 0)
+		return diag_system(diag, "cannot write %s", temporary);
+	return 0;
+}
+
+static int name_in_place(const char *temporary, const char *path, int replace, struct diag *diag)
+{
+	int moved = replace ? rename(temporary, path) : link(temporary, path);
+	if (moved < 0 && errno == EEXIST)
+		return diag_set(diag, ERR_DENIED, "%s exists and is not overwritten", path);
+	return moved < 0 ? diag_system(diag, "cannot create %s", path) : 0;
+}
+
+int fd_write_file(const char *path, mode_t mode, int replace, struct view bytes, struct diag *diag)
+{
+	uint8_t random[8];
+	char suffix[2 * sizeof(random) + 1], temporary[4096];
+	fd_random(random, sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(suffix + 2 * i, 3, "%02x", random[i]);
+	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%s", path, suffix) >= sizeof(temporary))
+		return diag_set(diag, ERR_LIMIT, "the path %s is too long", path);
+	int result = write_temporary(temporary, mode, bytes, diag);
+	if (result == 0)
+		result = name_in_place(temporary, path, replace, diag);
+	if (result < 0 || !replace)
+		unlink(temporary);
+	return result;
+}
+
+void fd_random(void *out_bytes, size_t size)
+{
+	uint8_t *place = out_bytes;
+	while (size) {
+		ssize_t count = getrandom(place, size, 0);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			abort();
+		place += count;
+		size -= (size_t)count;
+	}
+}
