@@ -1,0 +1,98 @@
+"""The demo: makes a world, walks through the main job aloud, stays up until Ctrl-C.
+
+Started by packaging/demo, which has built the programs. The world is world.py's; what it is told here is how a
+person would use it: curl, sallyport, ssh, sqlite3, sallyport-admin.
+"""
+import argparse
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+from tour import Tour
+from world import World, WorldError
+
+
+def reachable_by_others(folder):
+    """The gateway's rooms have identities of their own: each folder above must let them pass."""
+    return all(parent.stat().st_mode & 0o001 for parent in pathlib.Path(folder).resolve().parents)
+
+
+def world_folder(wanted):
+    """Below a private folder the rooms could not reach their files: the world then lives below /tmp, and the
+    wanted folder holds a link to it."""
+    if os.geteuid() != 0 or reachable_by_others(wanted):
+        return wanted
+    elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-world.", dir="/tmp"))
+    link = wanted / "world"
+    link.unlink(missing_ok=True)
+    link.symlink_to(elsewhere)
+    return elsewhere
+
+
+def by_hand(world, env):
+    print(f"""
+Everything is up. In another shell:
+
+  . {env}
+  sallyport login                          # password: $SALLYPORT_PASSWORD
+                                           # code: oathtool --totp -b "$SALLYPORT_TOTP_SECRET"
+  sallyport ls
+  sallyport -L 8080:$SALLYPORT_WEB         # then: curl http://127.0.0.1:8080/
+  sallyport-admin session list
+  sallyport-admin device revoke bob-laptop
+  sqlite3 "$SALLYPORT_DB" 'SELECT * FROM v_tunnel'
+
+Ctrl-C ends the demo.""", flush=True)
+
+
+def stay(world):
+    """Until Ctrl-C; a world whose gateway has ended is no world."""
+    while True:
+        try:
+            world.gateway.wait(1)
+            raise WorldError(f"the gateway ended: {world.log_end('gateway')}")
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="packaging/demo")
+    parser.add_argument("--dir", required=True, type=pathlib.Path)
+    parser.add_argument("--programs", required=True, type=pathlib.Path)
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--no-tour", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    env = options.dir / "env"
+    env.unlink(missing_ok=True)
+    worked = True
+    world = World(world_folder(options.dir), options.programs)
+    print(f"Making a world in {world.folder}", flush=True)
+    with world:
+        print(f"The gateway answers at {world.url}", flush=True)
+        if not options.no_tour:
+            worked = Tour(world).walk()
+        world.write_env(env)
+        if not options.once:
+            by_hand(world, env)
+            stay(world)
+    return 0 if worked else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except WorldError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print()
+        sys.exit(0)
