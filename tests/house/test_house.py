@@ -1,0 +1,140 @@
+"""The walls of the house, as tests: who may include whom, who links what, what is documented.
+
+Taste is not tested here; only what the design promises (docs, gateway/README.md).
+"""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = [p for folder in ("include", "src", "gateway", "pam_module") for p in sorted(ROOT.joinpath(folder).rglob("*.[ch]"))]
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
+
+# Foreign headers and the only files that may know them.
+OWNERS = {
+    "gnutls/": r"src/net/|gateway/signer/|src/admin/|gateway/worker/",
+    "nghttp2/": r"src/net/h2",
+    "http_parser.h": r"src/net/http1",
+    "sqlite3.h": r"gateway/broker/store",
+    "ares.h": r"gateway/broker/resolve",
+    "microhttpd.h": r"gateway/broker/admin",
+    "confuse.h": r"gateway/monitor/conf_file|gateway/broker/policy_parse",
+    "security/": r"gateway/conversation/|pam_module/",
+    "seccomp.h": r"gateway/room/",
+    "linux/landlock.h": r"gateway/room/",
+    "cap-ng.h": r"gateway/room/|gateway/monitor/",
+    "curl/": r"src/admin/call|src/client/",
+    "jansson.h": r"gateway/worker/|gateway/broker/admin|src/admin/|src/client/",
+    "nettle/": r"gateway/broker/",
+    "systemd/": r"gateway/monitor/",
+}
+
+# What an executable may link, besides libc and what its libraries pull in themselves: its privilege table.
+LIBRARIES = {
+    "sallyport-gateway": {"libconfuse", "libsystemd", "libcap-ng", "libseccomp"},
+    "sallyport-worker": {"libgnutls", "libnghttp2", "libhttp_parser", "libjansson", "libuv", "libseccomp", "libcap-ng"},
+    "sallyport-signer": {"libgnutls", "libseccomp", "libcap-ng"},
+    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "libconfuse",
+                         "libseccomp", "libcap-ng"},
+    "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
+    "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson"},
+    "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libuv"},
+}
+COMMON = {"libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "libgcc_s"}
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def includes(path):
+    return [match.group(2) for match in INCLUDE.finditer(path.read_text())]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_foreign_headers_stay_with_their_owners(path):
+    for header in includes(path):
+        for prefix, owners in OWNERS.items():
+            if header.startswith(prefix):
+                assert re.match(owners, relative(path)), f"{relative(path)} includes {header}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_a_room_includes_no_other_room(path):
+    parts = pathlib.PurePosixPath(relative(path)).parts
+    if parts[0] != "gateway":
+        return
+    rooms = {p.name for p in ROOT.joinpath("gateway").iterdir() if p.is_dir()} - {"room"}
+    for header in includes(path):
+        named = [r for r in rooms if f"{r}/" in header]
+        assert all(r == parts[1] for r in named), f"{relative(path)} includes {header}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_dependencies_point_one_way(path):
+    """base <- ipc <- net <- {client, rooms}."""
+    layers = {"src/base": r"(wire|link|edge|tls|x509|h2|http1|pump)", "src/ipc": r"(tls|x509|h2|http1|pump)",
+              "src/net": r"(edge|link|wire)"}
+    for folder, forbidden in layers.items():
+        if relative(path).startswith(folder + "/"):
+            for header in includes(path):
+                assert not re.match(rf"sallyport/{forbidden}[./]", header), f"{relative(path)} includes {header}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_every_file_says_what_it_answers_for(path):
+    assert path.read_text().startswith(f"/* {path.name}: "), "the head comment is missing"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_functions_that_bite_are_not_used(path):
+    text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:[^\"\\]|\\.)*\"", "", path.read_text(), flags=re.S)
+    found = re.findall(r"\b(system|popen|strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|mktemp|tmpnam)\s*\(", text)
+    assert not found
+
+
+def needed(binary):
+    output = subprocess.run(["readelf", "-d", binary], text=True, capture_output=True, check=True).stdout
+    names = re.findall(r"\(NEEDED\).*\[(.+?)\]", output)
+    return {re.sub(r"\.so.*", "", name) for name in names} - COMMON
+
+
+@pytest.mark.parametrize("program", LIBRARIES)
+def test_privilege_table_of_libraries(program, release):
+    (binary,) = [p for p in pathlib.Path(release).rglob(program) if p.is_file() and os.access(p, os.X_OK)]
+    assert needed(binary) <= LIBRARIES[program]
+
+
+@pytest.mark.parametrize("program", LIBRARIES)
+def test_H2_hardened_executables(program, release):
+    (binary,) = [p for p in pathlib.Path(release).rglob(program) if p.is_file() and os.access(p, os.X_OK)]
+    output = subprocess.run(["readelf", "-hldW", binary], text=True, capture_output=True, check=True).stdout
+    assert "DYN (" in output, "not a PIE"
+    assert "GNU_RELRO" in output and "BIND_NOW" in output, "not full RELRO"
+    assert re.search(r"GNU_STACK.*RW ", output), "an executable stack"
+    symbols = subprocess.run(["readelf", "--dyn-syms", "-W", binary], text=True, capture_output=True, check=True).stdout
+    assert "__stack_chk_fail" in symbols
+    assert not binary.stat().st_mode & 0o6000, "setuid"
+
+
+def conf_keys():
+    text = ROOT.joinpath("include/sallyport/conf.h").read_text()
+    return re.findall(r"^\tK\([A-Z]+, (\w+),", text, re.M)
+
+
+def test_every_configuration_key_is_documented(release):
+    (page,) = pathlib.Path(release).rglob("sallyport-gateway.conf.5*")
+    text = page.read_text()
+    assert len(conf_keys()) > 30
+    for key in conf_keys():
+        assert key.replace("_", r"\_") in text or key in text, f"{key} is not in the man page"
+
+
+def test_every_message_of_an_edge_is_documented():
+    readme = ROOT.joinpath("gateway/README.md").read_text()
+    for header in ROOT.joinpath("include/sallyport/edge").glob("*.h"):
+        for edge, message in re.findall(r"^\tM\((\w+), (\w+),", header.read_text(), re.M):
+            assert f"`{message}`" in readme, f"{edge}: {message} is not in gateway/README.md"
