@@ -1,0 +1,211 @@
+"""Door one: which device is this? Promises A1 to A6, tried with certificates of every wrong kind."""
+import datetime
+import sqlite3
+import ssl
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+import api
+import clients
+
+NOW = datetime.datetime.utcnow()
+DAY = datetime.timedelta(days=1)
+
+
+def authority(world):
+    certificate = x509.load_pem_x509_certificate(world.path("etc", "device-ca.crt").read_bytes())
+    key = serialization.load_pem_private_key(world.path("etc", "device-ca.key").read_bytes(), None)
+    return certificate, key
+
+
+def other_authority_of_the_same_name(world):
+    """Same subject and same key identifier, another key."""
+    real, _ = authority(world)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (x509.CertificateBuilder().subject_name(real.subject).issuer_name(real.subject)
+               .public_key(key.public_key()).serial_number(real.serial_number)
+               .not_valid_before(NOW - DAY).not_valid_after(NOW + 100 * DAY))
+    for extension in real.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def issue(world, name, issuer=None, begin=NOW - DAY, end=NOW + 10 * DAY, purpose=ExtendedKeyUsageOID.CLIENT_AUTH,
+          key=None, digest=None, names=(), is_authority=False, subject="stranger"):
+    """A certificate and key in files, made behind the gateway's back."""
+    issuer_certificate, issuer_key = issuer or authority(world)
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    builder = (x509.CertificateBuilder()
+               .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+               .issuer_name(issuer_certificate.subject).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
+               .add_extension(x509.BasicConstraints(is_authority, None), True))
+    if purpose:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
+    folder = world.private_folder("strangers")
+    certificate_path, key_path = folder / f"{name}.crt", folder / f"{name}.key"
+    certificate = builder.sign(issuer_key, digest or hashes.SHA256())
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                           serialization.NoEncryption()))
+    return certificate_path, key_path
+
+
+def curl_with(world, certificate=None, key=None, *extra):
+    command = ["curl", "-sS", "--max-time", "20", "--cacert", str(world.path("etc", "server-ca.crt"))]
+    if certificate:
+        command += ["--cert", str(certificate), "--key", str(key)]
+    return subprocess.run([*command, *extra, world.url + "/v1/session"], text=True, capture_output=True, check=False)
+
+
+def codes(world):
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        return [row[0] for row in database.execute("SELECT code FROM audit ORDER BY sequence")]
+
+
+def assert_shut(world, done, code):
+    """No byte of the API, and the reason in the audit log."""
+    assert done.stdout == "" and done.returncode != 0, done.stdout
+    assert code in codes(world)[-3:]
+
+
+def test_A1_no_certificate_no_byte(world):
+    assert_shut(world, curl_with(world), "no_certificate")
+
+
+def test_A1_registered_device_is_served_on_both_protocols(world):
+    device = world.laptops["alice-laptop"]
+    for protocol in ("--http1.1", "--http2"):
+        done = curl_with(world, device.certificate, device.key, protocol, "-o", "/dev/null", "-w",
+                         "%{http_code} %{http_version}")
+        assert done.stdout == ("401 1.1" if protocol == "--http1.1" else "401 2"), done.stderr
+
+
+def test_A1_other_authority_of_the_same_name(world):
+    pair = issue(world, "forged", issuer=other_authority_of_the_same_name(world))
+    assert_shut(world, curl_with(world, *pair), "not_trusted")
+
+
+def test_A1_expired_certificate(world):
+    pair = issue(world, "expired", begin=NOW - 3 * DAY, end=NOW - DAY)
+    assert_shut(world, curl_with(world, *pair), "certificate_expired")
+
+
+def test_A1_certificate_of_tomorrow(world):
+    pair = issue(world, "tomorrow", begin=NOW + DAY)
+    assert_shut(world, curl_with(world, *pair), "not_yet_valid")
+
+
+@pytest.mark.parametrize("purpose", [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, None],
+                         ids=["serverAuth", "any", "none"])
+def test_A1_wrong_purpose(world, purpose):
+    pair = issue(world, "purpose", purpose=purpose)
+    assert_shut(world, curl_with(world, *pair), "wrong_purpose")
+
+
+def test_A1_stolen_certificate_without_its_key(world):
+    """alice's certificate with another key: the handshake's own proof fails."""
+    context = clients.tls_context(world)
+    _, key = issue(world, "thief")
+    with pytest.raises(ssl.SSLError):
+        context.load_cert_chain(str(world.laptops["alice-laptop"].certificate), str(key))
+
+
+def test_A2_A3_certificate_that_chains_but_is_not_registered(world):
+    pair = issue(world, "unregistered", subject="alice-laptop")
+    assert_shut(world, curl_with(world, *pair), "device_unknown")
+
+
+def test_A2_chain_member_identifies_nobody(world):
+    """A stranger's leaf that brings alice's registered certificate along as a chain member."""
+    certificate, key = issue(world, "rider", subject="alice-laptop")
+    certificate.write_bytes(certificate.read_bytes() + world.laptops["alice-laptop"].certificate.read_bytes())
+    assert_shut(world, curl_with(world, certificate, key), "device_unknown")
+
+
+def test_A3_locked_and_unlocked_device(world):
+    laptop = world.enroll("lockable", "alice")
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+    world.admin("device", "lock", "lockable")
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "device_locked")
+    world.admin("device", "unlock", "lockable")
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+
+
+def test_A3_revoked_device_stays_revoked(world):
+    laptop = world.enroll("revocable", "alice")
+    world.admin("device", "revoke", "revocable")
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "device_revoked")
+    done = subprocess.run([world.program("sallyport-admin"), "--socket", str(world.admin_socket), "device", "unlock",
+                           "revocable"], text=True, capture_output=True, check=False)
+    assert done.returncode == 1 and "revoked" in done.stderr
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "device_revoked")
+
+
+def test_A5_no_tickets_no_resumption(world):
+    with clients.connect(world, alpn=("http/1.1",)) as peer:
+        peer.sendall(b"GET /v1/session HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        clients.read_head(peer)
+        assert peer.session is None or not peer.session.has_ticket
+    device = world.laptops["alice-laptop"]
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{world.port}", "-cert", str(device.certificate),
+                           "-key", str(device.key), "-CAfile", str(world.path("etc", "server-ca.crt")), "-tls1_3",
+                           "-reconnect"], input="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", text=True,
+                          capture_output=True, check=False, timeout=30)
+    assert "Reused" not in done.stdout and "New Session Ticket" not in done.stdout
+
+
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
+def test_A6_only_tls_1_3(world, version):
+    context = clients.tls_context(world, "alice-laptop")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
+    with pytest.raises(OSError):
+        clients.connect(world, context=context)
+
+
+def test_A6_weak_keys_and_digests(world):
+    weak = issue(world, "rsa1024", key=rsa.generate_private_key(65537, 1024))
+    context = ssl.create_default_context(cafile=str(world.path("etc", "server-ca.crt")))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(str(weak[0]), str(weak[1]))
+    with pytest.raises(OSError):
+        with clients.connect(world, context=context) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert peer.recv(1) == b"", "a weak key was served"
+            raise ConnectionError
+    assert codes(world)[-1] in ("weak_key", "not_trusted")
+
+
+def test_A6_wildcard_certificate(world):
+    pair = issue(world, "wildcard", names=["*.example.com"])
+    done = curl_with(world, *pair)
+    assert done.stdout == "" and done.returncode != 0
+    assert codes(world)[-1] != "device_unknown", "it was refused only because it is not registered"
+
+
+def test_a_foreign_application_protocol_is_refused(world):
+    with pytest.raises(OSError):
+        clients.connect(world, alpn=("spdy/1",))
+
+
+def test_a_client_that_is_not_tls_disturbs_nobody(world):
+    for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 70000, bytes(range(256)) * 40, b""):
+        raw = clients.socket.create_connection(("127.0.0.1", world.port), 10)
+        try:
+            raw.sendall(garbage)
+            raw.shutdown(clients.socket.SHUT_WR)
+            raw.settimeout(15)
+            while raw.recv(65536):
+                pass
+        except OSError:
+            pass
+        raw.close()
+    assert api.call(world, "GET", "/v1/session").status == 401

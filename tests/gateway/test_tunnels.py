@@ -1,0 +1,330 @@
+"""Tunnels: CONNECT by HTTP/1.1 and HTTP/2, half-close, reset, backpressure, resolve-check-dial."""
+import os
+import socket
+import sqlite3
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import api
+import clients
+from world import wait_until
+
+# One login serves a whole module: a token is not used up.
+
+
+@pytest.fixture(scope="module")
+def token(world):
+    return api.login(world).body["session"]
+
+
+def echo(world):
+    return f"127.0.0.1:{world.echo}"
+
+
+def test_curl_reaches_the_wiki_on_http1(world, token):
+    device = world.laptops["alice-laptop"]
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", "--proxytunnel", "--proxy", world.url, "--proxy-cacert",
+                           str(world.path("etc", "server-ca.crt")), "--proxy-cert", str(device.certificate),
+                           "--proxy-key", str(device.key), "--proxy-user", f"alice:{token}",
+                           f"http://127.0.0.1:{world.web}/"], text=True, capture_output=True, check=False)
+    assert "Company wiki" in done.stdout, done.stderr
+
+
+def test_hundreds_of_tunnels_on_one_connection(world, token):
+    with clients.Http2(world) as h2:
+        numbers = [h2.start_connect(echo(world), token) for _ in range(300)]
+        assert h2.wait(lambda: all(h2.streams[n].status is not None for n in numbers))
+        assert {h2.streams[n].status for n in numbers} == {200}
+        for number in numbers:
+            h2.send(number, b"tunnel %d" % number, end=True)
+        assert h2.wait(lambda: all(h2.streams[n].ended for n in numbers))
+        for number in numbers:
+            assert bytes(h2.streams[number].data) == b"tunnel %d" % number
+            assert h2.streams[number].reset is None
+
+
+class Target:
+    """A server for one connection, driven by the test; listens where the policy lets alice go."""
+
+    def __init__(self, world):
+        world.stop_process("echo")
+        self.world = world
+        self.listener = socket.create_server(("127.0.0.1", world.echo), reuse_port=False)
+        self.listener.settimeout(20)
+
+    def accept(self):
+        peer, _ = self.listener.accept()
+        peer.settimeout(20)
+        return peer
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def target(world):
+    made = Target(world)
+    yield made
+    made.close()
+    import sys
+    from world import HERE, answers
+    world.spawn("echo", [sys.executable, "-B", HERE / "echo.py", world.echo], lambda: answers(world.echo))
+
+
+def read_to_end(peer):
+    received = b""
+    while piece := peer.recv(65536):
+        received += piece
+    return received
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_half_close_from_the_client(world, token, target, protocol):
+    """The client ends first; the target reads the end, then answers, and the answer arrives whole."""
+    if protocol == "h1":
+        status, _, tunnel = clients.http1_connect(world, echo(world), token)
+        assert status == 200
+        peer = target.accept()
+        tunnel.sendall(b"question")
+        # TLS half-close: close_notify without closing the socket. Python's ssl has no call for one
+        # direction only, so unwrap runs beside the reader.
+        peer_thread = threading.Thread(target=lambda: (read_to_end(peer), peer.sendall(b"answer"), peer.close()))
+        peer_thread.start()
+        tunnel.settimeout(20)
+        bio = ssl_half_close(tunnel)
+        assert bio == b"answer"
+        peer_thread.join(20)
+        return
+    with clients.Http2(world) as h2:
+        number, status = h2.connect(echo(world), token)
+        assert status == 200
+        peer = target.accept()
+        h2.send(number, b"question", end=True)
+        assert read_to_end(peer) == b"question"
+        peer.sendall(b"answer")
+        peer.close()
+        assert h2.wait(lambda: h2.streams[number].ended)
+        assert bytes(h2.streams[number].data) == b"answer" and h2.streams[number].reset is None
+
+
+def ssl_half_close(tunnel):
+    """Sends close_notify and reads what the other side still says."""
+    try:
+        tunnel.setblocking(False)
+        tunnel.unwrap()
+    except (BlockingIOError, OSError):
+        pass
+    tunnel.settimeout(20)
+    received = b""
+    try:
+        while piece := tunnel.read(65536):
+            received += piece
+    except OSError:
+        pass
+    return received
+
+
+def test_half_close_from_the_target(world, token, target):
+    with clients.Http2(world) as h2:
+        number, _ = h2.connect(echo(world), token)
+        peer = target.accept()
+        peer.sendall(b"greeting")
+        peer.shutdown(socket.SHUT_WR)
+        assert h2.wait(lambda: h2.streams[number].ended)
+        assert bytes(h2.streams[number].data) == b"greeting" and h2.streams[number].reset is None
+        h2.send(number, b"still talking", end=True)
+        assert read_to_end(peer) == b"still talking"
+
+
+def test_reset_of_the_target_is_told_apart_from_its_end(world, token, target):
+    with clients.Http2(world) as h2:
+        number, _ = h2.connect(echo(world), token)
+        peer = target.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        assert h2.wait(lambda: h2.streams[number].ended)
+        assert h2.streams[number].reset == 10  # CONNECT_ERROR
+
+
+def test_reset_of_the_client_reaches_the_target_as_reset(world, token, target):
+    with clients.Http2(world) as h2:
+        number, _ = h2.connect(echo(world), token)
+        peer = target.accept()
+        h2.reset(number)
+        with pytest.raises(ConnectionResetError):
+            peer.recv(1)
+
+
+def test_bytes_that_come_with_the_head_are_not_lost(world, token):
+    status, body, tunnel = clients.http1_connect(world, echo(world), token, extra=b"early")
+    assert status == 200
+    received = body
+    while len(received) < 5:
+        received += tunnel.recv(100)
+    assert received == b"early"
+    tunnel.close()
+
+
+def test_large_transfers_arrive_unchanged(world, token):
+    payload = os.urandom(1 << 20) * 8
+    with clients.Http2(world) as h2:
+        number, _ = h2.connect(echo(world), token)
+        sender_done = []
+        position = 0
+        while position < len(payload):
+            piece = payload[position:position + (1 << 18)]
+            h2.send(number, piece)
+            position += len(piece)
+        h2.send(number, b"", end=True)
+        sender_done.append(True)
+        assert h2.wait(lambda: h2.streams[number].ended, 60)
+        assert bytes(h2.streams[number].data) == payload
+
+
+def private_kib(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
+
+
+def gateway_processes(world):
+    """The gateway's own and all that run from its programs folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(str(world.programs)):
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def test_E6_slow_reader_grows_no_process(new_world, release):
+    """A transfer without end to a reader of 1 MiB/s: what the gateway holds stays within 4 MiB a process."""
+    world = new_world(programs=release)
+    token = api.login(world).body["session"]
+    big = world.path("wiki", "pages", "big")
+    with big.open("wb") as file:
+        file.truncate(1 << 30)
+    with clients.Http2(world, window=(1 << 30)) as h2:
+        h2.h2.increment_flow_control_window(1 << 30)
+        h2.flush()
+        number, status = h2.connect(f"127.0.0.1:{world.web}", token)
+        assert status == 200
+        before = {pid: private_kib(pid) for pid in gateway_processes(world)}
+        h2.send(number, b"GET /big HTTP/1.0\r\n\r\n")
+        grown = {}
+        for _ in range(12):
+            h2.peer.recv(1 << 18)  # deliberately not parsed: only its pace matters here
+            time.sleep(0.25)
+            for pid in before:
+                grown[pid] = max(grown.get(pid, 0), private_kib(pid) - before[pid])
+        assert max(grown.values()) <= 4096, grown
+    big.unlink()
+
+
+def test_E6_slow_reader_slows_only_its_own_tunnel(world, token):
+    with clients.Http2(world, window=1 << 16, acknowledge=True) as h2:
+        slow, _ = h2.connect(echo(world), token)
+        quick, _ = h2.connect(echo(world), token)
+        h2.acknowledge = False
+        h2.send(slow, b"x" * 65000)
+        h2.wait(lambda: len(h2.streams[slow].data) >= 65000)
+        h2.send(quick, b"y" * 1000)
+        assert h2.wait(lambda: len(h2.streams[quick].data) == 1000)
+
+
+def problem_of(h2, target, token=None):
+    number, status = h2.connect(target, token)
+    return status, h2.streams[number].problem
+
+
+def test_no_session_is_407(world):
+    with clients.Http2(world) as h2:
+        number, status = h2.connect(echo(world))
+        assert status == 407 and h2.streams[number].problem["code"] == "no_session"
+        assert "basic" in h2.streams[number].headers["proxy-authenticate"].lower()
+
+
+def test_B1_no_rule_no_tunnel_and_the_record_knows(world, token):
+    with clients.Http2(world) as h2:
+        status, problem = problem_of(h2, f"127.0.0.1:{world.denied}", token)
+        assert (status, problem["code"]) == (403, "not_allowed")
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        rows = database.execute("SELECT code, user FROM audit WHERE request_id = ?", (problem["request_id"],)).fetchall()
+    assert rows == [("not_allowed", "alice")]
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0x7f.1", "017700000001", "127.1", "[::ffff:127.0.0.1]",
+                                  "127.0.0.1.", "[::1]", "localhost", "LOCALHOST", "localhost.", "0.0.0.0", "[::]",
+                                  "169.254.169.254", "alice@127.0.0.1", "ｌｏｃａｌｈｏｓｔ", "127.0.0.1%00", "*"])
+def test_B2_every_spelling_of_a_forbidden_target(world, token, host):
+    """None of them reaches the listening, but not allowed, server."""
+    with clients.Http2(world) as h2:
+        status, problem = problem_of(h2, f"{host}:{world.denied}", token)
+        assert status in (400, 403), problem
+        assert problem["detail"]
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]", "127.0.0.1."])
+def test_B2_every_spelling_ends_at_the_verdict_of_the_plain_one(world, token, host):
+    with clients.Http2(world) as h2:
+        assert problem_of(h2, f"{host}:{world.echo}", token)[0] in (200, 400)
+
+
+def test_B2_a_name_that_resolves_to_loopback_is_refused(new_world):
+    """The policy allows the name; the address behind it is not what a name may mean."""
+    world = new_world()
+    with world.policy.open("a") as policy:
+        policy.write(f'resource "trap" {{ address = {{"localhost:{world.echo}"}} }}\n'
+                     'rule "trap" { users = {"alice"} resources = {"trap"} }\n')
+    world.gateway.send_signal(1)
+    token = api.login(world).body["session"]
+    with clients.Http2(world) as h2:
+        def refused():
+            status, problem = problem_of(h2, f"localhost:{world.echo}", token)
+            return (status, problem["code"]) == (403, "address_forbidden")
+        wait_until(refused, "the refusal of the address")
+
+
+@pytest.mark.parametrize("target", ["[", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1", ":22", "", "a b:22", "[::1:22",
+                                    "x" * 300 + ":22"])
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_E5_a_target_that_is_none_gets_one_clear_sentence(world, token, target, protocol):
+    if protocol == "h1":
+        head = f"CONNECT {target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Bearer {token}\r\n\r\n".encode()
+        status, _, _, peer = clients.http1(world, head)
+        peer.close()
+        assert status == 400
+        return
+    with clients.Http2(world) as h2:
+        number, status = h2.connect(target, token)
+        stream = h2.streams[number]
+        # nghttp2 itself resets a stream whose authority is no authority (RFC 9113 8.3.1).
+        assert (status == 400 and stream.problem["detail"]) or stream.reset == 1
+
+
+def test_a_closed_port_is_502_and_unreachable(world, token):
+    world.stop_process("nginx")
+    try:
+        with clients.Http2(world) as h2:
+            status, problem = problem_of(h2, f"127.0.0.1:{world.web}", token)
+        assert (status, problem["code"]) == (502, "unreachable")
+    finally:
+        world.start_nginx()
+
+
+def test_limit_of_tunnels_of_a_session(new_world):
+    world = new_world(settings=['tunnels_per_session = "3"'])
+    token = api.login(world).body["session"]
+    with clients.Http2(world) as h2:
+        open_tunnels = [h2.connect(echo(world), token) for _ in range(3)]
+        assert [status for _, status in open_tunnels] == [200] * 3
+        status, problem = problem_of(h2, echo(world), token)
+        assert (status, problem["code"]) == (429, "too_many")
+        h2.send(open_tunnels[0][0], b"", end=True)
+        h2.wait(lambda: h2.streams[open_tunnels[0][0]].ended)
+        wait_until(lambda: h2.connect(echo(world), token)[1] == 200, "room for a new tunnel")
