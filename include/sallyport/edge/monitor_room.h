@@ -90,5 +90,9 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer (PEM chain) */
 #define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
+/* The two ends of the broker_signer edge. At the start of both; and again, in the working state, to the one
+ * that lives on when the other was started anew: then it takes the place of the old edge at once. */
+#define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer: its edge to the broker */
+#define MONITOR_ROOM_PURPOSE_SIGNER_EDGE "signer_edge" /* broker: its edge to the signer */
 
 #endif
