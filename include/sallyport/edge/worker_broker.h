@@ -37,6 +37,7 @@ enum worker_broker_state {
 	/* worker: one answer; `login_answer` follows after the last */                                       \
 	M(worker_broker, answer_item, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
 	M(worker_broker, login_answer, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	/* worker: the user gives up; answered by `login_state` with no messages */                          \
 	M(worker_broker, login_cancel, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
 	/* broker: one message of the conversation; `login_state` follows after the last */                   \
 	M(worker_broker, login_message, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
@@ -69,8 +70,8 @@ enum worker_broker_state {
 	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
 	/* worker: a request that the worker refused by itself (for the record) */                            \
 	M(worker_broker, refusal, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                         \
-	/* broker: close every tunnel of that session (0: every one), report each, then `ended`; with         \
-	 * connection = 1 end the connection too */                                                           \
+	/* broker: close that tunnel; with tunnel = 0 every tunnel of that session, with session = 0 too every \
+	 * one; report each, then `ended`; with connection = 1 end the connection too */                      \
 	M(worker_broker, end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                         \
 	/* worker: that order is carried out */                                                               \
 	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)
@@ -117,7 +118,7 @@ enum worker_broker_state {
 	F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512) F(u32, retry_after_s, 0)
 #define worker_broker_refusal_FIELDS(F) F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512)
 #define worker_broker_end_FIELDS(F)                                                                   \
-	F(u32, order, 0) F(u64, session, 0) F(u8, connection, 0) F(str, reason, 32)
+	F(u32, order, 0) F(u64, session, 0) F(u64, tunnel, 0) F(u8, connection, 0) F(str, reason, 32)
 #define worker_broker_ended_FIELDS(F) F(u32, order, 0) F(u32, tunnels, 0)
 EDGE_DECLARE(worker_broker)
 
