@@ -1,0 +1,58 @@
+/* broker.h: the room's parts, as one thing that is handed around.
+ *
+ * The broker decides: it holds the record (store), who may come (registry), who is logged in (sessions),
+ * what is open (tunnels), and the policy. It speaks with the monitor, with a worker per client, with the
+ * signer and with a process per login. One loop; the store's thread and libuv's pool are the only others.
+ */
+#ifndef SALLYPORT_BROKER_BROKER_H
+#define SALLYPORT_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "audit.h"
+#include "registry.h"
+#include "room.h"
+#include "session.h"
+#include "store.h"
+#include "tunnel.h"
+
+struct admin;
+struct conversations;
+struct groups;
+struct monitor_edge;
+struct policy;
+struct resolver;
+struct signer_edge;
+struct workers;
+
+struct broker {
+	uv_loop_t *loop;
+	struct room *room; /* room->conf holds the settings in force */
+	struct store *store;
+	struct registry registry;
+	struct sessions sessions;
+	struct tunnels tunnels;
+	struct policy *policy; /* the one in force; see broker_set_policy */
+	struct groups *groups;
+	struct resolver *resolver;
+	struct workers *workers;
+	struct conversations *conversations;
+	struct signer_edge *signer;
+	struct monitor_edge *monitor;
+	struct admin *admin; /* the admin socket's */
+	uint64_t started_at_ms;
+	bool stopping;
+};
+
+/* Counters for `status`. */
+struct broker_status {
+	uint64_t started_at_ms;
+	unsigned devices, sessions, tunnels, connections, conversations;
+	bool signer_connected;
+	struct store_health store;
+};
+void broker_status(const struct broker *broker, struct broker_status *out_status);
+
+#endif

@@ -1,0 +1,101 @@
+/* registry.h: the devices: who may knock at door one, and which users they are bound to.
+ *
+ * The whole registry is in memory, loaded at the start; the store is written first, then memory follows.
+ * So looking up is immediate and reading needs no callback. Everything here runs on the loop.
+ */
+#ifndef SALLYPORT_BROKER_REGISTRY_H
+#define SALLYPORT_BROKER_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "act.h"
+#include "map.h"
+#include "store.h"
+
+struct broker;
+struct session;
+struct worker;
+
+#define DEVICE_NAME_MAX 64
+#define FINGERPRINT_BYTES 32
+#define SERIAL_BYTES 16
+
+enum device_state { DEVICE_ACTIVE, DEVICE_LOCKED, DEVICE_REVOKED };
+enum certificate_state { CERTIFICATE_ACTIVE, CERTIFICATE_SUPERSEDED, CERTIFICATE_REVOKED };
+
+struct certificate {
+	LIST_ENTRY(certificate) of_device; /* newest first */
+	struct map_entry by_fingerprint;
+	struct device *device;
+	uint8_t fingerprint[FINGERPRINT_BYTES]; /* SHA-256 of the DER */
+	char serial[2 * SERIAL_BYTES + 1];
+	uint32_t generation;
+	enum certificate_state state;
+	uint64_t not_before_ms, not_after_ms, issued_at_ms;
+	char key_kind[32];
+	struct buf public_key; /* DER SubjectPublicKeyInfo */
+};
+
+struct device {
+	LIST_ENTRY(device) all;
+	struct map_entry by_name;
+	char id[33];
+	char name[DEVICE_NAME_MAX + 1];
+	enum device_state state;
+	char *users; /* one a line, each with its newline (walk with conf_list_next) */
+	char *tags;  /* the same */
+	uint32_t generation;
+	uint64_t created_at_ms, last_seen_at_ms; /* 0: never */
+	char last_seen_from[65];
+	LIST_HEAD(, certificate) certificates;
+	LIST_HEAD(, session) sessions; /* the live ones */
+	LIST_HEAD(, worker) workers;   /* connections of this device */
+	unsigned conversations;        /* logins that run */
+};
+
+LIST_HEAD(device_list, device);
+struct registry {
+	struct device_list devices;
+	struct map names, fingerprints;
+	unsigned device_count;
+};
+
+/* "active" "locked" "revoked"; "active" "superseded" "revoked". */
+const char *device_state_name(enum device_state state);
+const char *certificate_state_name(enum certificate_state state);
+
+/* Loads everything; before store_start. */
+[[nodiscard]] int registry_load(struct registry *registry, struct store *store, struct diag *diag);
+void registry_fini(struct registry *registry);
+
+/* ---- reading (immediate) ---- */
+/* NULL when there is none. All devices: LIST_FOREACH(device, &registry->devices, all). */
+struct device *registry_device(const struct registry *registry, const char *name);
+struct device *registry_device_by_id(const struct registry *registry, const char *id);
+struct certificate *registry_certificate(const struct registry *registry, struct view fingerprint);
+/* Exact match with one of the device's users; an empty name is never bound (A4). */
+bool device_is_bound_to(const struct device *device, const char *user);
+/* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. */
+[[nodiscard]] int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code);
+
+/* ---- acts ---- */
+/* A new device: name (1 to 64 of a-z A-Z 0-9 . _ -, beginning with a letter or digit), users and tags one
+ * a line (at least one user), public key (DER SubjectPublicKeyInfo; the caller has checked the request's
+ * own signature). The signer issues the certificate; device, binding, certificate and audit row are
+ * committed; then done with the certificate. ERR_DENIED: the name is taken, or the key is weak or in use. */
+struct registry_request {
+	const char *name, *users, *tags;
+	struct view public_key;
+	const char *key_kind; /* "EC P-256", for people */
+};
+void registry_add(struct broker *broker, const struct registry_request *request, const struct act_by *by,
+		  act_done done, void *context);
+/* Lock and revoke end every session, connection and tunnel of the device. A revoked device stays revoked
+ * (ERR_DENIED). What is already so is done again, and so ends what may still live. */
+void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+
+#endif

@@ -1,0 +1,66 @@
+/* session.h: device x user x lease, found by the hash of a token.
+ *
+ * Live sessions are in memory; the store keeps all. A session that has ended is remembered for a while, so
+ * that its token is told apart (lease_expired, session_ended) on its own device; on any other device every
+ * token is unknown (A7). Everything here runs on the loop.
+ */
+#ifndef SALLYPORT_BROKER_SESSION_H
+#define SALLYPORT_BROKER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "act.h"
+#include "map.h"
+#include "store.h"
+
+struct broker;
+struct device;
+struct tunnel;
+
+#define SESSION_TOKEN_CHARACTERS 64 /* lower-case hexadecimal of 256 random bits */
+
+struct session {
+	LIST_ENTRY(session) all;       /* live: sessions.live; ended: sessions.ended */
+	LIST_ENTRY(session) of_device; /* while live */
+	struct map_entry by_token, by_id;
+	char id[33];
+	uint64_t number; /* the one of worker_broker's messages */
+	uint8_t token_hash[32];
+	struct device *device;
+	char *user;
+	uint64_t created_at_ms, expires_at_ms, ended_at_ms; /* ended_at 0: live */
+	const char *end_reason;                             /* a literal; NULL while live */
+	char address[65];
+	char connection[33];
+	LIST_HEAD(, tunnel) tunnels; /* the live ones */
+	unsigned tunnel_count;
+};
+
+LIST_HEAD(session_list, session);
+struct sessions {
+	struct session_list live, ended;
+	struct map tokens, ids;
+	uint64_t last_number;
+	unsigned live_count;
+	uv_timer_t lease_timer;
+	struct broker *broker;
+};
+
+[[nodiscard]] int sessions_load(struct sessions *sessions, struct broker *broker, struct diag *diag);
+/* Starts watching the leases. */
+[[nodiscard]] int sessions_start(struct sessions *sessions, uv_loop_t *loop);
+void sessions_fini(struct sessions *sessions);
+
+/* ---- reading (immediate) ---- */
+/* By its public id, live or lately ended; NULL. All live ones: LIST_FOREACH(session, &sessions->live, all). */
+struct session *session_find(const struct sessions *sessions, const char *id);
+bool session_is_live(const struct session *session, uint64_t now_ms);
+
+/* ---- acts ---- */
+/* Ends a session and closes its tunnels. ERR_NOT_FOUND when there is no live one of that id. */
+void session_end_by_admin(struct broker *broker, const char *id, const struct act_by *by, act_done done, void *context);
+
+#endif
