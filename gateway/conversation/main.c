@@ -1,0 +1,76 @@
+/* main.c: one login's conversation: enter, take the broker's edge, lock the door, run the stack once, end.
+ *
+ * Started by the monitor when the broker asks for a conversation (gateway/monitor/rooms.c). stack.c runs PAM,
+ * dialogue.c speaks to the broker (gateway/broker/conversation_edge.c).
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../room/room.h"
+#include "dialogue.h"
+#include "sallyport/clock.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "stack.h"
+#include "walls.h"
+
+/* Modules read the environment and write to standard output: neither is anybody's in here. */
+static void clean_surroundings(void)
+{
+	umask(077);
+	clearenv();
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	close(null);
+}
+
+/* A module that hangs is ended by the kernel: SIGALRM's default action cannot be late. */
+static void limit_time(struct dialogue *dialogue, uint64_t limit_ms)
+{
+	dialogue->deadline_ms = clock_monotonic_ms() + limit_ms;
+	alarm((unsigned)(limit_ms / 1000) + 2);
+}
+
+static int take_broker_edge(struct room *room)
+{
+	size_t position = 0;
+	struct room_descriptor *edge = room_descriptor(room, MONITOR_ROOM_PURPOSE_BROKER_EDGE, &position);
+	if (!edge) {
+		struct diag diag;
+		diag_set(&diag, ERR_NOT_FOUND, "the monitor has not sent the broker's edge");
+		room_fail(room, &diag);
+	}
+	return take_fd(&edge->fd);
+}
+
+int main(void)
+{
+	static struct room room;
+	static struct conversation_walls walls;
+	static struct dialogue dialogue;
+	struct diag diag;
+	room_start(&room, "conversation", MONITOR_ROOM_CONVERSATION);
+	dialogue.broker = take_broker_edge(&room);
+	dialogue.rounds_left = room.conf.login_rounds;
+	clean_surroundings();
+	if (conversation_walls_plan(&room.conf, &walls, &diag) < 0)
+		room_fail(&room, &diag);
+	limit_time(&dialogue, room.conf.login_time_limit_ms);
+	room_lock(&room, &walls.jail);
+	int result = dialogue_begin(&dialogue, &diag);
+	if (result < 0) {
+		log_notice("no login began: %s", diag.text);
+		return EXIT_FAILURE;
+	}
+	result = stack_run(&dialogue, room.conf.pam_service, room.conf.pam_directory);
+	if (result < 0)
+		log_notice("the result of a login could not be told (%s)", err_name(result));
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,154 @@
+/* stack.c: the PAM stack, and pam_conv(3) in terms of a dialogue.
+ *
+ * The only file of the gateway that knows PAM. What may be said when is dialogue.c's matter; walls and limits
+ * are built by main.c before.
+ */
+#include "stack.h"
+
+#include <security/pam_appl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/buf.h"
+#include "sallyport/str.h"
+
+struct run {
+	struct dialogue *dialogue;
+	pam_handle_t *pam;
+	int broken; /* enum err of the dialogue, when it is what ended the stack */
+};
+
+static uint8_t style_of(int pam_style)
+{
+	switch (pam_style) {
+	case PAM_PROMPT_ECHO_OFF:
+		return CONVERSATION_SECRET;
+	case PAM_PROMPT_ECHO_ON:
+		return CONVERSATION_TEXT;
+	case PAM_TEXT_INFO:
+		return CONVERSATION_INFO;
+	case PAM_ERROR_MSG:
+		return CONVERSATION_ERROR;
+	default:
+		return 0;
+	}
+}
+
+static bool wants_answer(const struct pam_message *message)
+{
+	return message->msg_style == PAM_PROMPT_ECHO_OFF || message->msg_style == PAM_PROMPT_ECHO_ON;
+}
+
+/* Sends each message at the moment it is said; returns how many want an answer, or a negative error. */
+static int say_all(struct run *run, int count, const struct pam_message **messages)
+{
+	int prompts = 0;
+	for (int i = 0; i < count; i++) {
+		uint8_t style = style_of(messages[i]->msg_style);
+		if (!style)
+			return ERR_BAD_INPUT;
+		int result = dialogue_say(run->dialogue, style, messages[i]->msg);
+		if (result < 0)
+			return result;
+		prompts += wants_answer(messages[i]);
+	}
+	return prompts;
+}
+
+static int hand_over(int count, const struct pam_message **messages, char **answers, struct pam_response **out_responses)
+{
+	struct pam_response *responses = calloc((size_t)count, sizeof(*responses));
+	if (!responses)
+		return ERR_SYSTEM;
+	for (int i = 0, next = 0; i < count; i++)
+		if (wants_answer(messages[i]))
+			responses[i].resp = answers[next++];
+	*out_responses = responses;
+	return 0;
+}
+
+static int converse(int count, const struct pam_message **messages, struct pam_response **out_responses, void *data)
+{
+	struct run *run = data;
+	char *answers[CONVERSATION_MESSAGES_MAX] = {NULL};
+	if (count <= 0 || count > CONVERSATION_MESSAGES_MAX)
+		return PAM_CONV_ERR;
+	int prompts = say_all(run, count, messages);
+	int result = prompts < 0 ? prompts : dialogue_ask(run->dialogue, answers, (uint32_t)prompts);
+	if (result == 0)
+		result = hand_over(count, messages, answers, out_responses);
+	if (result == 0)
+		return PAM_SUCCESS;
+	run->broken = result;
+	return PAM_CONV_ERR;
+}
+
+static int start(struct run *run, const char *service, const char *directory, const struct pam_conv *conversation)
+{
+	return pam_start_confdir(service, run->dialogue->user, conversation, *directory ? directory : NULL, &run->pam);
+}
+
+static int tell_facts(struct run *run)
+{
+	int code = pam_set_item(run->pam, PAM_RHOST, run->dialogue->address);
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(run->pam, PAM_TTY, "sallyport");
+	for (unsigned i = 0; code == PAM_SUCCESS && i < run->dialogue->fact_count; i++)
+		code = pam_putenv(run->pam, run->dialogue->facts[i]);
+	return code;
+}
+
+static int check_account(struct run *run)
+{
+	int code = pam_acct_mgmt(run->pam, 0);
+	/* An expired password may be changed in the middle, by the stack's own prompts. */
+	return code == PAM_NEW_AUTHTOK_REQD ? pam_chauthtok(run->pam, PAM_CHANGE_EXPIRED_AUTHTOK) : code;
+}
+
+static const char *final_user(struct run *run)
+{
+	const void *user = NULL;
+	int code = pam_get_item(run->pam, PAM_USER, &user);
+	return code == PAM_SUCCESS && user ? user : "";
+}
+
+static const char *reason_of(const struct run *run, int code)
+{
+	static const char *const broken[] = {
+		[-ERR_DENIED] = "cancelled by the user", [-ERR_TIMEOUT] = "the time limit of a login ran out",
+		[-ERR_LIMIT] = "more rounds of prompts than login_rounds allows", [-ERR_BAD_INPUT] = "an answer or prompt that PAM cannot take",
+		[-ERR_CLOSED] = "the broker is gone",
+	};
+	size_t index = (size_t)-(long)run->broken;
+	if (run->broken < 0 && index < sizeof(broken) / sizeof(broken[0]) && broken[index])
+		return broken[index];
+	return pam_strerror(run->pam, code);
+}
+
+int stack_run(struct dialogue *dialogue, const char *service, const char *directory)
+{
+	struct run run = {.dialogue = dialogue};
+	const struct pam_conv conversation = {.conv = converse, .appdata_ptr = &run};
+	struct dialogue_result result = {.phase = CONVERSATION_START, .user = "", .reason = ""};
+	int code = start(&run, service, directory, &conversation);
+	if (code == PAM_SUCCESS)
+		code = tell_facts(&run);
+	if (code == PAM_SUCCESS) {
+		result.phase = CONVERSATION_AUTHENTICATE;
+		code = pam_authenticate(run.pam, 0);
+	}
+	if (code == PAM_SUCCESS) {
+		result.phase = CONVERSATION_ACCOUNT;
+		code = check_account(&run);
+	}
+	result.pam_code = code;
+	result.user = run.pam ? final_user(&run) : "";
+	result.good = code == PAM_SUCCESS && *result.user;
+	result.reason = result.good ? "" : reason_of(&run, code);
+	int told = dialogue_end(dialogue, &result);
+	/* Modules wipe what they kept in their own clean-up. */
+	if (run.pam)
+		pam_end(run.pam, code);
+	return told;
+}
