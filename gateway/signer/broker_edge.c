@@ -1,0 +1,66 @@
+/* broker_edge.c: verdicts on proofs, and device certificates, for the broker.
+ *
+ * Counterpart: gateway/broker/signer_edge.c.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "issue.h"
+#include "sallyport/log.h"
+#include "sallyport/wire.h"
+#include "signer.h"
+
+/* The broker asks in bursts and may be behind with reading; it never waits for us while we wait for it. */
+#define PATIENCE_MS 5000
+
+/* Our reasons are short and ASCII; the edge's bound is this. */
+#define REASON_MAX 256
+
+static int answer(struct signer *signer, unsigned type, const void *message)
+{
+	struct pollfd room_for_more = {.fd = signer->broker.fd, .events = POLLOUT};
+	for (;;) {
+		int result = wire_send_message(signer->broker.fd, &broker_signer_edge, type, message, -1);
+		if (result != ERR_AGAIN)
+			return result;
+		if (poll(&room_for_more, 1, PATIENCE_MS) <= 0)
+			return diag_set(&signer->diag, ERR_TIMEOUT, "the broker does not take its answers");
+	}
+}
+
+static int on_verify(void *self, const struct broker_signer_verify *message, int *fd)
+{
+	struct signer *signer = self;
+	struct worker *worker = workers_find(&signer->workers, message->worker);
+	struct diag reason;
+	(void)fd;
+	int result = worker ? proof_verify(&worker->proof, message->public_key, &reason)
+			    : diag_set(&reason, ERR_NOT_FOUND, "there is no such worker");
+	if (result < 0)
+		log_notice("the proof of worker %llu is not good: %s", (unsigned long long)message->worker, reason.text);
+	struct broker_signer_verified verified = {.worker = message->worker, .good = result == 0};
+	if (result < 0)
+		verified.reason = view_of(reason.text, strnlen(reason.text, REASON_MAX));
+	return answer(signer, broker_signer_verified_type, &verified);
+}
+
+static int on_issue(void *self, const struct broker_signer_issue *message, int *fd)
+{
+	struct signer *signer = self;
+	OWN_BUF struct buf certificate = BUF_INIT(16384);
+	struct diag reason;
+	(void)fd;
+	if (issue_certificate(signer->keyring, message, &certificate, &reason) < 0)
+		return answer(signer, broker_signer_not_issued_type,
+			      &(struct broker_signer_not_issued){.request = message->request,
+								 .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
+	return answer(signer, broker_signer_issued_type,
+		      &(struct broker_signer_issued){.request = message->request, .certificate = buf_view(&certificate)});
+}
+
+static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue};
+
+int broker_edge_take(struct signer *signer, struct edge_frame *frame)
+{
+	return broker_signer_dispatch(&handlers, signer, EDGE_FROM_FIRST, EDGE_ANY, frame, &signer->diag);
+}
