@@ -1,0 +1,236 @@
+/* resolve.c: c-ares on the broker's loop: each of its sockets is a poll handle, its deadline is one timer.
+ *
+ * The only file that knows c-ares. Which addresses may be dialed is policy.c's matter, dialing is dial.c's.
+ */
+#include "resolve.h"
+
+#include <ares.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/own.h"
+#include "target.h"
+
+struct resolver_socket {
+	struct resolver_socket *next;
+	struct resolver *resolver;
+	ares_socket_t fd;
+	uv_poll_t poll;
+};
+
+struct resolver {
+	uv_loop_t *loop;
+	ares_channel channel;
+	uv_timer_t timer;
+	struct resolver_socket *sockets;
+	unsigned open_handles; /* memory goes with the last */
+	bool freed;
+};
+
+static void release(struct resolver *resolver)
+{
+	if (--resolver->open_handles == 0 && resolver->freed)
+		free(resolver);
+}
+
+/* ---- c-ares on the loop ---- */
+
+static void plan_timer(struct resolver *resolver);
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct resolver *resolver = timer->data;
+	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	plan_timer(resolver);
+}
+
+static void plan_timer(struct resolver *resolver)
+{
+	struct timeval wait, *next = ares_timeout(resolver->channel, NULL, &wait);
+	if (!next)
+		uv_timer_stop(&resolver->timer);
+	else
+		uv_timer_start(&resolver->timer, on_timer,
+			       (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1, 0);
+}
+
+static void on_socket_ready(uv_poll_t *poll, int status, int events)
+{
+	struct resolver_socket *socket = poll->data;
+	struct resolver *resolver = socket->resolver;
+	bool readable = status < 0 || (events & UV_READABLE), writable = status < 0 || (events & UV_WRITABLE);
+	ares_process_fd(resolver->channel, readable ? socket->fd : ARES_SOCKET_BAD, writable ? socket->fd : ARES_SOCKET_BAD);
+	plan_timer(resolver);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+	struct resolver_socket *socket = handle->data;
+	release(socket->resolver);
+	free(socket);
+}
+
+static void forget_socket(struct resolver *resolver, ares_socket_t fd)
+{
+	for (struct resolver_socket **place = &resolver->sockets; *place; place = &(*place)->next) {
+		struct resolver_socket *socket = *place;
+		if (socket->fd != fd)
+			continue;
+		*place = socket->next;
+		uv_poll_stop(&socket->poll);
+		uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
+		return;
+	}
+}
+
+static struct resolver_socket *watch_socket(struct resolver *resolver, ares_socket_t fd)
+{
+	for (struct resolver_socket *socket = resolver->sockets; socket; socket = socket->next)
+		if (socket->fd == fd)
+			return socket;
+	struct resolver_socket *socket = calloc(1, sizeof(*socket));
+	if (!socket || uv_poll_init_socket(resolver->loop, &socket->poll, fd) < 0) {
+		free(socket);
+		return NULL;
+	}
+	*socket = (struct resolver_socket){.next = resolver->sockets, .resolver = resolver, .fd = fd, .poll = socket->poll};
+	socket->poll.data = socket;
+	resolver->sockets = socket;
+	resolver->open_handles++;
+	return socket;
+}
+
+static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
+{
+	struct resolver *resolver = data;
+	if (!readable && !writable) {
+		forget_socket(resolver, fd);
+		return;
+	}
+	struct resolver_socket *socket = watch_socket(resolver, fd);
+	/* Without memory the query runs into its time limit: a clear failure. */
+	if (socket)
+		uv_poll_start(&socket->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0), on_socket_ready);
+}
+
+/* ---- look-ups ---- */
+
+static int result_of(int status)
+{
+	switch (status) {
+	case ARES_SUCCESS:
+		return 0;
+	case ARES_ENOTFOUND:
+	case ARES_ENODATA:
+	case ARES_EBADNAME:
+		return ERR_NOT_FOUND;
+	case ARES_ETIMEOUT:
+	case ARES_ECONNREFUSED:
+		return ERR_TIMEOUT;
+	case ARES_ECANCELLED:
+	case ARES_EDESTRUCTION:
+		return ERR_CLOSED;
+	default:
+		return ERR_SYSTEM;
+	}
+}
+
+static void on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct resolve_query *query = data;
+	(void)timeouts;
+	query->count = 0;
+	for (struct ares_addrinfo_node *node = info ? info->nodes : NULL; node; node = node->ai_next) {
+		if (query->count == RESOLVE_ADDRESSES_MAX || node->ai_addrlen > sizeof(query->addresses[0]))
+			break;
+		struct sockaddr_storage *place = &query->addresses[query->count++];
+		memset(place, 0, sizeof(*place));
+		memcpy(place, node->ai_addr, node->ai_addrlen);
+		target_unmap(place);
+	}
+	if (info)
+		ares_freeaddrinfo(info);
+	int result = result_of(status);
+	query->done(query, result == 0 && query->count == 0 ? ERR_NOT_FOUND : result);
+}
+
+void resolver_look_up(struct resolver *resolver, const char *host, struct resolve_query *query)
+{
+	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	ares_getaddrinfo(resolver->channel, host, NULL, &hints, on_addresses, query);
+	plan_timer(resolver);
+}
+
+/* ---- life ---- */
+
+/* One look-up makes three tries; the third of c-ares' doubling waits ends within the limit. */
+enum { TRIES = 2 };
+
+static int open_channel(struct resolver *resolver, uint64_t limit_ms)
+{
+	struct ares_options options = {
+		.timeout = (int)(limit_ms / 3 > 0 ? limit_ms / 3 : 1),
+		.tries = TRIES,
+		.sock_state_cb = on_socket_state,
+		.sock_state_cb_data = resolver,
+		.lookups = (char[]){"fb"},
+	};
+	return ares_init_options(&resolver->channel, &options,
+				 ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS);
+}
+
+static int set_servers(struct resolver *resolver, const char *servers, struct diag *diag)
+{
+	OWN_MEMORY char *list = strdup(servers);
+	if (!list)
+		return diag_system(diag, "no memory for the list of name servers");
+	size_t length = strlen(list);
+	for (size_t i = 0; i < length; i++)
+		if (list[i] == '\n')
+			list[i] = i + 1 < length ? ',' : 0;
+	int status = ares_set_servers_ports_csv(resolver->channel, list);
+	if (status != ARES_SUCCESS)
+		return diag_set(diag, ERR_BAD_CONFIG, "resolver: \"%s\" is no list of name servers (%s)", list, ares_strerror(status));
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	release(handle->data);
+}
+
+void resolver_free(struct resolver *resolver)
+{
+	if (!resolver)
+		return;
+	resolver->freed = true;
+	/* Calls `done` of what is under way and takes its sockets off the loop. */
+	ares_destroy(resolver->channel);
+	uv_timer_stop(&resolver->timer);
+	uv_close((uv_handle_t *)&resolver->timer, on_timer_closed);
+}
+
+int resolver_new(uv_loop_t *loop, const char *servers, uint64_t limit_ms, struct resolver **out_resolver, struct diag *diag)
+{
+	int status = ares_library_init(ARES_LIB_INIT_ALL);
+	struct resolver *resolver = status == ARES_SUCCESS ? calloc(1, sizeof(*resolver)) : NULL;
+	if (!resolver)
+		return diag_set(diag, ERR_SYSTEM, "the resolver does not start");
+	resolver->loop = loop;
+	status = open_channel(resolver, limit_ms);
+	if (status != ARES_SUCCESS) {
+		free(resolver);
+		return diag_set(diag, ERR_SYSTEM, "the resolver does not start (%s)", ares_strerror(status));
+	}
+	uv_timer_init(loop, &resolver->timer);
+	resolver->timer.data = resolver;
+	resolver->open_handles = 1;
+	int result = *servers ? set_servers(resolver, servers, diag) : 0;
+	if (result < 0)
+		resolver_free(resolver);
+	else
+		*out_resolver = resolver;
+	return result;
+}
