@@ -5,6 +5,11 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
+static const struct filter_row calls[] = {
+	FILTER_CALL(pread64), /* new key files, at a reload */
+	FILTER_END,
+};
+
 static const struct filter_row probes[] = {
 	/* log_write asks isatty(), which is TCGETS; the answer no only adds the journal's prefix. */
 	FILTER_CALL(ioctl),
@@ -16,7 +21,7 @@ static const struct filter_row probes[] = {
 static const struct filter_list signer_filter = {
 	.name = "signer",
 	.rest = FILTER_KILL,
-	.parts = {{FILTER_ALLOW, filter_basics}, {FILTER_REFUSE, probes}, {FILTER_ABSENT, filter_unchecked}},
+	.parts = {{FILTER_ALLOW, filter_basics}, {FILTER_ALLOW, calls}, {FILTER_REFUSE, probes}},
 };
 
 const struct jail signer_walls = {
@@ -28,6 +33,6 @@ const struct jail signer_walls = {
 	.network = 0,
 	.filter = &signer_filter,
 	.capabilities = 0,
-	/* A descriptor for each worker, and nothing else grows. */
-	JAIL_LIMITS({RLIMIT_NOFILE, 1048576}, {RLIMIT_NPROC, 0}, {RLIMIT_FSIZE, 0}),
+	/* A descriptor for each worker. No RLIMIT_FSIZE: the log may be a file. */
+	JAIL_LIMITS({RLIMIT_NOFILE, 1048576}, {RLIMIT_NPROC, 0}),
 };

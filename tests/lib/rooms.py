@@ -33,7 +33,7 @@ class Room:
     """
 
     def __init__(self, programs, name, settings=(), descriptors=()):
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile("a+b")
         self.status = None
         self.monitor, theirs = frames.pair("monitor_room")
         try:
@@ -58,8 +58,7 @@ class Room:
         return self
 
     def said(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        return os.pread(self.log.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def wait(self, seconds=20):
         """The exit status (negative: the signal), or None when it still lives."""
