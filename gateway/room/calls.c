@@ -44,10 +44,12 @@ const struct filter_row filter_basics[] = {
 	FILTER_CALL(mremap),
 	FILTER_CALL(madvise),
 	FILTER_CALL(futex),
-	/* time, randomness, signal returns, the end */
+	/* time, randomness, the own number (GnuTLS notices a fork by it), signal returns, the end */
 	FILTER_CALL(clock_gettime),
 	FILTER_CALL(gettimeofday),
 	FILTER_CALL(getrandom),
+	FILTER_CALL(getpid),
+	FILTER_CALL(gettid),
 	FILTER_CALL(rt_sigaction),
 	FILTER_CALL(rt_sigprocmask),
 	FILTER_CALL(rt_sigreturn),

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sanitizer.h"
@@ -29,6 +31,15 @@ static void close_strays(void)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			exit(EXIT_FAILURE);
+}
+
+/* A room ends when the monitor says so or is gone: not by Ctrl-C at the gateway's terminal, which means the
+ * monitor, and not because nobody reads the log any more. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE};
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
 }
 
 static bool is_monitor_edge(int fd)
@@ -151,6 +162,7 @@ void room_start(struct room *room, const char *name, enum monitor_room_state rol
 		exit(2);
 	}
 	close_strays();
+	ignore_signals();
 	struct diag diag;
 	if (jail_make_undumpable(&diag) < 0)
 		room_fail(room, &diag);
@@ -217,6 +229,8 @@ void room_lock(struct room *room, const struct jail *jail)
 	struct jail_missing missing;
 	struct diag diag;
 	room_forget_descriptors(room);
+	/* glibc would open the time zone's file at the first strftime, behind the wall. */
+	tzset();
 	if (jail_build(jail, &missing, &diag) < 0)
 		room_fail(room, &diag);
 	int result = WIRE_SEND(room->monitor, monitor_room, ready, -1, .missing = view_string(missing.text));

@@ -47,9 +47,10 @@ struct room {
 	size_t descriptor_count;
 };
 
-/* Opens the log, makes the process undumpable and without core files, closes stray descriptors, checks
- * that descriptor 3 is a monitor edge, and takes settings and descriptors until `begin`. Ends the process
- * with a sentence when something is wrong, and silently with 0 when the monitor says stop or is gone. */
+/* Opens the log, makes the process undumpable and without core files, closes stray descriptors, ignores
+ * SIGINT, SIGHUP and SIGPIPE (the monitor ends rooms by `stop` or by closing the edge), checks that
+ * descriptor 3 is a monitor edge, and takes settings and descriptors until `begin`. Ends the process with a
+ * sentence when something is wrong, and silently with 0 when the monitor says stop or is gone. */
 void room_start(struct room *room, const char *name, enum monitor_room_state role);
 
 /* The next received descriptor of that purpose, NULL after the last. *position starts at 0. The struct is

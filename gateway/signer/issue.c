@@ -173,7 +173,7 @@ int issue_certificate(const struct keyring *keyring, const struct broker_signer_
 	OWN(own_public) gnutls_pubkey_t key = NULL;
 	OWN(own_certificate) gnutls_x509_crt_t certificate = NULL;
 	struct names names;
-	struct life life;
+	struct life life = {0};
 	int result = import_key(order->public_key, &key, diag);
 	if (result == 0)
 		result = take_names(order, &names, diag);
