@@ -1,0 +1,158 @@
+/* conf_file.c: libconfuse reads the syntax, the table of keys (conf.h) judges the values.
+ *
+ * The only file of the monitor that knows libconfuse. Each value is judged at the moment it was read, while
+ * libconfuse still knows the line.
+ */
+#include "conf_file.h"
+
+#include <confuse.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "files.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+
+#define CONF_FILE_MAX (1 << 20)
+
+/* libconfuse's callbacks take no context: one parse at a time. */
+static struct {
+	struct conf *conf;
+	const char *path;
+	struct diag *diag;
+	bool failed;
+} parsing;
+
+static void fail_at(int line, const char *sentence)
+{
+	/* The first error is the one that counts: later ones follow from it. */
+	if (!parsing.failed)
+		diag_set(parsing.diag, ERR_BAD_CONFIG, "%s:%d: %s", parsing.path, line, sentence);
+	parsing.failed = true;
+}
+
+static bool name_between(const char *message, const char *before, char *out_name, size_t capacity)
+{
+	const char *start = strstr(message, before);
+	if (!start)
+		return false;
+	start += strlen(before);
+	size_t length = strcspn(start, "'");
+	return view_to_string(view_of(start, length), out_name, capacity) == 0;
+}
+
+static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+	char message[512], name[128];
+	struct diag unknown;
+	vsnprintf(message, sizeof(message), format, arguments);
+	if (name_between(message, "no such option '", name, sizeof(name))) {
+		(void)!conf_set(parsing.conf, name, view_string(""), &unknown);
+		fail_at(cfg->line, unknown.text);
+		return;
+	}
+	fail_at(cfg->line, message);
+}
+
+static int add_items(cfg_opt_t *option, struct buf *value)
+{
+	int result = 0;
+	for (unsigned i = 0; result == 0 && i < cfg_opt_size(option); i++)
+		result = buf_add_format(value, "%s\n", cfg_opt_getnstr(option, i));
+	return result;
+}
+
+static int judge(cfg_t *cfg, cfg_opt_t *option)
+{
+	const char *name = cfg_opt_name(option);
+	const struct conf_key *key = conf_key_find(name);
+	OWN_BUF struct buf value = BUF_INIT(65536);
+	struct diag diag;
+	int result = key->kind == CONF_LIST ? add_items(option, &value)
+					    : buf_add_string(&value, cfg_opt_getnstr(option, 0));
+	if (result < 0)
+		diag_set(&diag, result, "%s is too long", name);
+	else
+		result = conf_set(parsing.conf, name, buf_view(&value), &diag);
+	if (result < 0)
+		fail_at(cfg->line, diag.text);
+	return result < 0 ? -1 : 0;
+}
+
+static cfg_opt_t *make_options(void)
+{
+	cfg_opt_t *options = calloc(conf_key_count + 1, sizeof(*options));
+	for (size_t i = 0; options && i < conf_key_count; i++) {
+		cfg_opt_t text = CFG_STR(conf_keys[i].name, NULL, CFGF_NODEFAULT);
+		cfg_opt_t list = CFG_STR_LIST(conf_keys[i].name, NULL, CFGF_NODEFAULT);
+		options[i] = conf_keys[i].kind == CONF_LIST ? list : text;
+		options[i].validcb = judge;
+	}
+	return options;
+}
+
+/* The keys that must be set, and relations between keys. */
+static int check_whole(const char *path, const struct conf *conf, struct diag *diag)
+{
+	if (!*conf->name)
+		return diag_set(diag, ERR_BAD_CONFIG, "%s: name is not set; it is the host name of this gateway", path);
+	if (conf->unauthenticated_full < conf->unauthenticated_start)
+		return diag_set(diag, ERR_BAD_CONFIG, "%s: unauthenticated_full is below unauthenticated_start", path);
+	static const char *const levels[] = {"error", "warning", "notice", "debug"};
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(conf->log_level, levels[i]) == 0)
+			return 0;
+	return diag_set(diag, ERR_BAD_CONFIG, "%s: log_level must be error, warning, notice or debug, not \"%s\"", path,
+			conf->log_level);
+}
+
+static int parse(const char *path, const char *text, struct conf *conf, struct diag *diag)
+{
+	OWN_MEMORY cfg_opt_t *options = make_options();
+	cfg_t *cfg = options ? cfg_init(options, CFGF_NONE) : NULL;
+	if (!cfg)
+		return diag_set(diag, ERR_SYSTEM, "no memory for the configuration");
+	parsing.conf = conf;
+	parsing.path = path;
+	parsing.diag = diag;
+	parsing.failed = false;
+	cfg_set_error_function(cfg, on_syntax_error);
+	int outcome = cfg_parse_buf(cfg, text);
+	cfg_free(cfg);
+	if (outcome != CFG_SUCCESS && !parsing.failed)
+		diag_set(diag, ERR_BAD_CONFIG, "%s: it does not parse", path);
+	return outcome == CFG_SUCCESS && !parsing.failed ? check_whole(path, conf, diag) : ERR_BAD_CONFIG;
+}
+
+int conf_file_parse(const char *path, const char *text, struct conf *out_conf, struct diag *diag)
+{
+	struct conf conf;
+	if (conf_init(&conf) < 0)
+		return diag_set(diag, ERR_SYSTEM, "no memory for the configuration");
+	int result = parse(path, text, &conf, diag);
+	if (result < 0)
+		conf_fini(&conf);
+	else
+		*out_conf = conf;
+	return result;
+}
+
+int conf_file_load(const char *path, struct conf *out_conf, struct diag *diag)
+{
+	OWN_FD int fd = -1;
+	OWN_BUF struct buf text = BUF_INIT(CONF_FILE_MAX);
+	int result = files_open(path, FILES_NOT_WRITABLE_BY_OTHERS, &fd, diag);
+	if (result < 0)
+		return result;
+	result = fd_read_all(fd, &text);
+	if (result < 0)
+		return diag_set(diag, result, "%s cannot be read or is larger than %d bytes", path, CONF_FILE_MAX);
+	if (text.size && memchr(text.data, 0, text.size))
+		return diag_set(diag, ERR_BAD_CONFIG, "%s holds a NUL; it is no text", path);
+	if (buf_reserve(&text, 1) == NULL)
+		return diag_set(diag, ERR_SYSTEM, "no memory for %s", path);
+	text.data[text.size] = 0;
+	return conf_file_parse(path, (const char *)text.data, out_conf, diag);
+}

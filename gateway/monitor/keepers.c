@@ -1,0 +1,311 @@
+/* keepers.c: the three daemons of the house: signer, broker, the workers' template.
+ *
+ * What dies is started again with a growing pause. The signer's death costs the spares (they hold edges to the
+ * dead one), the broker's every worker: without a broker nobody could end their tunnels (fail closed).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "monitor.h"
+#include "sallyport/clock.h"
+#include "sallyport/edge/monitor_room.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "sallyport/wire.h"
+#include "spawn.h"
+
+enum { PAUSE_LEAST_MS = 100, PAUSE_MOST_MS = 5000, QUICK_DEATH_MS = 10000, STOP_SECONDS = 5 };
+
+static const struct keeper_row {
+	const char *program, *name;
+	unsigned room;
+	enum monitor_room_state state;
+} rows[KEEPER_COUNT] = {
+	[KEEPER_SIGNER] = {"sallyport-signer", "signer", CONF_SIGNER, MONITOR_ROOM_SIGNER},
+	[KEEPER_BROKER] = {"sallyport-broker", "broker", CONF_BROKER, MONITOR_ROOM_BROKER},
+	[KEEPER_TEMPLATE] = {"sallyport-worker", "worker template", CONF_WORKER, MONITOR_ROOM_TEMPLATE},
+};
+
+/* ---- what they say ---- */
+
+struct speaker {
+	struct monitor *monitor;
+	struct keeper *keeper;
+};
+
+static int on_door_one(void *self, const struct monitor_room_door_one *message, int *fd)
+{
+	struct monitor *monitor = ((struct speaker *)self)->monitor;
+	(void)fd;
+	struct worker *worker = workers_find(monitor, message->worker);
+	if (worker)
+		worker_accepted(monitor, worker);
+	return 0;
+}
+
+static int on_kill_worker(void *self, const struct monitor_room_kill_worker *message, int *fd)
+{
+	struct monitor *monitor = ((struct speaker *)self)->monitor;
+	(void)fd;
+	struct worker *worker = workers_find(monitor, message->worker);
+	if (worker)
+		worker_kill(worker);
+	return 0;
+}
+
+static int on_conversation_wanted(void *self, const struct monitor_room_conversation_wanted *message, int *fd)
+{
+	(void)message, (void)fd;
+	conversation_begin(((struct speaker *)self)->monitor);
+	return 0;
+}
+
+static int on_worker_forked(void *self, const struct monitor_room_worker_forked *message, int *fd)
+{
+	struct monitor *monitor = ((struct speaker *)self)->monitor;
+	struct worker *worker = workers_find(monitor, message->worker);
+	if (worker && worker->pidfd.fd < 0)
+		worker_forked(monitor, worker, take_fd(fd));
+	return 0;
+}
+
+static int on_reloaded(void *self, const struct monitor_room_reloaded *message, int *fd)
+{
+	struct speaker *speaker = self;
+	char sentence[768];
+	(void)fd;
+	if (view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+		sentence[0] = 0;
+	reload_answered(speaker->monitor, speaker->keeper->role, message->good, sentence);
+	return 0;
+}
+
+static const struct monitor_room_handlers handlers = {
+	.door_one = on_door_one,
+	.kill_worker = on_kill_worker,
+	.conversation_wanted = on_conversation_wanted,
+	.worker_forked = on_worker_forked,
+	.reloaded = on_reloaded,
+};
+
+void keeper_kill(struct keeper *keeper)
+{
+	if (keeper->pid > 0)
+		kill(keeper->pid, SIGKILL);
+}
+
+static void on_edge(struct watch *watch, void *self)
+{
+	struct monitor *monitor = self;
+	struct speaker speaker = {.monitor = monitor, .keeper = watch->owner};
+	struct edge_frame frame;
+	struct diag diag;
+	int result = wire_receive(watch->fd, monitor->space, sizeof(monitor->space), &frame);
+	if (result == 0)
+		result = monitor_room_dispatch(&handlers, &speaker, EDGE_FROM_SECOND, rows[speaker.keeper->role].state, &frame,
+					       &diag);
+	else
+		diag_set(&diag, result, "its edge has ended");
+	if (result == 0)
+		return;
+	/* A room without its edge is of no use; SIGCHLD brings the rest. */
+	log_warning("%s: %s", rows[speaker.keeper->role].name, diag.text);
+	loop_forget(&monitor->loop, watch);
+	keeper_kill(speaker.keeper);
+}
+
+/* ---- starting ---- */
+
+/* The edge between broker and signer: made when the second of them starts, and anew when one was. */
+static int wire_broker_to_signer(struct monitor *monitor, int broker, int signer, struct diag *diag)
+{
+	int ends[2];
+	(void)monitor;
+	if (wire_pair(ends) < 0)
+		return diag_system(diag, "cannot make the edge between broker and signer");
+	OWN_FD int broker_end = ends[0], signer_end = ends[1];
+	int result = WIRE_SEND(broker, monitor_room, descriptor, broker_end,
+			       .purpose = view_string(MONITOR_ROOM_PURPOSE_SIGNER_EDGE), .name = view_string("signer"));
+	if (result == 0)
+		result = WIRE_SEND(signer, monitor_room, descriptor, signer_end,
+				   .purpose = view_string(MONITOR_ROOM_PURPOSE_BROKER_EDGE), .name = view_string("broker"));
+	return result < 0 ? diag_set(diag, result, "broker and signer cannot be joined (%s)", err_name(result)) : 0;
+}
+
+static int send_listener(struct monitor *monitor, int edge, struct diag *diag)
+{
+	int result = WIRE_SEND(edge, monitor_room, descriptor, monitor->admin_listener,
+			       .purpose = view_string(MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
+			       .name = view_string(monitor->conf.admin_socket));
+	return result < 0 ? diag_set(diag, result, "the admin socket cannot be handed over (%s)", err_name(result)) : 0;
+}
+
+static int introduce(struct monitor *monitor, enum keeper_role role, int edge, struct diag *diag)
+{
+	int result = spawn_send_settings(edge, rows[role].room, &monitor->conf, diag);
+	if (result == 0)
+		result = files_send(edge, rows[role].room, &monitor->conf, diag);
+	if (result == 0 && role == KEEPER_BROKER)
+		result = send_listener(monitor, edge, diag);
+	if (result == 0 && role == KEEPER_BROKER && monitor->keepers[KEEPER_SIGNER].pid)
+		result = wire_broker_to_signer(monitor, edge, monitor->keepers[KEEPER_SIGNER].watch.fd, diag);
+	if (result == 0 && role == KEEPER_SIGNER && monitor->keepers[KEEPER_BROKER].pid)
+		result = wire_broker_to_signer(monitor, monitor->keepers[KEEPER_BROKER].watch.fd, edge, diag);
+	if (result < 0)
+		return result;
+	result = WIRE_SEND(edge, monitor_room, begin, -1);
+	return result < 0 ? diag_set(diag, result, "%s does not listen (%s)", rows[role].name, err_name(result)) : 0;
+}
+
+static int bring_up(struct monitor *monitor, enum keeper_role role, int edge, char *out_missing, struct diag *diag)
+{
+	char missing[513] = "";
+	int result = introduce(monitor, role, edge, diag);
+	/* A room that failed while it was being told has said why. */
+	int outcome = spawn_wait_ready(edge, rows[role].program, missing, diag);
+	if (result < 0 || outcome < 0)
+		return result < 0 ? result : outcome;
+	size_t used = out_missing ? strlen(out_missing) : 0;
+	if (out_missing && *missing)
+		snprintf(out_missing + used, 1536 - used, "%s%s: %s", used ? "; " : "", rows[role].name, missing);
+	return 0;
+}
+
+int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missing, struct diag *diag)
+{
+	struct keeper *keeper = &monitor->keepers[role];
+	pid_t pid = 0;
+	int edge = -1;
+	int result = spawn_room(rows[role].program, NULL, &pid, &edge, diag);
+	if (result < 0)
+		return result;
+	result = bring_up(monitor, role, edge, out_missing, diag);
+	if (result < 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(edge);
+		return result;
+	}
+	keeper->pid = pid;
+	keeper->started_ms = clock_monotonic_ms();
+	keeper->watch = (struct watch){.fd = edge, .on_readable = on_edge, .owner = keeper};
+	monitor_watch_or_die(monitor, &keeper->watch);
+	return 0;
+}
+
+int keepers_start_all(struct monitor *monitor, char *out_missing, struct diag *diag)
+{
+	int result = 0;
+	for (int role = 0; result == 0 && role < KEEPER_COUNT; role++)
+		result = keeper_start(monitor, (enum keeper_role)role, out_missing, diag);
+	return result;
+}
+
+bool keepers_all_run(const struct monitor *monitor)
+{
+	for (int role = 0; role < KEEPER_COUNT; role++)
+		if (!monitor->keepers[role].pid)
+			return false;
+	return true;
+}
+
+/* ---- dying and starting again ---- */
+
+static void plan_restart(struct keeper *keeper, uint64_t now_ms)
+{
+	bool quick = now_ms - keeper->started_ms < QUICK_DEATH_MS;
+	uint64_t doubled = keeper->pause_ms ? keeper->pause_ms * 2 : PAUSE_LEAST_MS;
+	keeper->pause_ms = quick ? (doubled < PAUSE_MOST_MS ? doubled : PAUSE_MOST_MS) : PAUSE_LEAST_MS;
+	keeper->start_at_ms = now_ms + keeper->pause_ms;
+}
+
+static void lose(struct monitor *monitor, struct keeper *keeper)
+{
+	loop_forget(&monitor->loop, &keeper->watch);
+	close(keeper->watch.fd);
+	keeper->watch.fd = -1;
+	keeper->pid = 0;
+	if (keeper->role == KEEPER_BROKER)
+		conversations_kill(monitor);
+	workers_kill(monitor, keeper->role != KEEPER_BROKER);
+	if (monitor->reloading == keeper->role)
+		reload_answered(monitor, keeper->role, false, "it died");
+}
+
+bool keepers_reaped(struct monitor *monitor, pid_t pid, int status)
+{
+	for (int role = 0; role < KEEPER_COUNT; role++) {
+		struct keeper *keeper = &monitor->keepers[role];
+		if (keeper->pid != pid)
+			continue;
+		if (!monitor->loop.stopping)
+			log_error("the %s ended (%s %d) and is started again", rows[role].name,
+				  WIFSIGNALED(status) ? "signal" : "status",
+				  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		lose(monitor, keeper);
+		plan_restart(keeper, clock_monotonic_ms());
+		return true;
+	}
+	return false;
+}
+
+static void restart(struct monitor *monitor, struct keeper *keeper, uint64_t now_ms)
+{
+	struct diag diag;
+	if (keeper_start(monitor, keeper->role, NULL, &diag) < 0) {
+		log_error("the %s cannot be started: %s", rows[keeper->role].name, diag.text);
+		keeper->started_ms = now_ms;
+		plan_restart(keeper, now_ms);
+		return;
+	}
+	log_notice("the %s runs again", rows[keeper->role].name);
+}
+
+int keepers_tick(struct monitor *monitor, uint64_t now_ms)
+{
+	int wait = -1;
+	for (int role = 0; role < KEEPER_COUNT; role++) {
+		struct keeper *keeper = &monitor->keepers[role];
+		if (keeper->pid == 0 && now_ms >= keeper->start_at_ms)
+			restart(monitor, keeper, now_ms);
+		if (keeper->pid == 0) {
+			int left = (int)(keeper->start_at_ms > now_ms ? keeper->start_at_ms - now_ms : 1);
+			wait = wait < 0 || left < wait ? left : wait;
+		}
+	}
+	return wait;
+}
+
+/* ---- stopping ---- */
+
+static void stop_one(struct keeper *keeper)
+{
+	if (keeper->pid == 0)
+		return;
+	(void)!WIRE_SEND(keeper->watch.fd, monitor_room, stop, -1);
+	for (int tenths = 0; tenths < STOP_SECONDS * 10; tenths++) {
+		if (waitpid(keeper->pid, NULL, WNOHANG) != 0) {
+			keeper->pid = 0;
+			return;
+		}
+		usleep(100000);
+	}
+	keeper_kill(keeper);
+	waitpid(keeper->pid, NULL, 0);
+	keeper->pid = 0;
+}
+
+/* The broker first: it closes the record while it can still tell why. */
+void keepers_stop_all(struct monitor *monitor)
+{
+	stop_one(&monitor->keepers[KEEPER_BROKER]);
+	workers_kill(monitor, false);
+	stop_one(&monitor->keepers[KEEPER_SIGNER]);
+	stop_one(&monitor->keepers[KEEPER_TEMPLATE]);
+}

@@ -1,0 +1,237 @@
+/* main.c: the monitor: sallyport-gateway, the daemon that everything else is a child of.
+ *
+ * Reads its root-owned configuration, binds, starts the rooms, gives up the powers it does not need, then loops:
+ * a client is accepted and handed to a worker, what dies is started again. It never reads from a client, parses
+ * no stranger's byte and holds no key.
+ */
+#include <cap-ng.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf_file.h"
+#include "monitor.h"
+#include "paths.h"
+#include "sallyport/clock.h"
+#include "sallyport/log.h"
+
+static const char usage[] =
+	"Usage: sallyport-gateway [-f CONF] [-T]\n\n"
+	"The Sallyport gateway, in the foreground.\n\n"
+	"  -f CONF      configuration (default: /etc/sallyport/gateway.conf)\n"
+	"  -T           check configuration, policy, keys and PAM service, print what is in force, and end\n"
+	"  --version    print the version\n"
+	"  --help       print this\n\n"
+	"SIGHUP reads configuration, policy and keys again; SIGTERM ends in good order.\n";
+
+struct options {
+	const char *conf_path;
+	bool check;
+};
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int count, char **arguments, struct options *out_options)
+{
+	static const struct option names[] = {
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+	int option;
+	*out_options = (struct options){.conf_path = "/etc/sallyport/gateway.conf"};
+	while ((option = getopt_long(count, arguments, "f:T", names, NULL)) >= 0) {
+		switch (option) {
+		case 'f':
+			out_options->conf_path = optarg;
+			break;
+		case 'T':
+			out_options->check = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		case 'v':
+			printf("sallyport-gateway %s\n", SALLYPORT_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			fputs("Try: sallyport-gateway --help\n", stderr);
+			return 2;
+		}
+	}
+	if (optind == count)
+		return -1;
+	fprintf(stderr, "sallyport-gateway: it takes no argument \"%s\" (see --help)\n", arguments[optind]);
+	return 2;
+}
+
+/* What the rooms need to build their walls and take their identities, and the monitor to start and end them:
+ * become others and give powers away (SETUID, SETGID, SETPCAP), make namespaces and empty roots (SYS_ADMIN,
+ * SYS_CHROOT), end rooms of other users (KILL), hand folders to them (CHOWN, FOWNER), read what the admin's
+ * modes allow only root (DAC_OVERRIDE, DAC_READ_SEARCH), PAM's audit records (AUDIT_WRITE). */
+static const unsigned kept[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP,  CAP_SYS_ADMIN,       CAP_SYS_CHROOT, CAP_KILL,
+				CAP_CHOWN,  CAP_FOWNER, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_AUDIT_WRITE};
+
+static int give_up_powers(struct diag *diag)
+{
+	if (geteuid() != 0)
+		return 0;
+	capng_get_caps_process();
+	bool had[sizeof(kept) / sizeof(kept[0])];
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		had[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]);
+	capng_clear(CAPNG_SELECT_BOTH);
+	const capng_type_t wanted = (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (had[i])
+			capng_update(CAPNG_ADD, wanted, kept[i]);
+	return capng_apply(CAPNG_SELECT_BOTH) < 0 ? diag_set(diag, ERR_SYSTEM, "cannot give up capabilities") : 0;
+}
+
+/* A worker costs the monitor two descriptors, the broker one and one per tunnel; rooms inherit the limit. */
+static void raise_descriptor_limit(uint64_t connections)
+{
+	struct rlimit limit;
+	rlim_t wanted = connections * 4 + 4096;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+	if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* ---- signals ---- */
+
+static void reap(struct monitor *monitor)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (!keepers_reaped(monitor, pid, status))
+			(void)conversations_reaped(monitor, pid);
+}
+
+static void on_signal(struct watch *watch, void *self)
+{
+	struct monitor *monitor = self;
+	struct signalfd_siginfo info;
+	if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(monitor);
+	else if (info.ssi_signo == SIGHUP)
+		reload_begin(monitor);
+	else
+		monitor->loop.stopping = true;
+}
+
+static int watch_signals(struct monitor *monitor, struct diag *diag)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	for (const int *number = (const int[]){SIGCHLD, SIGHUP, SIGTERM, SIGINT, 0}; *number; number++)
+		sigaddset(&set, *number);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	monitor->signals = (struct watch){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .on_readable = on_signal};
+	return monitor->signals.fd < 0 ? diag_system(diag, "cannot watch signals") : 0;
+}
+
+void monitor_watch_or_die(struct monitor *monitor, struct watch *watch)
+{
+	if (loop_watch(&monitor->loop, watch) == 0)
+		return;
+	/* Out of kernel memory or a bug: without eyes the house must not stay open. */
+	log_error("cannot watch a descriptor: %s", strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+/* ---- life ---- */
+
+static int open_house(struct monitor *monitor, struct diag *diag)
+{
+	char missing[1536] = "";
+	int result = loop_init(&monitor->loop, diag);
+	if (result == 0)
+		result = watch_signals(monitor, diag);
+	/* Listen first: a port that another program has is the commonest mistake, and costs nothing to find. */
+	if (result == 0)
+		result = accept_listen(monitor, diag);
+	if (result == 0)
+		result = paths_prepare(&monitor->conf, 1, diag);
+	if (result == 0)
+		result = paths_check_pam(&monitor->conf, diag);
+	if (result == 0)
+		result = paths_admin_listener(&monitor->conf, &monitor->admin_listener, diag);
+	if (result == 0)
+		result = give_up_powers(diag);
+	if (result == 0)
+		result = keepers_start_all(monitor, missing, diag);
+	if (result == 0 && *missing)
+		log_warning("not started by root: walls are missing (%s); for development only", missing);
+	return result;
+}
+
+static void serve(struct monitor *monitor)
+{
+	monitor_watch_or_die(monitor, &monitor->signals);
+	for (unsigned i = 0; i < monitor->listener_count; i++)
+		monitor_watch_or_die(monitor, &monitor->listeners[i]);
+	workers_refill(monitor);
+	notify_ready();
+	log_notice("%s is open (%s)", monitor->conf.name, monitor->conf_path);
+	while (!monitor->loop.stopping) {
+		uint64_t now = clock_monotonic_ms();
+		int keepers = keepers_tick(monitor, now), workers = workers_tick(monitor, now);
+		if (keepers_all_run(monitor))
+			workers_refill(monitor);
+		bool keepers_first = workers < 0 || (keepers >= 0 && keepers < workers);
+		loop_turn(&monitor->loop, keepers_first ? keepers : workers, monitor);
+	}
+}
+
+static void close_house(struct monitor *monitor)
+{
+	log_notice("closing");
+	notify_stopping();
+	accept_close(monitor);
+	keepers_stop_all(monitor);
+	conversations_kill(monitor);
+	unlink(monitor->conf.admin_socket);
+}
+
+/* After a failed start: nobody may be left behind. Their edges close with this process. */
+static int fail(const struct diag *diag)
+{
+	fprintf(stderr, "sallyport-gateway: %s\n", diag->text);
+	return EXIT_FAILURE;
+}
+
+int main(int count, char **arguments)
+{
+	static struct monitor monitor = {.admin_listener = -1, .reloading = KEEPER_COUNT};
+	struct options options;
+	struct diag diag;
+	int status = parse_options(count, arguments, &options);
+	if (status >= 0)
+		return status;
+	log_open("monitor", LOG_LEVEL_NOTICE);
+	monitor.conf_path = options.conf_path;
+	for (int role = 0; role < KEEPER_COUNT; role++)
+		monitor.keepers[role].role = (enum keeper_role)role;
+	if (conf_file_load(options.conf_path, &monitor.conf, &diag) < 0)
+		return fail(&diag);
+	if (options.check)
+		return check_run(&monitor);
+	raise_descriptor_limit(monitor.conf.connections);
+	if (open_house(&monitor, &diag) < 0)
+		return fail(&diag);
+	serve(&monitor);
+	close_house(&monitor);
+	return EXIT_SUCCESS;
+}

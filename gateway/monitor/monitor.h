@@ -1,0 +1,124 @@
+/* monitor.h: the monitor's parts, and what they ask of one another.
+ *
+ * keepers.c    signer, broker and the workers' template: start, first words, messages, restart
+ * workers.c    forked workers: spares, their clients, their end
+ * conversations.c  one process per login
+ * accept.c     listeners; who is let in
+ * reload.c     SIGHUP: whole or not at all
+ */
+#ifndef SALLYPORT_MONITOR_MONITOR_H
+#define SALLYPORT_MONITOR_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "loop.h"
+#include "sallyport/conf.h"
+
+#define MONITOR_LISTENERS_MAX 16
+
+enum keeper_role { KEEPER_SIGNER, KEEPER_BROKER, KEEPER_TEMPLATE, KEEPER_COUNT };
+
+struct keeper {
+	enum keeper_role role;
+	pid_t pid; /* 0: not running */
+	struct watch watch; /* its edge */
+	uint64_t start_at_ms; /* of the next start, when it is not running */
+	uint64_t started_ms;
+	uint64_t pause_ms; /* doubles with every quick death */
+};
+
+enum worker_state { WORKER_SPARE, WORKER_STRANGER, WORKER_ACCEPTED };
+
+struct worker {
+	LIST_ENTRY(worker) all;
+	uint64_t id;
+	int edge;
+	struct watch pidfd; /* fd -1 until the template has answered */
+	enum worker_state state;
+	uint64_t deadline_ms; /* of a stranger */
+};
+
+struct conversation {
+	LIST_ENTRY(conversation) all;
+	pid_t pid;
+	int edge; /* kept open: it tells the process that the monitor lives */
+};
+
+struct monitor {
+	struct loop loop;
+	const char *conf_path;
+	struct conf conf;
+	struct keeper keepers[KEEPER_COUNT];
+	int admin_listener;
+	struct watch listeners[MONITOR_LISTENERS_MAX];
+	unsigned listener_count;
+	struct watch signals;
+	LIST_HEAD(, worker) workers;
+	uint64_t last_worker;
+	unsigned spares, strangers, worker_count;
+	uint64_t dropped; /* connections that were dropped before door one */
+	LIST_HEAD(, conversation) conversations;
+	struct conf offered; /* while a reload is under way */
+	enum keeper_role reloading; /* KEEPER_COUNT: none */
+	uint8_t space[160000]; /* for one frame */
+};
+
+/* ---- keepers.c ---- */
+/* Starts signer, broker and template, in this order, and waits for each. Walls that are missing (not root) are
+ * appended to out_missing (1536 characters). */
+[[nodiscard]] int keepers_start_all(struct monitor *monitor, char *out_missing, struct diag *diag);
+[[nodiscard]] int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missing, struct diag *diag);
+/* A child has ended; true when it was a keeper. */
+bool keepers_reaped(struct monitor *monitor, pid_t pid, int status);
+/* Starts again what is due. Returns the milliseconds until the next is due, -1 for none. */
+int keepers_tick(struct monitor *monitor, uint64_t now_ms);
+bool keepers_all_run(const struct monitor *monitor);
+/* Kills one, so that it is started anew. */
+void keeper_kill(struct keeper *keeper);
+/* Stops all in good order. */
+void keepers_stop_all(struct monitor *monitor);
+void monitor_watch_or_die(struct monitor *monitor, struct watch *watch);
+
+/* ---- workers.c ---- */
+/* Forks spares until there are as many as configured. */
+void workers_refill(struct monitor *monitor);
+/* A spare, forked on demand; NULL when none can be had. */
+struct worker *workers_take_spare(struct monitor *monitor);
+/* Hands a client to it. */
+void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port);
+struct worker *workers_find(struct monitor *monitor, uint64_t id);
+void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
+void worker_accepted(struct monitor *monitor, struct worker *worker);
+void worker_kill(struct worker *worker);
+/* `only_without_device`: spares and strangers; else every one. */
+void workers_kill(struct monitor *monitor, bool only_without_device);
+/* Kills strangers whose time is over. Returns the milliseconds until the next one's is, -1 for none. */
+int workers_tick(struct monitor *monitor, uint64_t now_ms);
+
+/* ---- conversations.c ---- */
+void conversation_begin(struct monitor *monitor);
+bool conversations_reaped(struct monitor *monitor, pid_t pid);
+void conversations_kill(struct monitor *monitor);
+
+/* ---- accept.c ---- */
+[[nodiscard]] int accept_listen(struct monitor *monitor, struct diag *diag);
+void accept_close(struct monitor *monitor);
+
+/* ---- reload.c ---- */
+void reload_begin(struct monitor *monitor);
+/* A keeper's `reloaded`. */
+void reload_answered(struct monitor *monitor, enum keeper_role role, bool good, const char *sentence);
+
+/* ---- notify.c: sd_notify(3) ---- */
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+
+/* ---- check.c ---- */
+/* -T: checks everything, prints what is in force. Returns the exit status. */
+int check_run(struct monitor *monitor);
+
+#endif

@@ -1,0 +1,123 @@
+/* paths.c: folders and the admin socket. */
+#include "paths.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+
+static int folder_of(const char *path, char *out_folder, size_t capacity)
+{
+	char copy[4096];
+	return str_copy(copy, sizeof(copy), path) && str_copy(out_folder, capacity, dirname(copy)) ? 0 : ERR_LIMIT;
+}
+
+/* The user id of a name or number. */
+static int find_user(const char *identity, uid_t *out_user, struct diag *diag)
+{
+	uint64_t number = 0;
+	if (str_to_u64(view_string(identity), 0, UINT32_MAX - 1, &number) == 0) {
+		*out_user = (uid_t)number;
+		return 0;
+	}
+	const struct passwd *entry = getpwnam(identity);
+	if (!entry)
+		return diag_set(diag, ERR_NOT_FOUND, "there is no user \"%s\"; set broker_user to one that exists", identity);
+	*out_user = entry->pw_uid;
+	return 0;
+}
+
+static int check_store_folder(const char *folder, uid_t owner, struct diag *diag)
+{
+	struct stat status;
+	if (stat(folder, &status) < 0)
+		return diag_system(diag, "cannot look at the store's folder %s", folder);
+	if (!S_ISDIR(status.st_mode))
+		return diag_set(diag, ERR_DENIED, "%s is no folder", folder);
+	if (status.st_uid != owner)
+		return diag_set(diag, ERR_DENIED, "the store's folder %s belongs to user %u; mend it with: chown %u %s", folder,
+				status.st_uid, owner, folder);
+	if (status.st_mode & 077)
+		return diag_set(diag, ERR_DENIED, "others can look into the store's folder %s; mend it with: chmod 700 %s", folder,
+				folder);
+	return 0;
+}
+
+static int prepare_store(const struct conf *conf, int make, struct diag *diag)
+{
+	char folder[4096];
+	uid_t owner = geteuid();
+	int result = owner == 0 ? find_user(conf->broker_user, &owner, diag) : 0;
+	if (result < 0)
+		return result;
+	if (folder_of(conf->store, folder, sizeof(folder)) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "the path of the store is too long");
+	if (access(folder, F_OK) < 0 && !make)
+		return 0;
+	if (make && mkdir(folder, 0700) == 0 && chown(folder, owner, (gid_t)-1) < 0)
+		return diag_system(diag, "cannot give the store's folder %s to user %u", folder, owner);
+	return check_store_folder(folder, owner, diag);
+}
+
+int paths_prepare(const struct conf *conf, int make, struct diag *diag)
+{
+	char folder[4096];
+	int result = prepare_store(conf, make, diag);
+	if (result < 0 || !make || folder_of(conf->admin_socket, folder, sizeof(folder)) < 0)
+		return result;
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		return diag_system(diag, "cannot make the folder %s of the admin socket", folder);
+	return 0;
+}
+
+static int remove_stale(const char *path, const struct sockaddr_un *address, struct diag *diag)
+{
+	OWN_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (probe < 0)
+		return diag_system(diag, "cannot make a socket");
+	/* A full queue (EAGAIN) is somebody who listens, too. */
+	if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+		return diag_set(diag, ERR_DENIED, "another gateway answers at %s; stop it first", path);
+	if (errno == ECONNREFUSED && unlink(path) < 0)
+		return diag_system(diag, "cannot remove the old admin socket %s", path);
+	return 0;
+}
+
+int paths_admin_listener(const struct conf *conf, int *out_fd, struct diag *diag)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (!str_copy(address.sun_path, sizeof(address.sun_path), conf->admin_socket))
+		return diag_set(diag, ERR_BAD_CONFIG, "admin_socket is longer than %zu characters", sizeof(address.sun_path) - 1);
+	int result = remove_stale(conf->admin_socket, &address, diag);
+	if (result < 0)
+		return result;
+	OWN_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Who may speak is decided by the broker (SO_PEERCRED); where no other user may, none even connects. */
+	mode_t before = umask(*conf->admin_users ? 0111 : 0177);
+	int bound = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	umask(before);
+	if (bound < 0 || listen(fd, 64) < 0)
+		return diag_system(diag, "cannot listen at %s", conf->admin_socket);
+	*out_fd = take_fd(&fd);
+	return 0;
+}
+
+int paths_check_pam(const struct conf *conf, struct diag *diag)
+{
+	char path[4300];
+	const char *directory = *conf->pam_directory ? conf->pam_directory : "/etc/pam.d";
+	if (strchr(conf->pam_service, '/') ||
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", directory, conf->pam_service) >= sizeof(path))
+		return diag_set(diag, ERR_BAD_CONFIG, "pam_service must be the name of a file in %s", directory);
+	if (access(path, R_OK) < 0)
+		return diag_system(diag, "the PAM service file %s cannot be read", path);
+	return 0;
+}
