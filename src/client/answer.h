@@ -1,0 +1,93 @@
+/* answer.h: what the gateway's JSON means. Pure functions on bytes; docs/wire.md is the contract.
+ *
+ * Nothing of an answer is believed further than it is checked: ids and tokens go into a request line or a
+ * header later, so their alphabet is checked here; text for people is cleaned where it is shown.
+ * Every parse function returns STATUS_FAILED with a sentence when the answer is not what it should be;
+ * the out value then needs no fini.
+ */
+#ifndef CLIENT_ANSWER_H
+#define CLIENT_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/buf.h"
+#include "status.h"
+
+#define ANSWER_ID_MAX 64
+#define ANSWER_TOKEN_MAX 128
+#define ANSWER_TIME_MAX 32
+/* What may stand behind "Bearer " (RFC 6750 2.1). */
+#define ANSWER_TOKEN_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+
+enum answer_style { ANSWER_SECRET, ANSWER_TEXT, ANSWER_INFO, ANSWER_ERROR };
+
+struct answer_message {
+	enum answer_style style;
+	char *text;
+};
+
+struct answer_resource {
+	char *name, *description, *missing;
+	char *addresses; /* separated by ", " */
+	bool allowed;
+};
+
+struct answer_resources {
+	struct answer_resource *item;
+	size_t count;
+};
+
+enum answer_state { ANSWER_PROMPT, ANSWER_SHOW, ANSWER_GRANTED };
+
+/* One step of a login. */
+struct answer_step {
+	enum answer_state state;
+	/* prompt and info */
+	char conversation[ANSWER_ID_MAX + 1];
+	struct answer_message *message;
+	size_t message_count;
+	/* granted; the token is wiped by answer_step_fini */
+	char *user;
+	char token[ANSWER_TOKEN_MAX + 1];
+	char expires_at[ANSWER_TIME_MAX];
+	struct answer_resources resources;
+};
+
+struct answer_session {
+	char *id, *user, *device;
+	char created_at[ANSWER_TIME_MAX], expires_at[ANSWER_TIME_MAX];
+	uint64_t tunnels;
+};
+
+/* application/problem+json (RFC 9457). Missing members are empty. */
+struct answer_problem {
+	char code[33];
+	char detail[513];
+	char request_id[65];
+};
+
+/* Makes jansson wipe what it gives back: tokens and answers pass through it. Call once, first. */
+void answer_wipe_memory(void);
+
+[[nodiscard]] int answer_parse_step(struct view body, struct answer_step *out_step, struct diag *diag);
+void answer_step_fini(struct answer_step *step);
+[[nodiscard]] int answer_parse_session(struct view body, struct answer_session *out_session, struct diag *diag);
+void answer_session_fini(struct answer_session *session);
+[[nodiscard]] int answer_parse_resources(struct view body, struct answer_resources *out_resources, struct diag *diag);
+void answer_resources_fini(struct answer_resources *resources);
+/* {"tunnels_closed":N} */
+[[nodiscard]] int answer_parse_logout(struct view body, uint64_t *out_tunnels, struct diag *diag);
+/* Never fails: what cannot be read stays empty. */
+void answer_parse_problem(struct view body, struct answer_problem *out_problem);
+
+/* Requests. Each appends to `out_body`. STATUS_FAILED for text that is not UTF-8 or without memory. */
+[[nodiscard]] int answer_make_login(const char *user, struct buf *out_body, struct diag *diag);
+/* The answers of one round, in order. */
+[[nodiscard]] int answer_make_answers(const struct buf *answers, size_t count, struct buf *out_body, struct diag *diag);
+
+/* For --json: appends the gateway's answer again, ASCII only, indented, with a line feed. */
+[[nodiscard]] int answer_indent(struct view body, struct buf *out_text, struct diag *diag);
+
+#endif

@@ -1,0 +1,199 @@
+/* cmd_login.c: `sallyport login`: carries the gateway's questions to the user and the answers back.
+ *
+ *     POST /v1/login -> prompt: ask all, POST answers -> ... -> granted: keep the token
+ *                    -> info:   show, POST no answers
+ *     given up, interrupted, nobody there: DELETE /v1/login/ID
+ *
+ * What the questions are is the PAM stack's matter on the gateway (gateway/conversation).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "commands.h"
+#include "prompt.h"
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+#include "say.h"
+
+enum {
+	ANSWERS_MAX = 32, /* prompts in one round, as PAM_MAX_NUM_MSG */
+	ROUND_BYTES_MAX = 160 * 1024,
+	/* The gateway holds a request until there is something to say; one that does not shall not be asked in a
+	 * tight circle. */
+	HASTE_MS = 200,
+	PAUSE_MS = 1000,
+};
+
+struct login {
+	struct client client;
+	struct prompt prompt;
+	struct answer_step step;
+	/* Of the conversation that is open at the gateway; empty when there is none to cancel. */
+	char conversation[ANSWER_ID_MAX + 1];
+};
+
+struct round {
+	struct buf answer[ANSWERS_MAX];
+	size_t count;
+};
+
+static void round_wipe(struct round *round)
+{
+	for (size_t i = 0; i < ANSWERS_MAX; i++)
+		buf_wipe(&round->answer[i]);
+}
+
+static int ask(struct login *login, const struct answer_message *message, struct round *round, struct diag *diag)
+{
+	if (round->count == ANSWERS_MAX)
+		return diag_set(diag, STATUS_FAILED, "The gateway asks more than %d questions at once", ANSWERS_MAX);
+	struct buf *answer = &round->answer[round->count++];
+	*answer = BUF_INIT(LINE_BYTES_MAX);
+	enum terminal_echo echo = message->style == ANSWER_TEXT ? TERMINAL_ECHO_ON : TERMINAL_ECHO_OFF;
+	return prompt_ask(&login->prompt, echo, message->text, answer, diag);
+}
+
+/* Shows and asks in the order in which the messages stand. */
+static int present(struct login *login, struct round *round, struct diag *diag)
+{
+	int status = STATUS_OK;
+	for (size_t i = 0; i < login->step.message_count && status == STATUS_OK; i++) {
+		const struct answer_message *message = &login->step.message[i];
+		if (message->style == ANSWER_INFO || message->style == ANSWER_ERROR)
+			prompt_show(&login->prompt, message->text);
+		else
+			status = ask(login, message, round, diag);
+	}
+	return status;
+}
+
+/* Sends and reads the next step. A refusal ends the conversation at the gateway too. */
+static int advance(struct login *login, const char *path, struct view body, struct diag *diag)
+{
+	OWN_SECRET_BUF struct buf answer = BUF_INIT(1024 * 1024);
+	struct refused refused = {0};
+	const struct api_request request = {.method = "POST", .path = path, .body = body};
+	int status = api_call(&login->client.loop, login->client.connection, &request, &answer, &refused, diag);
+	if (refused.http_status)
+		login->conversation[0] = 0;
+	if (status != STATUS_OK)
+		return status;
+	answer_step_fini(&login->step);
+	status = answer_parse_step(buf_view(&answer), &login->step, diag);
+	memcpy(login->conversation, login->step.conversation, sizeof(login->conversation));
+	return status;
+}
+
+static int begin(struct login *login, const char *user, struct diag *diag)
+{
+	OWN_BUF struct buf body = BUF_INIT(4096);
+	int status = answer_make_login(user, &body, diag);
+	return status == STATUS_OK ? advance(login, "/v1/login", buf_view(&body), diag) : status;
+}
+
+static int answer_round(struct login *login, struct diag *diag)
+{
+	OWN(round_wipe) struct round round = {0};
+	OWN_SECRET_BUF struct buf body = BUF_INIT(ROUND_BYTES_MAX);
+	char path[ANSWER_ID_MAX + 16];
+	uint64_t started_ms = clock_monotonic_ms();
+	int status = present(login, &round, diag);
+	if (status == STATUS_OK)
+		status = answer_make_answers(round.answer, round.count, &body, diag);
+	if (status != STATUS_OK)
+		return status;
+	bool was_empty = login->step.message_count == 0;
+	snprintf(path, sizeof(path), "/v1/login/%s", login->conversation);
+	status = advance(login, path, buf_view(&body), diag);
+	bool hasty = was_empty && clock_monotonic_ms() - started_ms < HASTE_MS;
+	if (status == STATUS_OK && hasty && login->step.state == ANSWER_SHOW && login->step.message_count == 0)
+		status = loop_pause(&login->client.loop, PAUSE_MS);
+	return status;
+}
+
+static int converse(struct login *login, const char *user, struct diag *diag)
+{
+	int status = begin(login, user, diag);
+	while (status == STATUS_OK && login->step.state != ANSWER_GRANTED)
+		status = answer_round(login, diag);
+	return status;
+}
+
+static void cancel(struct login *login)
+{
+	char path[ANSWER_ID_MAX + 16];
+	if (!login->conversation[0])
+		return;
+	snprintf(path, sizeof(path), "/v1/login/%s", login->conversation);
+	const struct api_request request = {.method = "DELETE", .path = path};
+	/* When it does not arrive, the gateway's own time limit ends the conversation. */
+	(void)api_call_briefly(&login->client.loop, login->client.connection, &request);
+}
+
+/* An earlier session would live on with nobody holding its token. It goes, unless something still runs in it. */
+static void end_earlier_session(struct client *client)
+{
+	OWN_BUF struct buf body = BUF_INIT(65536);
+	struct answer_session session;
+	struct diag diag;
+	if (!client->token.text[0] || client_ask(client, "GET", "/v1/session", &body, NULL, &diag) != STATUS_OK ||
+	    answer_parse_session(buf_view(&body), &session, &diag) != STATUS_OK)
+		return;
+	if (session.tunnels)
+		printf("An earlier session still carries %llu connections; it stays until %s.\n",
+		       (unsigned long long)session.tunnels, session.expires_at);
+	else
+		(void)!client_ask(client, "DELETE", "/v1/session", NULL, NULL, &diag);
+	answer_session_fini(&session);
+}
+
+static int keep_session(struct login *login, struct diag *diag)
+{
+	struct client *client = &login->client;
+	const struct answer_step *step = &login->step;
+	int status = token_store(client->token_path, step->token, diag);
+	if (status != STATUS_OK) {
+		const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = step->token};
+		(void)api_call_briefly(&client->loop, client->connection, &logout);
+		return status;
+	}
+	end_earlier_session(client);
+	fputs("Logged in as ", stdout);
+	say_cell(stdout, step->user, 0);
+	size_t allowed = 0;
+	for (size_t i = 0; i < step->resources.count; i++)
+		allowed += step->resources.item[i].allowed;
+	printf(" until %s. You may reach %zu resource%s; see: sallyport ls\n", step->expires_at, allowed,
+	       allowed == 1 ? "" : "s");
+	return STATUS_OK;
+}
+
+static int log_in(struct login *login, const struct options *options, struct diag *diag)
+{
+	char user[257];
+	int status = settings_user(&options->settings, options->argument, user, sizeof(user), diag);
+	if (status == STATUS_OK)
+		status = client_init(&login->client, &options->settings, diag);
+	if (status == STATUS_OK)
+		status = client_connect(&login->client, diag);
+	if (status != STATUS_OK)
+		return status;
+	struct diag none;
+	(void)!client_load_token(&login->client, &none);
+	status = converse(login, user, diag);
+	if (status != STATUS_OK)
+		cancel(login);
+	return status == STATUS_OK ? keep_session(login, diag) : status;
+}
+
+int cmd_login(const struct options *options, struct diag *diag)
+{
+	struct login login = {0};
+	prompt_open(&login.prompt, options->answers_fd);
+	int status = log_in(&login, options, diag);
+	prompt_close(&login.prompt);
+	answer_step_fini(&login.step);
+	client_fini(&login.client);
+	return status;
+}

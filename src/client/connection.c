@@ -1,0 +1,489 @@
+/* connection.c: the one connection to the gateway. What travels on its streams is api.c's and tunnel.c's
+ * matter; why a device was refused is worded in refusal.c.
+ *
+ *     dial -> handshake -> open -> over
+ *                |           |
+ *                +-----------+---> over (connection->status says why)
+ */
+#include "connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "dial.h"
+#include "refusal.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "sallyport/tls.h"
+
+enum {
+	HANDSHAKE_LIMIT_MS = 15000,
+	/* One turn of the loop reads so many records, so that local sides get their turn too. */
+	RECORDS_PER_TURN = 64,
+	/* What the gateway may send ahead on one stream: 16 MB/s over 60 ms. */
+	STREAM_WINDOW_BYTES = 1024 * 1024,
+	HEAD_BYTES = 64 * 1024,
+	/* A dead path is noticed within about 90 seconds; a NAT sees a packet every 60. */
+	KEEPALIVE_IDLE_S = 60,
+	KEEPALIVE_INTERVAL_S = 10,
+	KEEPALIVE_PROBES = 3,
+	UNACKNOWLEDGED_LIMIT_MS = 90000,
+	/* How long the gateway may take to end its side after we have ended ours. */
+	FINISH_LIMIT_MS = 10000,
+};
+
+struct connection {
+	enum connection_state state;
+	int status; /* once over */
+	struct diag diag;
+	size_t streams_cut;
+	connection_change_handler on_change;
+	void *owner;
+	const struct device *device;
+	char host[256], authority[272];
+	uv_loop_t *loop;
+	struct dial *dial;
+	int fd;
+	struct tls *tls;
+	struct h2 *h2;
+	bool answered;     /* the gateway has sent something after the handshake: the device was accepted */
+	bool finishing;    /* connection_finish */
+	bool output_ended; /* the gateway has been told that no more comes */
+	bool closing;      /* connection_close: nobody wants to be told */
+	uv_poll_t poll;      /* only once there is a descriptor */
+	uv_prepare_t flush;  /* once per turn, before the loop sleeps */
+	uv_idle_t more;      /* runs while bytes wait inside the TLS session */
+	uv_timer_t limit;
+	unsigned handles;
+};
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+static void watch(struct connection *connection)
+{
+	bool writes = connection->tls && tls_wants_write(connection->tls);
+	uv_poll_start(&connection->poll, UV_READABLE | (writes ? UV_WRITABLE : 0), on_event);
+}
+
+/* ---- the end ---- */
+
+static void let_go(struct connection *connection)
+{
+	uv_timer_stop(&connection->limit);
+	uv_idle_stop(&connection->more);
+	uv_prepare_stop(&connection->flush);
+	if (connection->poll.data)
+		uv_poll_stop(&connection->poll);
+	if (connection->dial)
+		dial_cancel(take_pointer(&connection->dial));
+	connection->streams_cut = connection->h2 ? h2_stream_count(connection->h2) : 0;
+	/* Streams are told here; they may ask for the state, which says OVER. */
+	h2_free(take_pointer(&connection->h2));
+	tls_free(take_pointer(&connection->tls));
+	if (connection->fd >= 0)
+		close(take_fd(&connection->fd));
+}
+
+static void over(struct connection *connection, int status, const struct diag *diag)
+{
+	if (connection->state == CONNECTION_OVER)
+		return;
+	connection->state = CONNECTION_OVER;
+	connection->status = status;
+	if (diag)
+		connection->diag = *diag;
+	let_go(connection);
+	if (!connection->closing)
+		connection->on_change(connection, connection->owner);
+}
+
+[[gnu::format(printf, 3, 4)]] static void over_with(struct connection *connection, int status, const char *format, ...);
+static void over_with(struct connection *connection, int status, const char *format, ...)
+{
+	struct diag diag;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(diag.text, sizeof(diag.text), format, arguments);
+	va_end(arguments);
+	over(connection, status, &diag);
+}
+
+static void over_by_peer(struct connection *connection)
+{
+	struct diag diag;
+	int status = refusal_explain(connection->tls, connection->authority, connection->answered, &diag);
+	over(connection, status, &diag);
+}
+
+/* ---- streams ---- */
+
+static struct stream *user_of(struct h2_stream *stream)
+{
+	return stream->owner;
+}
+
+static void on_response(struct h2 *h2, struct h2_stream *stream, const struct http_response *response)
+{
+	(void)h2;
+	if (user_of(stream))
+		user_of(stream)->handlers->on_response(user_of(stream), response);
+}
+
+static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
+{
+	if (user_of(stream))
+		user_of(stream)->handlers->on_data(user_of(stream), bytes);
+	else
+		h2_consume(h2, stream, bytes.size);
+}
+
+static void on_finish(struct h2 *h2, struct h2_stream *stream)
+{
+	(void)h2;
+	if (user_of(stream))
+		user_of(stream)->handlers->on_finish(user_of(stream));
+}
+
+static int on_read(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_t capacity)
+{
+	(void)h2;
+	if (!user_of(stream) || !user_of(stream)->handlers->on_read)
+		return ERR_AGAIN;
+	return user_of(stream)->handlers->on_read(user_of(stream), into, capacity);
+}
+
+static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer)
+{
+	(void)h2;
+	struct stream *user = user_of(stream);
+	if (!user)
+		return;
+	user->h2 = NULL;
+	user->handlers->on_closed(user, code, by_peer);
+}
+
+static const struct h2_handlers stream_handlers = {
+	.on_response = on_response,
+	.on_data = on_data,
+	.on_finish = on_finish,
+	.on_read = on_read,
+	.on_closed = on_closed,
+};
+
+bool connection_takes_requests(const struct connection *connection)
+{
+	return connection->state == CONNECTION_OPEN && connection->h2 && !h2_is_draining(connection->h2);
+}
+
+int connection_request(struct connection *connection, struct h2_request *request, struct stream *stream,
+		       struct diag *diag)
+{
+	if (!connection_takes_requests(connection))
+		return diag_set(diag, STATUS_UNREACHABLE, "The connection to the gateway %s is over", connection->authority);
+	if (!request->authority.size)
+		request->authority = view_string(connection->authority);
+	request->owner = stream;
+	stream->connection = connection;
+	if (h2_request(connection->h2, request, &stream->h2) < 0)
+		return diag_set(diag, STATUS_UNREACHABLE, "The connection to the gateway %s takes no more requests",
+				connection->authority);
+	return STATUS_OK;
+}
+
+void connection_consumed(struct stream *stream, size_t size)
+{
+	if (stream->h2)
+		h2_consume(stream->connection->h2, stream->h2, size);
+}
+
+void connection_resume(struct stream *stream)
+{
+	if (stream->h2)
+		h2_resume(stream->connection->h2, stream->h2);
+}
+
+void connection_reset(struct stream *stream, enum h2_code code)
+{
+	if (stream->h2)
+		h2_reset(stream->connection->h2, stream->h2, code);
+}
+
+void connection_forget(struct stream *stream)
+{
+	if (!stream->h2)
+		return;
+	struct h2_stream *h2_stream = take_pointer(&stream->h2);
+	h2_stream->owner = NULL;
+	h2_reset(stream->connection->h2, h2_stream, H2_CANCEL);
+}
+
+/* ---- bytes ---- */
+
+/* All is delivered: say that there is no more. What the gateway still sends is read, so that closing does not
+ * turn into an RST that overtakes the last bytes. */
+static void end_output(struct connection *connection)
+{
+	if (tls_close_write(connection->tls) == 0 && tls_flush(connection->tls) == 0) {
+		shutdown(connection->fd, SHUT_WR);
+		connection->output_ended = true;
+	}
+}
+
+/* Hands the gateway what the streams have for it. That sending fails is no verdict: why it fails (an alert, a
+ * GOAWAY) is about to be read. */
+static void send_output(struct connection *connection)
+{
+	struct view bytes;
+	int result = 0;
+	while (tls_can_write(connection->tls) && (result = h2_output(connection->h2, &bytes)) == 0)
+		if (tls_write(connection->tls, bytes) < 0)
+			break;
+	bool all_sent = tls_flush(connection->tls) == 0 && result == ERR_AGAIN;
+	if (all_sent && connection->finishing && !connection->output_ended)
+		end_output(connection);
+	else if (all_sent && !connection->finishing && !h2_is_alive(connection->h2))
+		over(connection, STATUS_OK, NULL);
+}
+
+static void on_flush(uv_prepare_t *prepare)
+{
+	struct connection *connection = prepare->data;
+	send_output(connection);
+	if (connection->state == CONNECTION_OPEN)
+		watch(connection);
+}
+
+static void on_more(uv_idle_t *idle);
+
+static void on_input_end(struct connection *connection)
+{
+	/* A good-bye with nothing left to do is no failure. */
+	bool in_good_order = tls_ending(connection->tls) == TLS_CLOSED && !h2_is_alive(connection->h2);
+	if (connection->finishing || in_good_order)
+		over(connection, STATUS_OK, NULL);
+	else
+		over_by_peer(connection);
+}
+
+static void receive(struct connection *connection)
+{
+	struct view bytes;
+	uv_idle_stop(&connection->more);
+	for (int i = 0; i < RECORDS_PER_TURN; i++) {
+		int result = tls_read(connection->tls, &bytes);
+		if (result == ERR_AGAIN)
+			return;
+		if (result < 0) {
+			on_input_end(connection);
+			return;
+		}
+		connection->answered = true;
+		if (!connection->finishing && h2_input(connection->h2, bytes) < 0) {
+			over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not speak HTTP/2 as it should",
+				  connection->authority);
+			return;
+		}
+	}
+	/* Records inside the session make no descriptor readable. */
+	uv_idle_start(&connection->more, on_more);
+}
+
+static void on_more(uv_idle_t *idle)
+{
+	receive(idle->data);
+}
+
+/* ---- the way up ---- */
+
+static int make_h2(struct connection *connection)
+{
+	const struct h2_options options = {
+		.role = H2_CLIENT,
+		.handlers = &stream_handlers,
+		.owner = connection,
+		.streams_max = 1,
+		.head_bytes = HEAD_BYTES,
+		.stream_window_bytes = STREAM_WINDOW_BYTES,
+	};
+	return h2_new(&options, &connection->h2);
+}
+
+static void handshake_done(struct connection *connection)
+{
+	uv_timer_stop(&connection->limit);
+	if (tls_application(connection->tls) != TLS_HTTP2)
+		over_with(connection, STATUS_UNREACHABLE, "What answers at %s does not speak HTTP/2: it is no Sallyport gateway",
+			  connection->authority);
+	else if (make_h2(connection) < 0)
+		over_with(connection, STATUS_FAILED, "memory is out");
+	if (connection->state == CONNECTION_OVER)
+		return;
+	connection->state = CONNECTION_OPEN;
+	uv_prepare_start(&connection->flush, on_flush);
+	connection->on_change(connection, connection->owner);
+	/* The gateway's first records may have come with its last handshake message. */
+	if (connection->state == CONNECTION_OPEN)
+		receive(connection);
+}
+
+static void handshake(struct connection *connection)
+{
+	struct diag diag = {0};
+	int result = tls_handshake(connection->tls, &diag);
+	if (result == 0) {
+		handshake_done(connection);
+	} else if (result == ERR_AGAIN) {
+		watch(connection);
+	} else {
+		(void)tls_flush(connection->tls);
+		int status = refusal_explain_handshake(connection->tls, result, connection->authority, &diag);
+		over(connection, status, &diag);
+	}
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events;
+	struct connection *connection = poll->data;
+	if (connection->state == CONNECTION_HANDSHAKE)
+		handshake(connection);
+	else if (connection->state == CONNECTION_OPEN)
+		receive(connection);
+}
+
+static void notice_dead_paths(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_LIMIT_MS},
+	};
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct connection *connection = timer->data;
+	if (connection->finishing)
+		over(connection, STATUS_OK, NULL);
+	else
+		over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not finish the TLS handshake",
+			  connection->authority);
+}
+
+static void on_dialed(void *owner, int fd, const struct diag *diag)
+{
+	struct connection *connection = owner;
+	struct diag failure;
+	connection->dial = NULL;
+	if (fd < 0) {
+		over(connection, STATUS_UNREACHABLE, diag);
+		return;
+	}
+	connection->fd = fd;
+	connection->state = CONNECTION_HANDSHAKE;
+	notice_dead_paths(fd);
+	if (uv_poll_init(connection->loop, &connection->poll, fd) < 0) {
+		over_with(connection, STATUS_FAILED, "cannot watch the connection to the gateway");
+		return;
+	}
+	connection->poll.data = connection;
+	connection->handles++;
+	uv_timer_start(&connection->limit, on_limit, HANDSHAKE_LIMIT_MS, 0);
+	if (tls_new_client(connection->device->credentials, fd, connection->host, &connection->tls, &failure) < 0)
+		over(connection, STATUS_FAILED, &failure);
+	else
+		handshake(connection);
+}
+
+int connection_start(uv_loop_t *loop, const struct settings *settings, const struct device *device,
+		     connection_change_handler on_change, void *owner, struct connection **out_connection,
+		     struct diag *diag)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return diag_set(diag, STATUS_FAILED, "memory is out");
+	connection->loop = loop;
+	connection->device = device;
+	connection->on_change = on_change;
+	connection->owner = owner;
+	connection->fd = -1;
+	str_copy(connection->host, sizeof(connection->host), settings->host);
+	settings_authority(settings, connection->authority, sizeof(connection->authority));
+	if (dial_start(loop, settings->host, settings->port, on_dialed, connection, &connection->dial, diag) < 0) {
+		free(connection);
+		return STATUS_UNREACHABLE;
+	}
+	uv_prepare_init(loop, &connection->flush);
+	uv_idle_init(loop, &connection->more);
+	uv_timer_init(loop, &connection->limit);
+	connection->flush.data = connection->more.data = connection->limit.data = connection;
+	connection->handles = 3;
+	*out_connection = connection;
+	return STATUS_OK;
+}
+
+enum connection_state connection_state(const struct connection *connection)
+{
+	return connection->state;
+}
+
+int connection_ending(const struct connection *connection, struct diag *out_diag)
+{
+	*out_diag = connection->diag;
+	return connection->status;
+}
+
+size_t connection_streams_cut(const struct connection *connection)
+{
+	return connection->streams_cut;
+}
+
+const char *connection_authority(const struct connection *connection)
+{
+	return connection->authority;
+}
+
+void connection_finish(struct connection *connection)
+{
+	if (connection->state != CONNECTION_OPEN || connection->finishing)
+		return;
+	connection->finishing = true;
+	h2_terminate(connection->h2, H2_NO_ERROR);
+	uv_timer_start(&connection->limit, on_limit, FINISH_LIMIT_MS, 0);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct connection *connection = handle->data;
+	if (--connection->handles == 0)
+		free(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+	if (!connection)
+		return;
+	connection->closing = true;
+	if (connection->state == CONNECTION_OPEN && !connection->finishing) {
+		h2_terminate(connection->h2, H2_NO_ERROR);
+		connection->finishing = true;
+		send_output(connection);
+	}
+	over(connection, STATUS_OK, NULL);
+	uv_close((uv_handle_t *)&connection->flush, on_handle_closed);
+	uv_close((uv_handle_t *)&connection->more, on_handle_closed);
+	uv_close((uv_handle_t *)&connection->limit, on_handle_closed);
+	if (connection->poll.data)
+		uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
+}

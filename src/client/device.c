@@ -1,0 +1,87 @@
+/* device.c: this device's own certificate and key. What they prove is src/net's and the gateway's matter. */
+#include "device.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
+#include "sallyport/str.h"
+#include "sallyport/x509.h"
+
+/* A token's object instead of a file (RFC 7512, and GnuTLS's name for TPM keys). */
+static bool is_url(const char *place)
+{
+	return strncmp(place, "pkcs11:", 7) == 0 || strncmp(place, "tpmkey:", 7) == 0;
+}
+
+static int check_dates(const char *path, const struct x509_facts *facts, struct diag *diag)
+{
+	int64_t now_s = (int64_t)(clock_wall_ms() / 1000);
+	char when[32];
+	if (now_s > facts->not_after_s) {
+		clock_format((uint64_t)facts->not_after_s * 1000, when, sizeof(when));
+		return diag_set(diag, STATUS_DEVICE_REFUSED,
+				"The certificate of this device (%s, \"%s\") expired at %s; ask your administrator for a new one",
+				path, facts->name, when);
+	}
+	if (now_s < facts->not_before_s) {
+		clock_format((uint64_t)facts->not_before_s * 1000, when, sizeof(when));
+		return diag_set(diag, STATUS_DEVICE_REFUSED,
+				"The certificate of this device (%s, \"%s\") is valid only from %s on; check this device's clock",
+				path, facts->name, when);
+	}
+	return STATUS_OK;
+}
+
+static int look_at_certificate(const char *place, struct device *device, struct diag *diag)
+{
+	if (is_url(place)) {
+		x509_fingerprint(view_string(place), device->name);
+		return STATUS_OK;
+	}
+	OWN_BUF struct buf bytes = BUF_INIT(X509_INPUT_MAX);
+	struct x509_facts facts;
+	if (fd_read_file(place, &bytes, diag) < 0)
+		return STATUS_USAGE;
+	if (x509_facts(buf_view(&bytes), &facts, NULL) < 0)
+		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form (--cert)", place);
+	memcpy(device->name, facts.fingerprint, sizeof(device->name));
+	return check_dates(place, &facts, diag);
+}
+
+static int look_at_key(const char *place, struct diag *diag)
+{
+	struct stat file;
+	if (is_url(place))
+		return STATUS_OK;
+	if (stat(place, &file) < 0) {
+		diag_system(diag, "cannot open %s", place);
+		return STATUS_USAGE;
+	}
+	if (S_ISREG(file.st_mode) && file.st_mode & 077)
+		return diag_set(diag, STATUS_USAGE, "The private key %s is open to others; run: chmod 600 %s", place, place);
+	return STATUS_OK;
+}
+
+int device_load(const struct settings *settings, struct device *out_device, struct diag *diag)
+{
+	const struct tls_client_files files = {
+		.authority = settings->value[SETTING_ca],
+		.certificate = settings->value[SETTING_cert],
+		.key = settings->value[SETTING_key],
+	};
+	*out_device = (struct device){0};
+	int status = look_at_certificate(files.certificate, out_device, diag);
+	if (status == STATUS_OK)
+		status = look_at_key(files.key, diag);
+	if (status == STATUS_OK && tls_credentials_client(&files, &out_device->credentials, diag) < 0)
+		status = STATUS_USAGE;
+	return status;
+}
+
+void device_fini(struct device *device)
+{
+	tls_credentials_free(device->credentials);
+	device->credentials = NULL;
+}

@@ -1,0 +1,94 @@
+/* problem.c: what a refusal of the gateway means here. The codes are those of docs/wire.md. */
+#include "problem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sallyport/str.h"
+
+struct row {
+	const char *code;
+	int status;
+	bool ends_session;
+	const char *sentence; /* instead of the gateway's own; NULL: that one */
+	const char *advice;   /* added to it */
+};
+
+#define LOGIN "run: sallyport login"
+
+/* To give a code a meaning here, add a row; all others follow their HTTP status. */
+static const struct row rows[] = {
+	{"no_session", STATUS_LOGIN_NEEDED, true, "You are not logged in", LOGIN},
+	{"lease_expired", STATUS_LOGIN_NEEDED, true, "Your session has expired", LOGIN},
+	{"session_ended", STATUS_LOGIN_NEEDED, true, "Your session was ended", LOGIN},
+	{"other_device", STATUS_LOGIN_NEEDED, true, "Your session belongs to another device", LOGIN},
+	{"fresh_login_required", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"not_bound", STATUS_LOGIN_NEEDED, false, NULL, NULL},
+	{"login_failed", STATUS_LOGIN_NEEDED, false, NULL, NULL},
+	{"login_expired", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"no_conversation", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"cancelled", STATUS_LOGIN_NEEDED, false, NULL, NULL},
+	{"locked", STATUS_LOGIN_NEEDED, false, NULL, NULL},
+	{"not_allowed", STATUS_NOT_ALLOWED, false, NULL, NULL},
+	{"address_forbidden", STATUS_NOT_ALLOWED, false, NULL, NULL},
+};
+
+static const struct row by_http_status[] = {
+	{"401", STATUS_LOGIN_NEEDED, true, "You are not logged in", LOGIN},
+	{"407", STATUS_LOGIN_NEEDED, true, "You are not logged in", LOGIN},
+	{"403", STATUS_NOT_ALLOWED, false, NULL, NULL},
+	{"", STATUS_FAILED, false, NULL, NULL},
+};
+
+static const struct row *find_row(const struct refused *refused)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].code, refused->problem.code) == 0)
+			return &rows[i];
+	const struct row *row = by_http_status;
+	/* A code that this program does not know says more than its HTTP status alone. */
+	char status[16];
+	snprintf(status, sizeof(status), "%u", refused->http_status);
+	while (*row->code && strcmp(row->code, status) != 0)
+		row++;
+	return row;
+}
+
+void problem_read(struct view body, unsigned http_status, struct view retry_after, struct refused *out_refused)
+{
+	uint64_t seconds = 0;
+	*out_refused = (struct refused){.http_status = http_status};
+	if (str_to_u64(retry_after, 1, 86400, &seconds) == 0)
+		out_refused->retry_after_s = (unsigned)seconds;
+	answer_parse_problem(body, &out_refused->problem);
+}
+
+bool problem_ends_session(const struct refused *refused)
+{
+	return find_row(refused)->ends_session;
+}
+
+/* "Sentence." -> "Sentence", so that more can follow. */
+static void strip_full_stop(char *text)
+{
+	size_t length = strlen(text);
+	while (length && strchr(". ", text[length - 1]))
+		text[--length] = 0;
+}
+
+int problem_explain(const struct refused *refused, const char *what, struct diag *out_diag)
+{
+	const struct row *row = find_row(refused);
+	char sentence[600], wait[64] = "", id[128] = "";
+	str_copy(sentence, sizeof(sentence), row->sentence ? row->sentence : refused->problem.detail);
+	strip_full_stop(sentence);
+	if (!*sentence)
+		snprintf(sentence, sizeof(sentence), "The gateway refused with status %u and gave no reason", refused->http_status);
+	if (refused->retry_after_s)
+		snprintf(wait, sizeof(wait), "; try again in %u s", refused->retry_after_s);
+	if (refused->problem.request_id[0])
+		snprintf(id, sizeof(id), " (%s%srequest %s)", refused->problem.code, *refused->problem.code ? ", " : "",
+			 refused->problem.request_id);
+	return diag_set(out_diag, row->status, "%s%s%s%s%s%s%s", what ? what : "", what ? ": " : "", sentence,
+			row->advice ? "; " : "", row->advice ? row->advice : "", wait, id);
+}

@@ -1,0 +1,79 @@
+/* refusal.c: how the end of a TLS connection reads for a user. Which alert the gateway sends for what is
+ * decided in tls_alert_for (src/net). */
+#include "refusal.h"
+
+#include <string.h>
+
+#define ASK "ask your administrator"
+
+static const struct {
+	enum tls_alert alert;
+	const char *sentence;
+} certificate_alerts[] = {
+	{TLS_ALERT_CERTIFICATE_REVOKED, "this device's certificate is revoked; " ASK},
+	{TLS_ALERT_CERTIFICATE_EXPIRED, "this device's certificate has expired; " ASK " for a new one"},
+	{TLS_ALERT_CERTIFICATE_UNKNOWN, "this device is not known there; " ASK " to register it, and check --cert"},
+	{TLS_ALERT_ACCESS_DENIED, "this device is locked there, or its certificate was replaced by a newer one; " ASK},
+	{TLS_ALERT_UNKNOWN_CA, "this device's certificate is not from its authority; check --cert"},
+	{TLS_ALERT_BAD_CERTIFICATE, "this device's certificate is not acceptable there; check --cert"},
+	{TLS_ALERT_UNSUPPORTED_CERTIFICATE, "this device's certificate is not meant for devices; check --cert"},
+	{TLS_ALERT_CERTIFICATE_REQUIRED, "it wants a device certificate; check --cert and --key"},
+	{TLS_ALERT_DECRYPT_ERROR, "the private key does not belong to the certificate; check --cert and --key"},
+};
+
+int refusal_for_alert(enum tls_alert alert, const char *gateway, struct diag *out_diag)
+{
+	for (size_t i = 0; i < sizeof(certificate_alerts) / sizeof(certificate_alerts[0]); i++)
+		if (certificate_alerts[i].alert == alert)
+			return diag_set(out_diag, STATUS_DEVICE_REFUSED, "The gateway %s refuses this device: %s", gateway,
+					certificate_alerts[i].sentence);
+	return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s ended the connection with the TLS alert \"%s\"", gateway,
+			tls_alert_name(alert));
+}
+
+int refusal_for_server(const char *code, const char *detail, const char *gateway, struct diag *out_diag)
+{
+	static const struct {
+		const char *code, *advice;
+	} rows[] = {
+		{"not_trusted", "give its authority with --ca"},
+		{"certificate_expired", "tell your administrator"},
+		{"not_yet_valid", "check this device's clock"},
+	};
+	const char *advice = "tell your administrator";
+	for (size_t i = 0; code && i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].code, code) == 0)
+			advice = rows[i].advice;
+	return diag_set(out_diag, STATUS_UNREACHABLE, "The certificate of the gateway %s is not good (%s); %s", gateway,
+			detail, advice);
+}
+
+int refusal_explain_handshake(const struct tls *tls, int result, const char *gateway, struct diag *diag)
+{
+	struct diag detail = *diag;
+	if (result == ERR_DENIED)
+		return refusal_for_server(tls_refusal(tls), detail.text, gateway, diag);
+	if (tls_alert_received(tls) != TLS_ALERT_NONE)
+		return refusal_for_alert(tls_alert_received(tls), gateway, diag);
+	if (result == ERR_CLOSED)
+		return diag_set(diag, STATUS_UNREACHABLE, "The gateway %s closed the connection before it was made; try again later",
+				gateway);
+	return diag_set(diag, STATUS_UNREACHABLE, "No TLS connection with the gateway %s: %s", gateway,
+			detail.text[0] ? detail.text : err_name(result));
+}
+
+int refusal_explain(const struct tls *tls, const char *gateway, bool answered, struct diag *out_diag)
+{
+	switch (tls_ending(tls)) {
+	case TLS_ALERTED:
+		return refusal_for_alert(tls_alert_received(tls), gateway, out_diag);
+	case TLS_CLOSED:
+		return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s closed the connection", gateway);
+	case TLS_BROKEN:
+		return diag_set(out_diag, STATUS_UNREACHABLE, "The connection to the gateway %s was damaged on its way", gateway);
+	default:
+		return diag_set(out_diag, STATUS_UNREACHABLE, answered
+				? "The connection to the gateway %s was cut"
+				: "The gateway %s cut the connection without an answer; try again later", gateway);
+	}
+}

@@ -1,0 +1,104 @@
+/* settings.c: which gateway, with which certificate, as whom. */
+#include "settings.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "profile.h"
+#include "sallyport/str.h"
+
+#define SETTING_ROW(name, environment, value, documentation) {#name, environment, value, documentation},
+const struct setting_row setting_rows[SETTING_COUNT] = {SETTINGS(SETTING_ROW)};
+
+int settings_offer(struct settings *settings, enum setting setting, const char *text, struct diag *diag)
+{
+	if (settings->value[setting] || !text || !*text)
+		return STATUS_OK;
+	settings->value[setting] = strdup(text);
+	return settings->value[setting] ? STATUS_OK : diag_set(diag, STATUS_FAILED, "memory is out");
+}
+
+int settings_complete(struct settings *settings, struct diag *diag)
+{
+	int status = STATUS_OK;
+	for (size_t i = 0; i < SETTING_COUNT && status == STATUS_OK; i++)
+		status = settings_offer(settings, i, getenv(setting_rows[i].environment), diag);
+	return status == STATUS_OK ? profile_load(settings, diag) : status;
+}
+
+int settings_parse_url(const char *url, char *out_host, size_t capacity, uint16_t *out_port, struct diag *diag)
+{
+	static const char scheme[] = "https://";
+	if (strncmp(url, scheme, strlen(scheme)) != 0)
+		return diag_set(diag, STATUS_USAGE, "the gateway \"%s\" is not written as https://HOST or https://HOST:PORT", url);
+	const char *start = url + strlen(scheme);
+	size_t length = strlen(start);
+	if (length && start[length - 1] == '/')
+		length--;
+	char authority[512];
+	bool has_port = length && (start[0] == '[' ? start[length - 1] != ']' : memchr(start, ':', length) != NULL);
+	int written = snprintf(authority, sizeof(authority), has_port ? "%.*s" : "%.*s:443", (int)length, start);
+	bool fits = written > 0 && (size_t)written < sizeof(authority);
+	bool plain = fits && !strpbrk(authority, "/?#@% ");
+	if (!plain || str_split_authority(view_string(authority), out_host, capacity, out_port) < 0)
+		return diag_set(diag, STATUS_USAGE, "the gateway \"%s\" is not written as https://HOST or https://HOST:PORT", url);
+	return STATUS_OK;
+}
+
+/* Where each setting can be given, for the sentence that one is missing. */
+static int missing(enum setting setting, const char *what, struct diag *diag)
+{
+	char path[4096];
+	if (!profile_path(path, sizeof(path)))
+		str_copy(path, sizeof(path), "the profile file");
+	const struct setting_row *row = &setting_rows[setting];
+	return diag_set(diag, STATUS_USAGE, "%s is not known; give --%s %s, set %s, or write \"%s = ...\" into %s", what,
+			row->name, row->value, row->environment, row->name, path);
+}
+
+int settings_check(struct settings *settings, struct diag *diag)
+{
+	if (!settings->value[SETTING_gateway])
+		return missing(SETTING_gateway, "The gateway", diag);
+	if (!settings->value[SETTING_cert])
+		return missing(SETTING_cert, "The certificate of this device", diag);
+	if (!settings->value[SETTING_key])
+		return missing(SETTING_key, "The private key of this device", diag);
+	return settings_parse_url(settings->value[SETTING_gateway], settings->host, sizeof(settings->host),
+				  &settings->port, diag);
+}
+
+void settings_authority(const struct settings *settings, char *out_text, size_t capacity)
+{
+	bool bracketed = strchr(settings->host, ':') != NULL;
+	snprintf(out_text, capacity, bracketed ? "[%s]:%u" : "%s:%u", settings->host, settings->port);
+}
+
+int settings_user(const struct settings *settings, const char *named, char *out_user, size_t capacity, struct diag *diag)
+{
+	const char *user = named ? named : settings->value[SETTING_user];
+	if (!user) {
+		struct passwd *account = getpwuid(getuid());
+		user = account ? account->pw_name : "";
+	}
+	if (!*user)
+		return diag_set(diag, STATUS_USAGE, "Your name at the gateway is not known; run: sallyport login USER");
+	char printable[512];
+	str_copy(printable, sizeof(printable), user);
+	str_make_printable(printable);
+	if (strlen(user) >= capacity || strcmp(printable, user) != 0)
+		return diag_set(diag, STATUS_USAGE, "\"%s\" cannot be a user's name", printable);
+	str_copy(out_user, capacity, user);
+	return STATUS_OK;
+}
+
+void settings_fini(struct settings *settings)
+{
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		free(settings->value[i]);
+		settings->value[i] = NULL;
+	}
+}

@@ -1,0 +1,290 @@
+/* tunnel.c: one CONNECT stream between a local descriptor and a destination behind the gateway.
+ *
+ * Two lives end separately: the stream (on_closed) and the pump (on_pump_closed). The tunnel is over when both
+ * are; a tunnel that was refused never had a pump.
+ */
+#include "tunnel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+
+enum { PROBLEM_BYTES_MAX = 16 * 1024 };
+
+struct tunnel {
+	struct stream stream; /* first: a stream is its tunnel */
+	struct pump pump;
+	uv_loop_t *loop;
+	tunnel_over_handler on_over;
+	void *owner;
+	char target[DESTINATION_TEXT_MAX];
+	int in_fd, out_fd; /* until the pump has them */
+	bool pumping;      /* from the start of the pump to its closed handler */
+	bool stream_open;
+	bool peer_finished;
+	bool near_finished;
+	unsigned http_status;
+	char retry_after[16];
+	struct buf refusal; /* body of an answer that is not 2xx */
+	struct tunnel_ending ending;
+};
+
+void tunnel_close_with_reset(int fd)
+{
+	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	/* Not a socket: then there is no RST either. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+}
+
+static void close_descriptors(struct tunnel *tunnel)
+{
+	if (tunnel->out_fd >= 0 && tunnel->out_fd != tunnel->in_fd)
+		tunnel_close_with_reset(tunnel->out_fd);
+	if (tunnel->in_fd >= 0)
+		tunnel_close_with_reset(tunnel->in_fd);
+	tunnel->in_fd = tunnel->out_fd = -1;
+}
+
+/* Tells the owner and frees, when nothing of the tunnel is left. */
+static void settle(struct tunnel *tunnel)
+{
+	if (tunnel->pumping || tunnel->stream_open)
+		return;
+	close_descriptors(tunnel);
+	tunnel->on_over(tunnel->owner, &tunnel->ending);
+	buf_fini(&tunnel->refusal);
+	free(tunnel);
+}
+
+/* ---- the pump's side ---- */
+
+static struct tunnel *tunnel_of(struct pump *pump)
+{
+	return pump->owner;
+}
+
+static void pump_is_ready(struct pump *pump)
+{
+	connection_resume(&tunnel_of(pump)->stream);
+}
+
+static void pump_has_consumed(struct pump *pump, size_t size)
+{
+	connection_consumed(&tunnel_of(pump)->stream, size);
+}
+
+static void pump_was_reset(struct pump *pump)
+{
+	connection_reset(&tunnel_of(pump)->stream, H2_CONNECT_ERROR);
+}
+
+static void on_pump_closed(struct pump *pump)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	tunnel->pumping = false;
+	settle(tunnel);
+}
+
+static const char *end_sentence(enum pump_end end)
+{
+	switch (end) {
+	case PUMP_TARGET_RESET:
+		return "the local side broke the connection";
+	case PUMP_CLIENT_RESET:
+		return "the connection was reset at the other side";
+	default:
+		return "the connection to the gateway was lost";
+	}
+}
+
+static void pump_has_ended(struct pump *pump)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	tunnel->ending.pump = pump->end;
+	if (pump->end != PUMP_CLIENT_FIN && pump->end != PUMP_TARGET_FIN)
+		tunnel->ending.status = diag_set(&tunnel->ending.diag, STATUS_FAILED, "%s: %s", tunnel->target,
+						 end_sentence(pump->end));
+	pump_close(pump, on_pump_closed);
+}
+
+static const struct pump_carrier carrier = {
+	.ready = pump_is_ready,
+	.consumed = pump_has_consumed,
+	.reset = pump_was_reset,
+	.ended = pump_has_ended,
+};
+
+/* ---- the stream's side ---- */
+
+static struct tunnel *tunnel_of_stream(struct stream *stream)
+{
+	return (struct tunnel *)stream;
+}
+
+static void start_pump(struct tunnel *tunnel)
+{
+	if (pump_start(&tunnel->pump, tunnel->loop, tunnel->in_fd, tunnel->out_fd, &carrier, tunnel) < 0) {
+		tunnel->ending.status = diag_set(&tunnel->ending.diag, STATUS_FAILED, "%s: cannot watch the local side",
+						 tunnel->target);
+		connection_reset(&tunnel->stream, H2_CANCEL);
+		return;
+	}
+	tunnel->in_fd = tunnel->out_fd = -1;
+	tunnel->pumping = true;
+	connection_resume(&tunnel->stream);
+}
+
+static void on_response(struct stream *stream, const struct http_response *response)
+{
+	struct tunnel *tunnel = tunnel_of_stream(stream);
+	tunnel->http_status = response->status;
+	if (response->status / 100 == 2)
+		start_pump(tunnel);
+	else if (view_to_string(response->retry_after, tunnel->retry_after, sizeof(tunnel->retry_after)) < 0)
+		tunnel->retry_after[0] = 0;
+}
+
+static void on_data(struct stream *stream, struct view bytes)
+{
+	struct tunnel *tunnel = tunnel_of_stream(stream);
+	if (tunnel->pumping) {
+		pump_write(&tunnel->pump, bytes);
+		return;
+	}
+	if (tunnel->http_status / 100 != 2)
+		/* More than fits is no problem document. */
+		(void)!buf_add(&tunnel->refusal, bytes);
+	connection_consumed(stream, bytes.size);
+}
+
+static void on_finish(struct stream *stream)
+{
+	struct tunnel *tunnel = tunnel_of_stream(stream);
+	tunnel->peer_finished = true;
+	if (tunnel->pumping)
+		pump_finish(&tunnel->pump);
+	else
+		/* A refusal ends here: there is nothing to send to a tunnel that does not stand. */
+		connection_resume(stream);
+}
+
+static int on_read(struct stream *stream, uint8_t *into, size_t capacity)
+{
+	struct tunnel *tunnel = tunnel_of_stream(stream);
+	if (!tunnel->pumping)
+		return tunnel->peer_finished ? 0 : ERR_AGAIN;
+	int count = pump_read(&tunnel->pump, into, capacity);
+	tunnel->near_finished |= count == 0;
+	return count;
+}
+
+static void judge_refusal(struct tunnel *tunnel, enum h2_code code)
+{
+	struct tunnel_ending *ending = &tunnel->ending;
+	struct refused refused;
+	if (ending->status != STATUS_OK)
+		return;
+	ending->refused = true;
+	if (code == H2_CONNECTION_LOST) {
+		ending->status = connection_ending(tunnel->stream.connection, &ending->diag);
+		if (ending->status == STATUS_OK)
+			ending->status = diag_set(&ending->diag, STATUS_UNREACHABLE,
+						  "%s: the gateway closed the connection without an answer", tunnel->target);
+	} else if (!tunnel->http_status) {
+		ending->status = diag_set(&ending->diag, STATUS_FAILED, "%s: the gateway did not open the tunnel (%s)",
+					  tunnel->target, h2_code_name(code));
+	} else {
+		problem_read(buf_view(&tunnel->refusal), tunnel->http_status, view_string(tunnel->retry_after), &refused);
+		ending->status = problem_explain(&refused, tunnel->target, &ending->diag);
+		ending->session_ended = problem_ends_session(&refused);
+	}
+}
+
+static void end_pump(struct tunnel *tunnel, enum h2_code code)
+{
+	bool in_good_order = code == H2_NO_ERROR && tunnel->peer_finished && tunnel->near_finished;
+	/* After a good end the pump may still have bytes for the local side; it ends by itself. */
+	if (code == H2_CONNECTION_LOST)
+		pump_carrier_lost(&tunnel->pump);
+	else if (!in_good_order)
+		pump_carrier_reset(&tunnel->pump);
+}
+
+static void on_closed(struct stream *stream, enum h2_code code, bool by_peer)
+{
+	(void)by_peer;
+	struct tunnel *tunnel = tunnel_of_stream(stream);
+	tunnel->stream_open = false;
+	tunnel->ending.code = code;
+	if (tunnel->pumping)
+		end_pump(tunnel, code);
+	else if (tunnel->http_status / 100 != 2)
+		judge_refusal(tunnel, code);
+	settle(tunnel);
+}
+
+static const struct stream_handlers handlers = {
+	.on_response = on_response,
+	.on_data = on_data,
+	.on_finish = on_finish,
+	.on_read = on_read,
+	.on_closed = on_closed,
+};
+
+static int send_request(struct tunnel *tunnel, struct connection *connection, const struct token *token,
+			struct diag *diag)
+{
+	char authorization[ANSWER_TOKEN_MAX + 16];
+	snprintf(authorization, sizeof(authorization), "Bearer %s", token->text);
+	struct http_header headers[] = {HTTP_HEADER("proxy-authorization", authorization)};
+	struct h2_request request = {
+		.method = "CONNECT",
+		.authority = view_string(tunnel->target),
+		.headers = headers,
+		.header_count = 1,
+	};
+	int status = connection_request(connection, &request, &tunnel->stream, diag);
+	wipe(authorization, sizeof(authorization));
+	return status;
+}
+
+int tunnel_start(uv_loop_t *loop, struct connection *connection, const struct token *token,
+		 const struct destination *destination, int in_fd, int out_fd, tunnel_over_handler on_over, void *owner,
+		 struct tunnel **out_tunnel, struct diag *diag)
+{
+	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	if (!tunnel) {
+		tunnel_close_with_reset(in_fd);
+		return diag_set(diag, STATUS_FAILED, "memory is out");
+	}
+	tunnel->stream.handlers = &handlers;
+	tunnel->loop = loop;
+	tunnel->on_over = on_over;
+	tunnel->owner = owner;
+	tunnel->in_fd = in_fd;
+	tunnel->out_fd = out_fd;
+	tunnel->refusal = BUF_INIT(PROBLEM_BYTES_MAX);
+	destination_text(destination, tunnel->target);
+	int status = send_request(tunnel, connection, token, diag);
+	if (status != STATUS_OK) {
+		close_descriptors(tunnel);
+		free(tunnel);
+		return status;
+	}
+	tunnel->stream_open = true;
+	*out_tunnel = tunnel;
+	return STATUS_OK;
+}
+
+void tunnel_abort(struct tunnel *tunnel)
+{
+	connection_reset(&tunnel->stream, H2_CANCEL);
+	if (tunnel->pumping)
+		pump_abort(&tunnel->pump);
+}

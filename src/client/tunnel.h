@@ -1,0 +1,35 @@
+/* tunnel.h: one CONNECT stream between a local descriptor (or a pair) and a destination behind the gateway. */
+#ifndef CLIENT_TUNNEL_H
+#define CLIENT_TUNNEL_H
+
+#include "connection.h"
+#include "destination.h"
+#include "problem.h"
+#include "sallyport/pump.h"
+#include "token.h"
+
+struct tunnel;
+
+/* What the tunnel's owner is told, once, when all of it is over: stream, pump and descriptors. */
+struct tunnel_ending {
+	int status;         /* STATUS_OK: both directions ended in good order */
+	struct diag diag;   /* the sentence otherwise */
+	bool refused;       /* it never stood: the gateway said no */
+	bool session_ended; /* and that because the session is gone */
+	enum pump_end pump; /* when it stood: who ended it */
+	enum h2_code code;  /* and with what the stream was closed */
+};
+typedef void (*tunnel_over_handler)(void *owner, const struct tunnel_ending *ending);
+
+/* Takes over the descriptors (one socket: give it twice), on error too. Nothing is read from them before the
+ * gateway has opened the tunnel; when it refuses, a socket is closed with an RST. */
+[[nodiscard]] int tunnel_start(uv_loop_t *loop, struct connection *connection, const struct token *token,
+			       const struct destination *destination, int in_fd, int out_fd,
+			       tunnel_over_handler on_over, void *owner, struct tunnel **out_tunnel, struct diag *diag);
+/* Ends it at once; the owner is told later, on the loop. */
+void tunnel_abort(struct tunnel *tunnel);
+
+/* Closes a socket so that the other side sees an RST, not an orderly end. */
+void tunnel_close_with_reset(int fd);
+
+#endif
