@@ -68,7 +68,7 @@ static int build_space(const struct jail *jail, bool was_root, struct jail_missi
 					    "own cgroups"};
 	int left = jail->namespaces ? space_leave(jail->namespaces, diag) : 0;
 	int emptied = left == 0 && jail->empty_root ? space_empty_root(diag) : left;
-	if (was_root)
+	if (was_root || left == ERR_BUG)
 		return emptied;
 	for (size_t i = 0; left < 0 && i < sizeof(names) / sizeof(names[0]); i++)
 		if (jail->namespaces & 1U << i)

@@ -5,7 +5,7 @@
 #include "jail.h"
 
 /* Leaves the shared namespaces (enum jail_namespace bits). An ordinary user gets a user namespace around
- * them where the system allows that. ERR_SYSTEM. */
+ * them where the system allows that. ERR_SYSTEM: nothing was left; ERR_BUG: it went wrong half-way. */
 [[nodiscard]] int space_leave(unsigned namespaces, struct diag *diag);
 /* Puts an empty, read-only file system in place of the root, and detaches the old one. Inside a mount
  * namespace of its own. ERR_SYSTEM. */
