@@ -1,0 +1,97 @@
+/* policy.h: who may reach what. A policy is parsed once, never changed, and asked often.
+ *
+ * Default deny; any rule that matches allows; a rule with deny = true wins over all. The decision is a pure
+ * function: request and facts in, verdict and reason out; no I/O, no clock. The same function serves tunnels,
+ * lists, `policy explain` and the judging of live tunnels (promise B4).
+ */
+#ifndef SALLYPORT_BROKER_POLICY_H
+#define SALLYPORT_BROKER_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "sallyport/buf.h"
+#include "sallyport/err.h"
+#include "target.h"
+
+struct policy;
+struct policy_resource;
+struct policy_rule;
+
+/* ---- parsing (policy_parse.c) ---- */
+
+struct policy_file {
+	const char *name; /* for sentences */
+	const char *text; /* NUL-terminated */
+};
+
+/* Every error that was found, each "FILE:LINE: sentence". */
+#define POLICY_ERRORS_MAX 32
+struct policy_errors {
+	unsigned count; /* more than POLICY_ERRORS_MAX are counted, not kept */
+	struct diag list[POLICY_ERRORS_MAX];
+};
+
+/* Parses and compiles. The files together are one policy. ERR_BAD_CONFIG with the errors, ERR_SYSTEM. */
+[[nodiscard]] int policy_parse(const struct policy_file *files, size_t count, struct policy **out_policy,
+			       struct policy_errors *out_errors);
+/* NULL-safe. */
+void policy_free(struct policy *policy);
+
+/* ---- deciding (policy.c) ---- */
+
+struct policy_facts {
+	const char *user;
+	const char *const *groups; /* of the user */
+	size_t group_count;
+	const char *device; /* its name */
+	const char *tags;   /* of the device, one a line */
+	uint64_t login_age_ms; /* since the last fresh login */
+	unsigned weekday;      /* gateway's local time: 0 Monday to 6 Sunday */
+	unsigned minute;       /* of the day, 0 to 1439 */
+};
+
+struct policy_verdict {
+	bool allowed;
+	const char *code;     /* of a refusal: "not_allowed", "fresh_login_required"; else "" */
+	const char *sentence; /* what the user may know; a literal */
+	const char *rule;     /* that decided; "" when none did. Valid as long as the policy */
+	const char *resource; /* that was matched; "" when none was */
+	const struct policy_resource *matched; /* NULL when none was; for policy_address_allowed */
+};
+
+void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
+		   struct policy_verdict *out_verdict);
+
+/* Whether a resolved (or literal) address may be dialed for what was decided (promise B2). Loopback, link-local,
+ * metadata, multicast, broadcast and unspecified addresses and `own` ones (the gateway's) never, unless the resource
+ * names that literal address. The port is not looked at. */
+struct policy_own_addresses {
+	const struct sockaddr_storage *list;
+	size_t count;
+};
+bool policy_address_allowed(const struct policy_resource *resource, const struct sockaddr *address,
+			    const struct policy_own_addresses *own);
+
+/* ---- telling ---- */
+
+/* Walks the resources in the order of the files; NULL after the last. *position starts at 0. */
+const struct policy_resource *policy_next_resource(const struct policy *policy, size_t *position);
+const char *policy_resource_name(const struct policy_resource *resource);
+const char *policy_resource_description(const struct policy_resource *resource);
+/* Its addresses as written, one a line. */
+const char *policy_resource_addresses(const struct policy_resource *resource);
+/* The verdict for a resource as a whole, for lists. */
+void policy_decide_resource(const struct policy *policy, const struct policy_facts *facts,
+			    const struct policy_resource *resource, struct policy_verdict *out_verdict);
+
+/* Each rule that names a resource of this target, and the fact that decided: one line each, the verdict last. */
+[[nodiscard]] int policy_explain(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
+				 struct buf *out_text);
+
+size_t policy_resource_count(const struct policy *policy);
+size_t policy_rule_count(const struct policy *policy);
+
+#endif
