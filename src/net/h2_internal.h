@@ -1,0 +1,84 @@
+/* h2_internal.h: a connection from the inside; shared by the h2*.c files only.
+ *
+ * h2.c: life, bytes, streams. h2_events.c: what nghttp2 tells. h2_head.c: header fields into a request or a
+ * response. h2_submit.c: requests and responses out.
+ */
+#ifndef SALLYPORT_NET_H2_INTERNAL_H
+#define SALLYPORT_NET_H2_INTERNAL_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "sallyport/h2.h"
+
+enum h2_stream_flag {
+	H2_ANNOUNCED = 1 << 0,     /* the caller knows the stream: on_closed is owed */
+	H2_CONNECT = 1 << 1,       /* a CONNECT request */
+	H2_TUNNEL = 1 << 2,        /* the tunnel stands: on_read feeds it */
+	H2_PEER_FINISHED = 1 << 3, /* END_STREAM has come */
+	H2_PEER_RESET = 1 << 4,    /* RST_STREAM has come */
+	H2_SLEEPING = 1 << 5,      /* waits for h2_resume */
+	H2_ANSWERED = 1 << 6,      /* client: the final response head has come */
+	H2_REFUSED_HEAD = 1 << 7,  /* server: what follows of the request is dropped */
+	H2_RESETTING = 1 << 8,     /* our RST_STREAM is on its way */
+};
+
+/* Header fields that somebody asks about. */
+#define H2_FIELDS(F)                                                                                    \
+	F(METHOD, ":method") F(SCHEME, ":scheme") F(PATH, ":path") F(AUTHORITY, ":authority")           \
+	F(STATUS, ":status") F(HOST, "host") F(AUTHORIZATION, "authorization")                          \
+	F(PROXY_AUTHORIZATION, "proxy-authorization") F(CONTENT_TYPE, "content-type")                   \
+	F(CONTENT_LENGTH, "content-length") F(ACCEPT, "accept") F(RETRY_AFTER, "retry-after")           \
+	F(PROXY_AUTHENTICATE, "proxy-authenticate")
+#define H2_FIELD_ENUM(name, text) H2_FIELD_##name,
+enum h2_field { H2_FIELDS(H2_FIELD_ENUM) H2_FIELD_COUNT };
+
+struct h2_message {
+	/* a head on its way in */
+	struct buf text; /* the values, one after the other */
+	struct {
+		uint32_t offset, size;
+	} fields[H2_FIELD_COUNT];
+	uint32_t seen;   /* a bit for each field */
+	size_t head_bytes;
+	bool too_large, twice;
+	/* a body on its way out */
+	struct buf body;
+	size_t body_sent;
+};
+
+/* Frames that cost us work and move nothing: a bucket of tokens, refilled by time. */
+struct h2_budget {
+	uint32_t tokens;
+	uint64_t refilled_ms;
+};
+
+struct h2 {
+	nghttp2_session *session;
+	struct h2_options options;
+	struct h2_stream streams; /* head of the list of all */
+	size_t stream_count;      /* announced ones */
+	struct h2_budget budget;
+	bool flooded, draining, drain_started;
+};
+
+/* h2.c */
+struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id);
+struct h2_stream *h2_stream_find(struct h2 *h2, int32_t id);
+void h2_stream_end(struct h2 *h2, struct h2_stream *stream, enum h2_code code);
+
+/* h2_events.c */
+void h2_events_register(nghttp2_session_callbacks *callbacks);
+
+/* h2_head.c. A head that does not fit or has a field twice is marked so; adding never fails but for memory. */
+struct h2_message *h2_message_new(size_t text_limit);
+void h2_message_free(struct h2_message *message);
+[[nodiscard]] int h2_head_add(struct h2_message *message, uint32_t limit, struct view name, struct view value);
+/* Views borrow from the message. */
+void h2_head_request(const struct h2_message *message, struct http_request *out_request);
+void h2_head_response(const struct h2_message *message, struct http_response *out_response);
+
+/* h2_submit.c: nghttp2's source of DATA for every stream of ours. */
+ssize_t h2_source_read(nghttp2_session *session, int32_t id, uint8_t *into, size_t capacity, uint32_t *flags,
+		       nghttp2_data_source *source, void *owner);
+
+#endif
