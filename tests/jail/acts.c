@@ -52,14 +52,14 @@ TRY(watch_files, return syscall(SYS_inotify_init1, 0);)
 
 /* ---- network ---- */
 
-TRY(socket_ipv4, return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);)
-TRY(socket_ipv6, return syscall(SYS_socket, AF_INET6, SOCK_DGRAM, 0);)
-TRY(socket_unix, return syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);)
-TRY(socket_netlink, return syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0);)
-TRY(socket_vsock, return syscall(SYS_socket, AF_VSOCK, SOCK_STREAM, 0);)
-TRY(socket_raw, return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP);)
-TRY(socket_packet, return syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0);)
-TRY(socket_pair, int ends[2]; return syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);)
+TRY(open_an_ipv4_socket, return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);)
+TRY(open_an_ipv6_socket, return syscall(SYS_socket, AF_INET6, SOCK_DGRAM, 0);)
+TRY(open_a_unix_socket, return syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);)
+TRY(open_a_netlink_socket, return syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0);)
+TRY(open_a_vsock_socket, return syscall(SYS_socket, AF_VSOCK, SOCK_STREAM, 0);)
+TRY(open_a_raw_socket, return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP);)
+TRY(open_a_packet_socket, return syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0);)
+TRY(make_a_socket_pair, int ends[2]; return syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);)
 TRY(connect_a_socket, return syscall(SYS_connect, stage->tcp, &stage->listener, sizeof(stage->listener));)
 TRY(connect_to_an_abstract_address, return syscall(SYS_connect, stage->unix_stream, &stage->abstract, stage->abstract_size);)
 TRY(connect_in_disguise, return syscall(SYS_sendto, stage->tcp, "x", 1, MSG_FASTOPEN, &stage->listener, sizeof(stage->listener));)
@@ -117,8 +117,8 @@ TRY(change_securebits, return syscall(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);
 
 /* ---- namespaces, mounts ---- */
 
-TRY(new_user_namespace, return syscall(SYS_unshare, CLONE_NEWUSER);)
-TRY(new_network, return syscall(SYS_unshare, CLONE_NEWNET);)
+TRY(make_a_user_namespace, return syscall(SYS_unshare, CLONE_NEWUSER);)
+TRY(make_a_network, return syscall(SYS_unshare, CLONE_NEWNET);)
 TRY(join_the_hosts_network, return syscall(SYS_setns, stage->network, CLONE_NEWNET);)
 TRY(mount_something, return syscall(SYS_mount, "x", "/", "tmpfs", 0, NULL);)
 TRY(mount_the_new_way, return syscall(SYS_fsopen, "tmpfs", 0);)
@@ -130,25 +130,25 @@ TRY(name_the_host, return syscall(SYS_sethostname, "x", 1);)
 
 TRY(load_a_bpf_map, union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
     return syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));)
-TRY(io_uring, struct io_uring_params parameters = {0}; return syscall(SYS_io_uring_setup, 4, &parameters);)
-TRY(user_faults, return syscall(SYS_userfaultfd, O_CLOEXEC);)
-TRY(performance_events, struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_CPU_CLOCK};
+TRY(use_io_uring, struct io_uring_params parameters = {0}; return syscall(SYS_io_uring_setup, 4, &parameters);)
+TRY(handle_page_faults, return syscall(SYS_userfaultfd, O_CLOEXEC);)
+TRY(count_performance, struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_CPU_CLOCK};
     return syscall(SYS_perf_event_open, &event, 0, -1, -1, 0);)
-TRY(kernel_keys, return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1);)
+TRY(use_kernel_keys, return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1);)
 TRY(add_a_kernel_key, return syscall(SYS_add_key, "user", "sallyport", "x", 1, KEY_SPEC_PROCESS_KEYRING);)
-TRY(personality, return syscall(SYS_personality, 0x0040000 /* ADDR_NO_RANDOMIZE */);)
-TRY(kernel_log, return syscall(SYS_syslog, 10 /* SIZE_BUFFER */, NULL, 0);)
-TRY(shared_memory, return syscall(SYS_shmget, IPC_PRIVATE, 4096, 0600);)
-TRY(message_queue, return syscall(SYS_msgget, IPC_PRIVATE, 0600);)
-TRY(executable_memory, return (long)(intptr_t)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);)
+TRY(change_personality, return syscall(SYS_personality, 0x0040000 /* ADDR_NO_RANDOMIZE */);)
+TRY(ask_for_the_kernel_log, return syscall(SYS_syslog, 10 /* SIZE_BUFFER */, NULL, 0);)
+TRY(share_memory, return syscall(SYS_shmget, IPC_PRIVATE, 4096, 0600);)
+TRY(make_a_message_queue, return syscall(SYS_msgget, IPC_PRIVATE, 0600);)
+TRY(map_executable_memory, return (long)(intptr_t)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);)
 TRY(make_memory_executable, void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return syscall(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);)
-TRY(loosen_by_another_filter, return syscall(SYS_seccomp, 2 /* GET_ACTION_AVAIL */, 0, &(uint32_t){0x7fff0000});)
+TRY(ask_for_another_filter, return syscall(SYS_seccomp, 2 /* GET_ACTION_AVAIL */, 0, &(uint32_t){0x7fff0000});)
 #if defined(__x86_64__)
-TRY(ports_of_the_machine, return syscall(SYS_ioperm, 0x80, 1, 1);)
+TRY(use_ports_of_the_machine, return syscall(SYS_ioperm, 0x80, 1, 1);)
 /* getpid by the 32-bit door, which has other numbers. */
-TRY(the_32_bit_door, long result; __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory"); errno = ENOSYS; return result;)
-TRY(the_x32_door, return syscall(0x40000000 | SYS_getpid);)
+TRY(use_the_32_bit_door, long result; __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory"); errno = ENOSYS; return result;)
+TRY(use_the_x32_door, return syscall(0x40000000 | SYS_getpid);)
 #endif
 
 #define ACT(name_, rooms_) {.name = #name_, .rooms = (rooms_), .try = name_}
@@ -170,14 +170,14 @@ const struct act acts[] = {
 	ACT(change_directory, SEALED),
 	ACT(make_a_memory_file, SEALED),
 	ACT(watch_files, SEALED),
-	ACT(socket_ipv4, SEALED),
-	ACT(socket_ipv6, SEALED),
-	ACT(socket_unix, SEALED),
-	ACT(socket_netlink, SEALED),
-	ACT(socket_vsock, SEALED),
-	ACT(socket_raw, EVERY_ROOM),
-	ACT(socket_packet, EVERY_ROOM),
-	ACT(socket_pair, SEALED),
+	ACT(open_an_ipv4_socket, SEALED),
+	ACT(open_an_ipv6_socket, SEALED),
+	ACT(open_a_unix_socket, SEALED),
+	ACT(open_a_netlink_socket, SEALED),
+	ACT(open_a_vsock_socket, SEALED),
+	ACT(open_a_raw_socket, EVERY_ROOM),
+	ACT(open_a_packet_socket, EVERY_ROOM),
+	ACT(make_a_socket_pair, SEALED),
 	ACT(connect_a_socket, SEALED),
 	ACT(connect_to_an_abstract_address, SEALED),
 	ACT(connect_in_disguise, SEALED),
@@ -211,8 +211,8 @@ const struct act acts[] = {
 	ACT(raise_the_core_limit, EVERY_ROOM),
 	ACT(become_dumpable, SEALED),
 	ACT(change_securebits, EVERY_ROOM),
-	ACT(new_user_namespace, EVERY_ROOM),
-	ACT(new_network, EVERY_ROOM),
+	ACT(make_a_user_namespace, EVERY_ROOM),
+	ACT(make_a_network, EVERY_ROOM),
 	ACT(join_the_hosts_network, EVERY_ROOM),
 	ACT(mount_something, EVERY_ROOM),
 	ACT(mount_the_new_way, EVERY_ROOM),
@@ -220,22 +220,22 @@ const struct act acts[] = {
 	ACT(change_the_root, EVERY_ROOM),
 	ACT(name_the_host, EVERY_ROOM),
 	ACT(load_a_bpf_map, EVERY_ROOM),
-	ACT(io_uring, EVERY_ROOM),
-	ACT(user_faults, EVERY_ROOM),
-	ACT(performance_events, EVERY_ROOM),
-	ACT(kernel_keys, EVERY_ROOM),
+	ACT(use_io_uring, EVERY_ROOM),
+	ACT(handle_page_faults, EVERY_ROOM),
+	ACT(count_performance, EVERY_ROOM),
+	ACT(use_kernel_keys, EVERY_ROOM),
 	ACT(add_a_kernel_key, EVERY_ROOM),
-	ACT(personality, EVERY_ROOM),
-	ACT(kernel_log, EVERY_ROOM),
-	ACT(shared_memory, SEALED),
-	ACT(message_queue, SEALED),
-	ACT(executable_memory, SEALED),
+	ACT(change_personality, EVERY_ROOM),
+	ACT(ask_for_the_kernel_log, EVERY_ROOM),
+	ACT(share_memory, SEALED),
+	ACT(make_a_message_queue, SEALED),
+	ACT(map_executable_memory, SEALED),
 	ACT(make_memory_executable, SEALED),
-	ACT(loosen_by_another_filter, SEALED),
+	ACT(ask_for_another_filter, SEALED),
 #if defined(__x86_64__)
-	ACT(ports_of_the_machine, EVERY_ROOM),
-	ACT(the_32_bit_door, EVERY_ROOM),
-	ACT(the_x32_door, EVERY_ROOM),
+	ACT(use_ports_of_the_machine, EVERY_ROOM),
+	ACT(use_the_32_bit_door, EVERY_ROOM),
+	ACT(use_the_x32_door, EVERY_ROOM),
 #endif
 };
 const unsigned act_count = sizeof(acts) / sizeof(acts[0]);
