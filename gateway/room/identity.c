@@ -26,8 +26,10 @@ static int find_name(const struct jail *jail, struct identity *identity, struct 
 	errno = 0;
 	const struct passwd *entry = getpwnam(jail->identity);
 	if (!entry)
-		return diag_set(diag, ERR_NOT_FOUND, "there is no user %s, as whom %s should run: create it (useradd --system %s) "
-				"or name another in gateway.conf", jail->identity, jail->name, jail->identity);
+		return diag_set(diag, ERR_NOT_FOUND,
+				"there is no user %s, as whom %s should run: create it (useradd --system %s) "
+				"or name another in gateway.conf",
+				jail->identity, jail->name, jail->identity);
 	identity->user = entry->pw_uid;
 	identity->group = entry->pw_gid;
 	return jail->keep_groups ? find_groups(jail->identity, identity, diag) : 0;
@@ -66,8 +68,10 @@ static int narrow_the_bounds(uint64_t capabilities, struct diag *diag)
 	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return diag_system(diag, "cannot narrow the capability bounding set");
 	/* User 0 gets nothing for being 0, at exec or at a change of identity, and nobody can undo this. */
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-					     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED, 0, 0, 0) < 0)
+	if (prctl(PR_SET_SECUREBITS,
+		  SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+			  SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+		  0, 0, 0) < 0)
 		return diag_system(diag, "cannot set securebits");
 	return 0;
 }

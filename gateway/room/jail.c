@@ -50,9 +50,21 @@ static int prepare_identity(const struct jail *jail, struct prepared *prepared, 
 	return 0;
 }
 
+/* Landlock, the filter, capabilities and namespaces are a thread's own: one that runs already would stay
+ * outside. A folder has two links and one for each folder in it. */
+static int check_threads(struct diag *diag)
+{
+	struct stat tasks;
+	if (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink != 3)
+		return diag_set(diag, ERR_BUG, "a thread was started before the door was locked");
+	return 0;
+}
+
 static int prepare(const struct jail *jail, struct prepared *prepared, struct jail_missing *missing, struct diag *diag)
 {
-	int result = prepare_identity(jail, prepared, missing, diag);
+	int result = check_threads(diag);
+	if (result == 0)
+		result = prepare_identity(jail, prepared, missing, diag);
 	if (result == 0 && jail->landlock)
 		result = landlock_prepare(jail, &prepared->rules, diag);
 	if (result == 0 && jail->filter)

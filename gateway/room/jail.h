@@ -80,8 +80,8 @@ struct jail_missing {
 	char text[512];
 };
 
-/* Builds all walls around the calling process, for ever. Before any thread is started; descriptors must
- * be open by now. The process is undumpable and without core files afterwards in any case.
+/* Builds all walls around the calling process, for ever. Before any thread is started (ERR_BUG otherwise);
+ * descriptors must be open by now. The process is undumpable and without core files afterwards in any case.
  * ERR_SYSTEM, ERR_NOT_FOUND (identity), ERR_DENIED (root where it must not be), ERR_BUG; after an error
  * the process is half locked and must end. */
 [[nodiscard]] int jail_build(const struct jail *jail, struct jail_missing *out_missing, struct diag *diag);

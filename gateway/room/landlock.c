@@ -30,12 +30,12 @@ struct rules_attributes {
 
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_EXECUTE (LANDLOCK_ACCESS_FS_EXECUTE)
-#define FS_WRITE                                                                                                  \
-	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |         \
-	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |               \
+#define FS_WRITE \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | \
 	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
 /* What a rule about a file, not a folder, may say. */
-#define FS_OF_FILES                                                                                               \
+#define FS_OF_FILES \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | FS_TRUNCATE | \
 	 FS_IOCTL_DEVICE)
 
@@ -90,7 +90,8 @@ static int add_path(int rules, const struct jail_path *path, uint64_t known_righ
 		return 0;
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return diag_system(diag, "cannot open %s for a Landlock rule", path->path);
-	struct landlock_path_beneath_attr rule = {.parent_fd = fd, .allowed_access = rights_of(path->access) & known_rights};
+	struct landlock_path_beneath_attr rule = {.parent_fd = fd,
+						  .allowed_access = rights_of(path->access) & known_rights};
 	if (!S_ISDIR(status.st_mode))
 		rule.allowed_access &= FS_OF_FILES;
 	if (rule.allowed_access && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)

@@ -19,6 +19,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "sallyport/wire.h"
 
 /* More descriptors than a monitor ever sends (policy files are one each). */
@@ -217,10 +218,19 @@ void room_forget_descriptors(struct room *room)
 
 /* ---- locking ---- */
 
+/* A sentence may have been cut in the middle of a character; the edge takes whole ones. */
+static struct diag sendable(const struct diag *diag)
+{
+	struct diag copy = *diag;
+	str_make_printable(copy.text);
+	return copy;
+}
+
 void room_fail(struct room *room, const struct diag *diag)
 {
-	log_error("%s", diag->text);
-	(void)!WIRE_SEND(room->monitor, monitor_room, failed, -1, .sentence = view_string(diag->text));
+	struct diag sentence = sendable(diag);
+	log_error("%s", sentence.text);
+	(void)!WIRE_SEND(room->monitor, monitor_room, failed, -1, .sentence = view_string(sentence.text));
 	exit(EXIT_FAILURE);
 }
 
@@ -278,7 +288,8 @@ int room_decline(struct room *room, const struct diag *diag)
 		conf_fini(&room->offered);
 	room->offered = (struct conf){0};
 	room->has_offered = false;
-	return WIRE_SEND(room->monitor, monitor_room, reloaded, -1, .good = 0, .sentence = view_string(diag->text));
+	struct diag sentence = sendable(diag);
+	return WIRE_SEND(room->monitor, monitor_room, reloaded, -1, .good = 0, .sentence = view_string(sentence.text));
 }
 
 /* ---- sanitizer builds ---- */

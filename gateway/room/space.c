@@ -75,7 +75,8 @@ static int change_root(struct diag *diag)
 int space_empty_root(struct diag *diag)
 {
 	/* /proc is a folder on every Linux; what it shows goes out of sight with it. */
-	if (mount("empty", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0111,size=4096,nr_inodes=2") < 0 ||
+	if (mount("empty", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "mode=0111,size=4096,nr_inodes=2") < 0 ||
 	    chdir("/proc") < 0)
 		return diag_system(diag, "cannot make an empty root");
 	int result = change_root(diag);

@@ -37,7 +37,8 @@ static int on_verify(void *self, const struct broker_signer_verify *message, int
 	int result = worker ? proof_verify(&worker->proof, message->public_key, &reason)
 			    : diag_set(&reason, ERR_NOT_FOUND, "there is no such worker");
 	if (result < 0)
-		log_notice("the proof of worker %llu is not good: %s", (unsigned long long)message->worker, reason.text);
+		log_notice("the proof of worker %llu is not good: %s", (unsigned long long)message->worker,
+			   reason.text);
 	struct broker_signer_verified verified = {.worker = message->worker, .good = result == 0};
 	if (result < 0)
 		verified.reason = view_of(reason.text, strnlen(reason.text, REASON_MAX));
@@ -52,10 +53,12 @@ static int on_issue(void *self, const struct broker_signer_issue *message, int *
 	(void)fd;
 	if (issue_certificate(signer->keyring, message, &certificate, &reason) < 0)
 		return answer(signer, broker_signer_not_issued_type,
-			      &(struct broker_signer_not_issued){.request = message->request,
-								 .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
-	return answer(signer, broker_signer_issued_type,
-		      &(struct broker_signer_issued){.request = message->request, .certificate = buf_view(&certificate)});
+			      &(struct broker_signer_not_issued){
+				      .request = message->request,
+				      .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
+	return answer(
+		signer, broker_signer_issued_type,
+		&(struct broker_signer_issued){.request = message->request, .certificate = buf_view(&certificate)});
 }
 
 static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue};

@@ -49,11 +49,12 @@ static bool is_device_id(const char *id)
 static int take_names(const struct broker_signer_issue *order, struct names *out_names, struct diag *diag)
 {
 	if (view_to_string(order->device_id, out_names->id, sizeof(out_names->id)) < 0 || !is_device_id(out_names->id))
-		return diag_set(diag, ERR_DENIED, "a device id has 1 to %d letters, digits, hyphens, dots or underscores",
-				NAME_MAX_SIZE);
+		return diag_set(diag, ERR_DENIED,
+				"a device id has 1 to %d letters, digits, hyphens, dots or underscores", NAME_MAX_SIZE);
 	if (view_to_string(order->device_name, out_names->name, sizeof(out_names->name)) < 0 ||
 	    !is_device_name(out_names->name))
-		return diag_set(diag, ERR_DENIED, "a device name has 1 to %d characters, no wildcard, comma, slash or quote",
+		return diag_set(diag, ERR_DENIED,
+				"a device name has 1 to %d characters, no wildcard, comma, slash or quote",
 				NAME_MAX_SIZE);
 	snprintf(out_names->uri, sizeof(out_names->uri), "%s%s", DEVICE_URI, out_names->id);
 	return 0;
@@ -74,7 +75,8 @@ static int take_life(const struct keyring *keyring, const struct broker_signer_i
 	uint64_t from = order->not_before_s < (uint64_t)begins ? (uint64_t)begins : order->not_before_s;
 	uint64_t until = lesser(order->not_after_s, (uint64_t)ends);
 	if (from >= until)
-		return diag_set(diag, ERR_DENIED, "no time is left: the certificate would end before it begins (the device authority "
+		return diag_set(diag, ERR_DENIED,
+				"no time is left: the certificate would end before it begins (the device authority "
 				"may have expired)");
 	out_life->from = (time_t)from;
 	out_life->until = (time_t)lesser(until, from + ISSUE_LIFE_MAX_S);
@@ -90,7 +92,8 @@ static int set_serial(gnutls_x509_crt_t certificate, struct view serial, struct 
 	memcpy(bytes, serial.data, sizeof(bytes));
 	bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40);
 	return gnutls_x509_crt_set_serial(certificate, bytes, sizeof(bytes)) < 0
-		       ? diag_set(diag, ERR_SYSTEM, "the serial number cannot be set") : 0;
+		       ? diag_set(diag, ERR_SYSTEM, "the serial number cannot be set")
+		       : 0;
 }
 
 static int set_identifiers(gnutls_x509_crt_t certificate, const struct keyring *keyring)
@@ -146,11 +149,13 @@ static int sign_certificate(gnutls_x509_crt_t certificate, const struct keyring 
 		code = gnutls_pubkey_import_privkey(key, keyring->authority_key, 0, 0);
 	if (code == 0)
 		code = gnutls_pubkey_get_preferred_hash_algorithm(key, &digest, NULL);
-	return code < 0 ? code : gnutls_x509_crt_privkey_sign(certificate, keyring->authority, keyring->authority_key, digest, 0);
+	return code < 0 ? code
+			: gnutls_x509_crt_privkey_sign(certificate, keyring->authority, keyring->authority_key, digest,
+						       0);
 }
 
-static int build(const struct keyring *keyring, gnutls_x509_crt_t certificate, const struct names *names, struct life life,
-		 gnutls_pubkey_t key, struct buf *out_certificate, struct diag *diag)
+static int build(const struct keyring *keyring, gnutls_x509_crt_t certificate, const struct names *names,
+		 struct life life, gnutls_pubkey_t key, struct buf *out_certificate, struct diag *diag)
 {
 	gnutls_datum_t der = {NULL, 0};
 	int code = set_profile(certificate, names, life, key);
@@ -167,8 +172,8 @@ static int build(const struct keyring *keyring, gnutls_x509_crt_t certificate, c
 	return result < 0 ? diag_set(diag, result, "the certificate is too large") : 0;
 }
 
-int issue_certificate(const struct keyring *keyring, const struct broker_signer_issue *order, struct buf *out_certificate,
-		      struct diag *diag)
+int issue_certificate(const struct keyring *keyring, const struct broker_signer_issue *order,
+		      struct buf *out_certificate, struct diag *diag)
 {
 	OWN(own_public) gnutls_pubkey_t key = NULL;
 	OWN(own_certificate) gnutls_x509_crt_t certificate = NULL;

@@ -29,15 +29,19 @@ static int load_key(struct room *room, const char *purpose, gnutls_privkey_t *ou
 	if (code == 0)
 		code = gnutls_privkey_import_x509_raw(*out_key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (code == GNUTLS_E_DECRYPTION_FAILED)
-		return diag_set(diag, ERR_BAD_CONFIG, "%s is protected with a password; the gateway starts unattended and needs it "
-				"without (openssl pkey -in OLD -out NEW)", name);
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"%s is protected with a password; the gateway starts unattended and needs it "
+				"without (openssl pkey -in OLD -out NEW)",
+				name);
 	if (code < 0)
-		return diag_set(diag, ERR_BAD_CONFIG, "%s holds no private key in PEM (%s)", name, gnutls_strerror(code));
+		return diag_set(diag, ERR_BAD_CONFIG, "%s holds no private key in PEM (%s)", name,
+				gnutls_strerror(code));
 	return 0;
 }
 
 /* The first certificate of a PEM file. */
-static int load_certificate(struct room *room, const char *purpose, gnutls_x509_crt_t *out_certificate, struct diag *diag)
+static int load_certificate(struct room *room, const char *purpose, gnutls_x509_crt_t *out_certificate,
+			    struct diag *diag)
 {
 	OWN_BUF struct buf pem = BUF_INIT(FILE_MAX);
 	const char *name = NULL;
@@ -61,7 +65,8 @@ static bool is_pair(gnutls_x509_crt_t certificate, gnutls_pubkey_t key)
 {
 	uint8_t of_certificate[64], of_key[64];
 	size_t certificate_size = sizeof(of_certificate), key_size = sizeof(of_key);
-	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) == 0 &&
+	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) ==
+		       0 &&
 	       gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) == 0 &&
 	       certificate_size == key_size && memcmp(of_certificate, of_key, key_size) == 0;
 }
@@ -81,11 +86,13 @@ static int check_server_key(const struct keyring *keyring, gnutls_x509_crt_t lea
 {
 	struct diag why;
 	if (!is_pair(leaf, keyring->server_public))
-		return diag_set(diag, ERR_BAD_CONFIG, "server_key is not the key of the first certificate in server_certificate");
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"server_key is not the key of the first certificate in server_certificate");
 	if (scheme_check_key(keyring->server_public, &why) < 0)
 		return diag_set(diag, ERR_BAD_CONFIG, "server_key: %s", why.text);
 	if (!scheme_key_is_fresh(keyring->server_public))
-		return diag_set(diag, ERR_BAD_CONFIG, "server_key is an Ed25519 key, whose signatures repeat; the device proof needs "
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"server_key is an Ed25519 key, whose signatures repeat; the device proof needs "
 				"fresh ones: use EC P-256, P-384 or RSA for the gateway (devices may use Ed25519)");
 	return 0;
 }
@@ -126,13 +133,17 @@ static int check_authority(const struct keyring *keyring, struct diag *diag)
 	if (!is_pair(keyring->authority, public))
 		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key is not the key of device_authority");
 	if (gnutls_x509_crt_get_ca_status(keyring->authority, &critical) <= 0)
-		return diag_set(diag, ERR_BAD_CONFIG, "device_authority is not the certificate of an authority (CA:TRUE)");
-	if (gnutls_x509_crt_get_key_usage(keyring->authority, &usage, &critical) == 0 && !(usage & GNUTLS_KEY_KEY_CERT_SIGN))
-		return diag_set(diag, ERR_BAD_CONFIG, "device_authority may not sign certificates (keyUsage without keyCertSign)");
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"device_authority is not the certificate of an authority (CA:TRUE)");
+	if (gnutls_x509_crt_get_key_usage(keyring->authority, &usage, &critical) == 0 &&
+	    !(usage & GNUTLS_KEY_KEY_CERT_SIGN))
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"device_authority may not sign certificates (keyUsage without keyCertSign)");
 	if (scheme_check_key(public, &why) < 0)
 		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key: %s", why.text);
 	if (is_pair(keyring->authority, keyring->server_public))
-		return diag_set(diag, ERR_BAD_CONFIG, "server_key and device_authority_key are the same key; each needs its own");
+		return diag_set(diag, ERR_BAD_CONFIG,
+				"server_key and device_authority_key are the same key; each needs its own");
 	return 0;
 }
 

@@ -4,8 +4,10 @@
 #include <stddef.h>
 
 static const struct scheme schemes[] = {
-	{0x0403, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, GNUTLS_PK_ECDSA, GNUTLS_ECC_CURVE_SECP256R1, true, "ecdsa_secp256r1_sha256"},
-	{0x0503, GNUTLS_SIGN_ECDSA_SECP384R1_SHA384, GNUTLS_PK_ECDSA, GNUTLS_ECC_CURVE_SECP384R1, true, "ecdsa_secp384r1_sha384"},
+	{0x0403, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, GNUTLS_PK_ECDSA, GNUTLS_ECC_CURVE_SECP256R1, true,
+	 "ecdsa_secp256r1_sha256"},
+	{0x0503, GNUTLS_SIGN_ECDSA_SECP384R1_SHA384, GNUTLS_PK_ECDSA, GNUTLS_ECC_CURVE_SECP384R1, true,
+	 "ecdsa_secp384r1_sha384"},
 	{0x0804, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256, GNUTLS_PK_RSA, GNUTLS_ECC_CURVE_INVALID, true, "rsa_pss_rsae_sha256"},
 	{0x0805, GNUTLS_SIGN_RSA_PSS_RSAE_SHA384, GNUTLS_PK_RSA, GNUTLS_ECC_CURVE_INVALID, true, "rsa_pss_rsae_sha384"},
 	{0x0806, GNUTLS_SIGN_RSA_PSS_RSAE_SHA512, GNUTLS_PK_RSA, GNUTLS_ECC_CURVE_INVALID, true, "rsa_pss_rsae_sha512"},
@@ -52,8 +54,10 @@ int scheme_check_key(gnutls_pubkey_t key, struct diag *diag)
 	if (first_fitting(key))
 		return 0;
 	const char *name = kind < 0 ? NULL : gnutls_pk_get_name((gnutls_pk_algorithm_t)kind);
-	return diag_set(diag, ERR_DENIED, "a key of the kind %s with %u bits is not accepted: use EC P-256 or P-384, Ed25519, or "
-			"RSA of %d to %d bits", name ? name : "unknown", bits, SCHEME_RSA_BITS_MIN, SCHEME_RSA_BITS_MAX);
+	return diag_set(diag, ERR_DENIED,
+			"a key of the kind %s with %u bits is not accepted: use EC P-256 or P-384, Ed25519, or "
+			"RSA of %d to %d bits",
+			name ? name : "unknown", bits, SCHEME_RSA_BITS_MIN, SCHEME_RSA_BITS_MAX);
 }
 
 bool scheme_key_is_fresh(gnutls_pubkey_t key)

@@ -21,7 +21,8 @@ struct scheme {
 };
 
 /* The scheme of that number, if this key is the kind that it demands. ERR_DENIED with a sentence. */
-[[nodiscard]] int scheme_find(uint32_t number, gnutls_pubkey_t key, const struct scheme **out_scheme, struct diag *diag);
+[[nodiscard]] int scheme_find(uint32_t number, gnutls_pubkey_t key, const struct scheme **out_scheme,
+			      struct diag *diag);
 /* A key that fits no scheme is too weak or of a kind that we do not know: ERR_DENIED with a sentence. */
 [[nodiscard]] int scheme_check_key(gnutls_pubkey_t key, struct diag *diag);
 /* Are the signatures of such a key fresh (not the same for the same bytes)? */

@@ -52,7 +52,8 @@ static int hash_so_far(const struct proof *proof, uint8_t out_hash[TRANSCRIPT_HA
 	return 0;
 }
 
-static int sign_content(struct proof *proof, const struct keyring *keyring, const struct scheme *scheme, struct diag *diag)
+static int sign_content(struct proof *proof, const struct keyring *keyring, const struct scheme *scheme,
+			struct diag *diag)
 {
 	uint8_t hash[TRANSCRIPT_HASH_MAX], content[TRANSCRIPT_CONTENT_MAX];
 	int result = hash_so_far(proof, hash, diag);
@@ -69,7 +70,8 @@ static int sign_content(struct proof *proof, const struct keyring *keyring, cons
 	return result < 0 ? diag_set(diag, result, "the signature of the server key is too long") : 0;
 }
 
-int proof_sign(struct proof *proof, const struct keyring *keyring, const struct worker_signer_sign *message, struct diag *diag)
+int proof_sign(struct proof *proof, const struct keyring *keyring, const struct worker_signer_sign *message,
+	       struct diag *diag)
 {
 	const struct scheme *scheme = NULL;
 	if (proof->state != WORKER_SIGNER_FRESH)
@@ -117,10 +119,12 @@ static int check_signature(const struct proof *proof, gnutls_pubkey_t key, struc
 		return result;
 	uint8_t content[TRANSCRIPT_CONTENT_MAX];
 	gnutls_datum_t data = {.data = content};
-	data.size = (unsigned)transcript_content(TRANSCRIPT_CLIENT, view_of(proof->transcript, proof->hash_size), content);
+	data.size =
+		(unsigned)transcript_content(TRANSCRIPT_CLIENT, view_of(proof->transcript, proof->hash_size), content);
 	gnutls_datum_t signature = {proof->signature.data, (unsigned)proof->signature.size};
 	if (gnutls_pubkey_verify_data2(key, scheme->algorithm, 0, &data, &signature) < 0)
-		return diag_set(diag, ERR_DENIED, "the signature over the handshake was not made with the registered key");
+		return diag_set(diag, ERR_DENIED,
+				"the signature over the handshake was not made with the registered key");
 	return 0;
 }
 

@@ -19,7 +19,7 @@ struct proof {
 	gnutls_hash_hd_t hash; /* over all messages so far; NULL when none */
 	size_t hash_size;
 	uint32_t own_scheme;
-	struct buf own_signature; /* what this signer has given */
+	struct buf own_signature;                /* what this signer has given */
 	uint8_t transcript[TRANSCRIPT_HASH_MAX]; /* the hash that the client has signed */
 	uint32_t scheme;
 	struct buf signature; /* the client's */
@@ -30,8 +30,8 @@ void proof_fini(struct proof *proof);
 
 /* Hashes the transcript and signs it. The signature is in proof->own_signature. ERR_BAD_PEER for a message
  * that breaks the protocol (the caller drops the worker), ERR_SYSTEM; a sentence in diag. */
-[[nodiscard]] int proof_sign(struct proof *proof, const struct keyring *keyring, const struct worker_signer_sign *message,
-			     struct diag *diag);
+[[nodiscard]] int proof_sign(struct proof *proof, const struct keyring *keyring,
+			     const struct worker_signer_sign *message, struct diag *diag);
 /* Takes the rest of the handshake and the client's signature. ERR_BAD_PEER, ERR_SYSTEM. */
 [[nodiscard]] int proof_keep(struct proof *proof, const struct worker_signer_proof *message, struct diag *diag);
 /* Was it made with the private key of this public key (DER SubjectPublicKeyInfo)? Answers once, then the

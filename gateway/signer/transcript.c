@@ -56,7 +56,8 @@ static bool is_retry(struct view transcript)
 
 size_t transcript_content(enum transcript_side side, struct view hash, uint8_t out_content[TRANSCRIPT_CONTENT_MAX])
 {
-	static const char server[] = "TLS 1.3, server CertificateVerify", client[] = "TLS 1.3, client CertificateVerify";
+	static const char server[] = "TLS 1.3, server CertificateVerify",
+			  client[] = "TLS 1.3, client CertificateVerify";
 	_Static_assert(sizeof(server) == CONTEXT_SIZE && sizeof(client) == CONTEXT_SIZE, "a NUL ends the context");
 	memset(out_content, ' ', SPACES);
 	memcpy(out_content + SPACES, side == TRANSCRIPT_SERVER ? server : client, CONTEXT_SIZE);
@@ -88,7 +89,8 @@ int transcript_check_start(struct view transcript, struct view leaf, struct diag
 	struct view body = {0};
 	if ((is_retry(transcript) && !cut_in_order(&transcript, retry, 2, &body)) ||
 	    !cut_in_order(&transcript, order, sizeof(order) / sizeof(order[0]), &body) || transcript.size)
-		return diag_set(diag, ERR_BAD_PEER, "the transcript is not that of a handshake up to the server's Certificate");
+		return diag_set(diag, ERR_BAD_PEER,
+				"the transcript is not that of a handshake up to the server's Certificate");
 	if (!shows_leaf(body, leaf))
 		return diag_set(diag, ERR_BAD_PEER, "the transcript shows another certificate than the gateway's");
 	return 0;
@@ -98,8 +100,8 @@ int transcript_check_start(struct view transcript, struct view leaf, struct diag
 static bool holds_signature(struct view verify, uint32_t scheme, struct view signature)
 {
 	struct view number_bytes, found;
-	return cut(&verify, 2, &number_bytes) && number(number_bytes.data, 2) == scheme && cut_vector(&verify, 2, &found) &&
-	       verify.size == 0 && view_equal(found, signature);
+	return cut(&verify, 2, &number_bytes) && number(number_bytes.data, 2) == scheme &&
+	       cut_vector(&verify, 2, &found) && verify.size == 0 && view_equal(found, signature);
 }
 
 int transcript_check_rest(struct view rest, uint32_t scheme, struct view signature, struct diag *diag)
@@ -107,7 +109,8 @@ int transcript_check_rest(struct view rest, uint32_t scheme, struct view signatu
 	struct view verify, finished, certificate;
 	if (!cut_message(&rest, CERTIFICATE_VERIFY, &verify) || !cut_message(&rest, FINISHED, &finished) ||
 	    !cut_message(&rest, CERTIFICATE, &certificate) || rest.size)
-		return diag_set(diag, ERR_BAD_PEER, "the rest is not that of a handshake up to the client's Certificate");
+		return diag_set(diag, ERR_BAD_PEER,
+				"the rest is not that of a handshake up to the client's Certificate");
 	if (!holds_signature(verify, scheme, signature))
 		return diag_set(diag, ERR_BAD_PEER, "the rest does not begin with the signature that was given");
 	return 0;

@@ -61,8 +61,10 @@ TRY(open_a_raw_socket, return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICM
 TRY(open_a_packet_socket, return syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0);)
 TRY(make_a_socket_pair, int ends[2]; return syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);)
 TRY(connect_a_socket, return syscall(SYS_connect, stage->tcp, &stage->listener, sizeof(stage->listener));)
-TRY(connect_to_an_abstract_address, return syscall(SYS_connect, stage->unix_stream, &stage->abstract, stage->abstract_size);)
-TRY(connect_in_disguise, return syscall(SYS_sendto, stage->tcp, "x", 1, MSG_FASTOPEN, &stage->listener, sizeof(stage->listener));)
+TRY(connect_to_an_abstract_address,
+    return syscall(SYS_connect, stage->unix_stream, &stage->abstract, stage->abstract_size);)
+TRY(connect_in_disguise,
+    return syscall(SYS_sendto, stage->tcp, "x", 1, MSG_FASTOPEN, &stage->listener, sizeof(stage->listener));)
 TRY(disconnect_a_tunnel, struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     return syscall(SYS_connect, stage->connected, &nowhere, sizeof(nowhere));)
 TRY(send_a_datagram, return syscall(SYS_sendto, stage->udp, "x", 1, 0, &stage->listener, sizeof(stage->listener));)
@@ -85,7 +87,8 @@ TRY(fork_the_old_way, return new_process(syscall(SYS_fork));)
 TRY(clone_with_flags_in_memory, struct { uint64_t words[8]; } flags = {{[4] = SIGCHLD}};
     return new_process(syscall(SYS_clone3, &flags, sizeof(flags)));)
 TRY(fork_into_a_user_namespace, return new_process(syscall(SYS_clone, SIGCHLD | CLONE_NEWUSER, 0, 0, 0, 0));)
-TRY(run_a_program, char *arguments[] = {(char *)"false", NULL}; return syscall(SYS_execve, "/bin/false", arguments, arguments + 1);)
+TRY(run_a_program, char *arguments[] = {(char *)"false", NULL};
+    return syscall(SYS_execve, "/bin/false", arguments, arguments + 1);)
 TRY(run_an_open_program, char *arguments[] = {(char *)"false", NULL};
     return syscall(SYS_execveat, stage->program, "", arguments, arguments + 1, AT_EMPTY_PATH);)
 TRY(trace_a_sibling, return syscall(SYS_ptrace, PTRACE_SEIZE, stage->sibling, 0, 0);)
@@ -99,7 +102,8 @@ TRY(signal_a_sibling, return syscall(SYS_kill, stage->sibling, SIGCONT);)
 TRY(signal_a_siblings_thread, return syscall(SYS_tgkill, stage->sibling, stage->sibling, SIGCONT);)
 TRY(signal_by_handle, return syscall(SYS_pidfd_send_signal, stage->sibling_handle, SIGCONT, NULL, 0);)
 TRY(compare_with_a_sibling, return syscall(SYS_kcmp, stage->sibling, getpid(), 0, 0, 0);)
-TRY(limit_a_sibling, struct rlimit none = {0, 0}; return syscall(SYS_prlimit64, stage->sibling, RLIMIT_CORE, &none, NULL);)
+TRY(limit_a_sibling, struct rlimit none = {0, 0};
+    return syscall(SYS_prlimit64, stage->sibling, RLIMIT_CORE, &none, NULL);)
 TRY(renice, return syscall(SYS_setpriority, PRIO_PROCESS, 0, 1);)
 
 /* ---- privileges ---- */
@@ -111,7 +115,8 @@ TRY(change_groups, gid_t group = 0; return syscall(SYS_setgroups, 1, &group);)
 TRY(take_a_capability, struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2] = {{1U << CAP_SYS_ADMIN, 1U << CAP_SYS_ADMIN, 0}};
     return syscall(SYS_capset, &header, data);)
-TRY(raise_the_core_limit, struct rlimit limit = {4096, 4096}; return syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, NULL);)
+TRY(raise_the_core_limit, struct rlimit limit = {4096, 4096};
+    return syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, NULL);)
 TRY(become_dumpable, return syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);)
 TRY(change_securebits, return syscall(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);)
 
@@ -128,11 +133,13 @@ TRY(name_the_host, return syscall(SYS_sethostname, "x", 1);)
 
 /* ---- doors into the kernel ---- */
 
-TRY(load_a_bpf_map, union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+TRY(load_a_bpf_map,
+    union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
     return syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));)
 TRY(use_io_uring, struct io_uring_params parameters = {0}; return syscall(SYS_io_uring_setup, 4, &parameters);)
 TRY(handle_page_faults, return syscall(SYS_userfaultfd, O_CLOEXEC);)
-TRY(count_performance, struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_CPU_CLOCK};
+TRY(count_performance,
+    struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_CPU_CLOCK};
     return syscall(SYS_perf_event_open, &event, 0, -1, -1, 0);)
 TRY(use_kernel_keys, return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1);)
 TRY(add_a_kernel_key, return syscall(SYS_add_key, "user", "sallyport", "x", 1, KEY_SPEC_PROCESS_KEYRING);)
@@ -140,14 +147,16 @@ TRY(change_personality, return syscall(SYS_personality, 0x0040000 /* ADDR_NO_RAN
 TRY(ask_for_the_kernel_log, return syscall(SYS_syslog, 10 /* SIZE_BUFFER */, NULL, 0);)
 TRY(share_memory, return syscall(SYS_shmget, IPC_PRIVATE, 4096, 0600);)
 TRY(make_a_message_queue, return syscall(SYS_msgget, IPC_PRIVATE, 0600);)
-TRY(map_executable_memory, return (long)(intptr_t)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);)
+TRY(map_executable_memory,
+    return (long)(intptr_t)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);)
 TRY(make_memory_executable, void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return syscall(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);)
 TRY(ask_for_another_filter, return syscall(SYS_seccomp, 2 /* GET_ACTION_AVAIL */, 0, &(uint32_t){0x7fff0000});)
 #if defined(__x86_64__)
 TRY(use_ports_of_the_machine, return syscall(SYS_ioperm, 0x80, 1, 1);)
 /* getpid by the 32-bit door, which has other numbers. */
-TRY(use_the_32_bit_door, long result; __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory"); errno = ENOSYS; return result;)
+TRY(use_the_32_bit_door, long result; __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory"); errno = ENOSYS;
+    return result;)
 TRY(use_the_x32_door, return syscall(0x40000000 | SYS_getpid);)
 #endif
 

@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,8 +23,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cap-ng.h>
 
 #include "../../gateway/conversation/walls.h"
 #include "../../gateway/signer/walls.h"
@@ -175,8 +173,8 @@ enum outcome { REFUSED = 0, POSSIBLE = 1, NO_WALLS = 2, NO_PROPS = 3 };
 static void without_walls(void)
 {
 	/* What the act does to mounts, names and the rest must not reach the machine. */
-	if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("x", "/tmp", "tmpfs", 0, NULL) < 0)
+	if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("x", "/tmp", "tmpfs", 0, NULL) < 0)
 		_exit(NO_PROPS);
 }
 
@@ -214,7 +212,8 @@ static int try(const struct room_row *room, const struct act *act, const struct 
 
 static bool was_refused(int status)
 {
-	return *entered && ((WIFEXITED(status) && WEXITSTATUS(status) == REFUSED) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
+	return *entered && ((WIFEXITED(status) && WEXITSTATUS(status) == REFUSED) ||
+			    (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
 }
 
 static bool was_possible(int status)
@@ -295,17 +294,20 @@ static void look_at_all(const struct room_row *room, pid_t pid)
 	report(has_line(status, "Seccomp:\t2"), "test_E1_%s_has_a_filter", room->name);
 	report(has_line(status, "CapInh:\t0000000000000000") && has_line(status, "CapAmb:\t0000000000000000"),
 	       "test_E1_%s_has_no_capability_to_pass_on", room->name);
-	report(strstr(limits, "Max core file size        0                    0"), "test_E1_%s_has_core_limit_zero", room->name);
+	report(strstr(limits, "Max core file size        0                    0"), "test_E1_%s_has_core_limit_zero",
+	       room->name);
 	report(has_own_namespace(pid, "mnt") && has_own_namespace(pid, "ipc") && has_own_namespace(pid, "uts"),
 	       "test_E1_%s_has_namespaces_of_its_own", room->name);
 	if (!room->sealed)
 		return;
 	report(is_undumpable(pid), "test_E1_%s_is_undumpable", room->name);
 	report(has_own_namespace(pid, "net"), "test_E1_%s_has_a_network_of_its_own", room->name);
-	report(has_line(status, "Uid:\t64109\t64109\t64109\t64109") && has_line(status, "Gid:\t64109\t64109\t64109\t64109") &&
-	       has_line(status, "Groups:\t "), "test_E1_%s_has_an_identity_of_its_own", room->name);
+	report(has_line(status, "Uid:\t64109\t64109\t64109\t64109") &&
+		       has_line(status, "Gid:\t64109\t64109\t64109\t64109") && has_line(status, "Groups:\t "),
+	       "test_E1_%s_has_an_identity_of_its_own", room->name);
 	report(has_line(status, "CapEff:\t0000000000000000") && has_line(status, "CapPrm:\t0000000000000000") &&
-	       has_line(status, "CapBnd:\t0000000000000000"), "test_E1_%s_has_no_capability", room->name);
+		       has_line(status, "CapBnd:\t0000000000000000"),
+	       "test_E1_%s_has_no_capability", room->name);
 	report(is_empty_root(pid), "test_E1_%s_has_an_empty_root", room->name);
 }
 
@@ -349,10 +351,19 @@ static void look(const struct room_row *room)
 /* ---- a wall that cannot be built ---- */
 
 /* The calls that build walls: whichever of them fails, the room must not come to be. */
-static const struct filter_row builders[] = {
-	FILTER_CALL(unshare), FILTER_CALL(mount), FILTER_CALL(pivot_root), FILTER_CALL(setgroups), FILTER_CALL(setresgid),
-	FILTER_CALL(setresuid), FILTER_CALL(capset), FILTER_CALL(prctl), FILTER_CALL(landlock_create_ruleset),
-	FILTER_CALL(landlock_restrict_self), FILTER_CALL(seccomp), FILTER_CALL(prlimit64), FILTER_END};
+static const struct filter_row builders[] = {FILTER_CALL(unshare),
+					     FILTER_CALL(mount),
+					     FILTER_CALL(pivot_root),
+					     FILTER_CALL(setgroups),
+					     FILTER_CALL(setresgid),
+					     FILTER_CALL(setresuid),
+					     FILTER_CALL(capset),
+					     FILTER_CALL(prctl),
+					     FILTER_CALL(landlock_create_ruleset),
+					     FILTER_CALL(landlock_restrict_self),
+					     FILTER_CALL(seccomp),
+					     FILTER_CALL(prlimit64),
+					     FILTER_END};
 
 static int enter_without(const struct room_row *room, const struct filter_row *builder)
 {
@@ -383,8 +394,37 @@ static void try_without_builders(const struct room_row *room)
 		/* The conversation keeps root and the root: these calls build nothing for it. */
 		bool needed = room->sealed || builder->number != SYS_pivot_root;
 		if (needed)
-			report(refuses_without(room, builder), "test_E1_%s_does_not_start_without_%s", room->name, builder->name);
+			report(refuses_without(room, builder), "test_E1_%s_does_not_start_without_%s", room->name,
+			       builder->name);
 	}
+}
+
+/* ---- a thread from before ---- */
+
+static void *wait_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void try_with_a_thread(const struct room_row *room)
+{
+	int status = 0;
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct jail_missing missing;
+		struct diag diag;
+		pthread_t thread;
+		if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+			_exit(NO_PROPS);
+		_exit(room->enter(&missing, &diag) < 0 && strstr(diag.text, "a thread was started") ? REFUSED
+												    : POSSIBLE);
+	}
+	bool good = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == REFUSED;
+	report(good, "test_E1_%s_does_not_start_with_a_thread_outside", room->name);
 }
 
 /* ---- an ordinary user ---- */
@@ -403,7 +443,8 @@ static int enter_as_ordinary_user(const struct room_row *room)
 		return NO_PROPS;
 	*entered = true;
 	/* What is left of the walls: no new file, in a way that the filter or Landlock refuses. */
-	return syscall(SYS_openat, AT_FDCWD, "/tmp/sallyport-jail-test", O_WRONLY | O_CREAT, 0600) >= 0 ? POSSIBLE : REFUSED;
+	return syscall(SYS_openat, AT_FDCWD, "/tmp/sallyport-jail-test", O_WRONLY | O_CREAT, 0600) >= 0 ? POSSIBLE
+													: REFUSED;
 }
 
 static void try_as_ordinary_user(const struct room_row *room)
@@ -443,6 +484,7 @@ int main(void)
 	for (size_t i = 0; i < ROOM_COUNT; i++) {
 		look(&rooms[i]);
 		try_without_builders(&rooms[i]);
+		try_with_a_thread(&rooms[i]);
 		try_as_ordinary_user(&rooms[i]);
 	}
 	for (unsigned i = 0; i < act_count; i++)

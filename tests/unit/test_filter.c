@@ -72,10 +72,11 @@ static int get_refused(void)
 static void test_any_fitting_row_allows_and_the_rest_kills(void **state)
 {
 	(void)state;
-	const struct filter_list list = {.name = "test", .rest = FILTER_KILL,
+	const struct filter_list list = {.name = "test",
+					 .rest = FILTER_KILL,
 					 .parts = {{FILTER_ALLOW, close_some}, {FILTER_ALLOW, filter_basics}}};
-	const struct filter_list narrow = {.name = "test", .rest = FILTER_KILL,
-					   .parts = {{FILTER_ALLOW, close_some}, {FILTER_ALLOW, only_exit}}};
+	const struct filter_list narrow = {
+		.name = "test", .rest = FILTER_KILL, .parts = {{FILTER_ALLOW, close_some}, {FILTER_ALLOW, only_exit}}};
 	assert_int_equal(run(&narrow, close_both), 0);
 	assert_int_equal(run(&narrow, close_upper_half), 0);
 	int status = run(&narrow, close_other);
@@ -87,8 +88,10 @@ static void test_any_fitting_row_allows_and_the_rest_kills(void **state)
 static void test_verdicts(void **state)
 {
 	(void)state;
-	const struct filter_list refuse = {.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_REFUSE, get_parent}}};
-	const struct filter_list absent = {.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_ABSENT, get_parent}}};
+	const struct filter_list refuse = {
+		.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_REFUSE, get_parent}}};
+	const struct filter_list absent = {
+		.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_ABSENT, get_parent}}};
 	const struct filter_list kill_it = {.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_KILL, get_parent}}};
 	const struct filter_list allow = {.name = "test", .rest = FILTER_ALLOW, .parts = {{FILTER_ALLOW, get_parent}}};
 	assert_int_equal(WEXITSTATUS(run(&refuse, get_refused)), EPERM);
@@ -118,7 +121,8 @@ static void test_E1_basics_work_and_never_execute(void **state)
 /* Filters only ever add up: a second one cannot give back what the first took. */
 static int load_a_wider_one(void)
 {
-	static const struct filter_list wide = {.name = "wide", .rest = FILTER_ALLOW, .parts = {{FILTER_REFUSE, only_exit}}};
+	static const struct filter_list wide = {
+		.name = "wide", .rest = FILTER_ALLOW, .parts = {{FILTER_REFUSE, only_exit}}};
 	struct filter filter;
 	struct diag diag;
 	if (filter_compile(&wide, &filter, &diag) < 0 || filter_load(&filter, &diag) < 0)

@@ -79,8 +79,9 @@ static void bench_init(struct bench *bench, const struct world_identity *device,
 	tls_free(bench->meeting.server);
 	proof_init(&bench->proof);
 	struct tls_server_options options = {.input_limit_bytes = 65536, .sign = sign_by_proof, .owner = bench};
-	assert_int_equal(tls_new_server(world.server_credentials, bench->meeting.server_fd, &options, &bench->meeting.server,
-					NULL), 0);
+	assert_int_equal(tls_new_server(world.server_credentials, bench->meeting.server_fd, &options,
+					&bench->meeting.server, NULL),
+			 0);
 	meeting_shake(&bench->meeting);
 	if (bench->meeting.server_result < 0)
 		fail_msg("%s; %s", bench->meeting.server_diag.text, bench->diag.text);
@@ -170,11 +171,13 @@ static void test_F2_cut_transcripts_are_refused(void **state)
 	struct view leaf = buf_view(&keyring.server_leaf);
 	assert_int_equal(transcript_check_start(real.transcript, leaf, &diag), 0);
 	for (size_t size = 0; size < real.transcript.size; size++)
-		assert_int_equal(transcript_check_start(view_of(real.transcript.data, size), leaf, &diag), ERR_BAD_PEER);
+		assert_int_equal(transcript_check_start(view_of(real.transcript.data, size), leaf, &diag),
+				 ERR_BAD_PEER);
 	struct view signature = buf_view(&bench.proof.own_signature);
 	assert_int_equal(transcript_check_rest(real.rest, 0x0403, signature, &diag), 0);
 	for (size_t size = 0; size < real.rest.size; size++)
-		assert_int_equal(transcript_check_rest(view_of(real.rest.data, size), 0x0403, signature, &diag), ERR_BAD_PEER);
+		assert_int_equal(transcript_check_rest(view_of(real.rest.data, size), 0x0403, signature, &diag),
+				 ERR_BAD_PEER);
 	bench_fini(&bench);
 }
 
@@ -184,17 +187,21 @@ static struct broker_signer_issue order_for(const struct buf *public_key)
 {
 	static const uint8_t serial[ISSUE_SERIAL_SIZE] = {0x80, 1, 2, 3};
 	uint64_t now = (uint64_t)time(NULL);
-	return (struct broker_signer_issue){.request = 1, .public_key = buf_view(public_key), .device_id = view_string("d7"),
-					    .device_name = view_string("alice-laptop"), .serial = view_of(serial, sizeof(serial)),
-					    .not_before_s = now - 60, .not_after_s = now + 3600};
+	return (struct broker_signer_issue){.request = 1,
+					    .public_key = buf_view(public_key),
+					    .device_id = view_string("d7"),
+					    .device_name = view_string("alice-laptop"),
+					    .serial = view_of(serial, sizeof(serial)),
+					    .not_before_s = now - 60,
+					    .not_after_s = now + 3600};
 }
 
 /* What the signer issues, door one accepts: the profile's checks, and a handshake. */
 static void test_issued_certificate_opens_door_one(void **state)
 {
 	(void)state;
-	struct world_identity device = {.key_pem = BUF_INIT(65536), .certificate_der = BUF_INIT(65536),
-					.certificate_pem = BUF_INIT(65536)};
+	struct world_identity device = {
+		.key_pem = BUF_INIT(65536), .certificate_der = BUF_INIT(65536), .certificate_pem = BUF_INIT(65536)};
 	OWN_BUF struct buf public_key = BUF_INIT(4096);
 	struct diag diag = {""};
 	const char *code = "";
