@@ -18,7 +18,7 @@
 	S(certificate_insert, "INSERT INTO certificate (fingerprint, serial, device, generation, public_key, "     \
 			      "key_kind, not_before, not_after, state, issued_at) "                                \
 			      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9)")                             \
-	S(device_set_state, "UPDATE device SET state = $1 WHERE id = $2")                                          \
+	S(device_set_state, "UPDATE device SET state = $1 WHERE id = $2 AND (state <> 'revoked' OR $1 = 'revoked')") \
 	S(certificate_revoke, "UPDATE certificate SET state = 'revoked' WHERE device = $1 AND state = 'active'")   \
 	S(device_seen, "UPDATE device SET last_seen_at = $1, last_seen_from = $2 WHERE id = $3")                   \
 	/* ---- sessions ---- */                                                                                   \

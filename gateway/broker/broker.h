@@ -34,7 +34,7 @@ struct broker {
 	struct registry registry;
 	struct sessions sessions;
 	struct tunnels tunnels;
-	struct policy *policy; /* the one in force; see broker_set_policy */
+	struct policy *policy; /* the one in force */
 	struct groups *groups;
 	struct resolver *resolver;
 	struct workers *workers;
@@ -43,6 +43,8 @@ struct broker {
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	uint64_t started_at_ms;
+	uv_timer_t minute_timer;
+	uint64_t judged_minute; /* since 1970 */
 	bool stopping;
 };
 

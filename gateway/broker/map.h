@@ -16,7 +16,7 @@ struct map_entry {
 struct map {
 	struct map_entry **places; /* a power of two */
 	size_t capacity, count;
-	uint8_t secret[16]; /* SipHash key: a stranger cannot aim at one place */
+	uint64_t seed; /* random: a stranger cannot aim at one place */
 };
 
 /* ERR_SYSTEM without memory. */

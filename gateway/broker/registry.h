@@ -40,7 +40,7 @@ struct certificate {
 
 struct device {
 	LIST_ENTRY(device) all;
-	struct map_entry by_name;
+	struct map_entry by_name, by_id;
 	char id[33];
 	char name[DEVICE_NAME_MAX + 1];
 	enum device_state state;
@@ -58,7 +58,7 @@ struct device {
 LIST_HEAD(device_list, device);
 struct registry {
 	struct device_list devices;
-	struct map names, fingerprints;
+	struct map names, ids, fingerprints;
 	unsigned device_count;
 };
 

@@ -37,6 +37,8 @@ struct session {
 	char connection[33];
 	LIST_HEAD(, tunnel) tunnels; /* the live ones */
 	unsigned tunnel_count;
+	unsigned holds;  /* whoever waits for something about it */
+	bool is_ending;  /* its end is on the way to the disk */
 };
 
 LIST_HEAD(session_list, session);

@@ -1,7 +1,7 @@
 /* tunnel.h: one destination that was opened for a session: decided, recorded, resolved, dialed, handed over.
  *
- * Life: RECORDING (the row is on its way to the disk) -> RESOLVING -> DIALING -> OPEN -> gone. In memory are
- * the live ones only; the store keeps all. Counterpart: gateway/worker/stream.c. Everything here runs on
+ * Life: JUDGING -> RECORDING (the row is on its way to the disk) -> RESOLVING -> DIALING -> OPEN -> gone. In
+ * memory are the live ones only; the store keeps all. Counterpart: gateway/worker/stream.c. Everything here runs on
  * the loop.
  */
 #ifndef SALLYPORT_BROKER_TUNNEL_H
@@ -18,10 +18,8 @@ struct broker;
 struct session;
 struct worker;
 
-enum tunnel_state { TUNNEL_RECORDING, TUNNEL_RESOLVING, TUNNEL_DIALING, TUNNEL_OPEN, TUNNEL_CLOSING };
+enum tunnel_state { TUNNEL_JUDGING, TUNNEL_RECORDING, TUNNEL_RESOLVING, TUNNEL_DIALING, TUNNEL_OPEN };
 const char *tunnel_state_name(enum tunnel_state state);
-
-struct dial;
 
 struct tunnel {
 	LIST_ENTRY(tunnel) all, of_session, of_worker;
@@ -32,14 +30,13 @@ struct tunnel {
 	uint32_t request;
 	uint16_t port;
 	enum tunnel_state state;
-	bool abandoned;   /* the client no longer waits, or the session has ended: close it when you can */
 	char *host;       /* canonical */
 	char *rule;       /* names, for the record */
 	char *resource;
 	char *address;    /* "10.1.2.3:443" once connected, else NULL */
 	uint64_t opened_at_ms;
-	struct dial *dial; /* while RESOLVING or DIALING */
-	const char *abandon_reason;
+	const char *end_reason;  /* a literal: it was ordered to end, this stands in the record; else NULL */
+	struct opening *opening; /* until it is open */
 };
 
 LIST_HEAD(tunnel_list, tunnel);
@@ -64,5 +61,25 @@ struct tunnel_row {
 typedef void (*tunnel_page_done)(void *context, int result, const struct diag *diag, const struct tunnel_row *rows,
 				 size_t count);
 void tunnel_read(struct broker *broker, uint64_t after, unsigned limit, tunnel_page_done done, void *context);
+
+/* ---- for the room itself ---- */
+
+[[nodiscard]] int tunnels_load(struct broker *broker, struct diag *diag);
+void tunnels_fini(struct tunnels *tunnels);
+
+struct worker_broker_open;
+/* A worker asks: decide, record, resolve, check, dial, hand over. */
+void tunnel_open(struct worker *worker, const struct worker_broker_open *message);
+/* The client of that request no longer waits. */
+void tunnel_open_cancelled(struct worker *worker, uint32_t request);
+/* An open tunnel is over: the record's row is closed, memory forgets it. `reason` is copied; byte counts are
+ * claims. */
+void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_target, uint64_t bytes_to_client);
+/* Gives up one that is not open yet. */
+enum tunnel_tell { TUNNEL_TELL_NOBODY, TUNNEL_TELL_CLIENT };
+void tunnel_abandon(struct tunnel *tunnel, const char *reason, enum tunnel_tell tell);
+struct tunnel *tunnel_find(const struct tunnels *tunnels, uint64_t id);
+/* Judges every live tunnel by the policy in force now, and ends those that lost their right. */
+void tunnels_judge_again(struct broker *broker);
 
 #endif

@@ -1,0 +1,184 @@
+/* broker.c: counters, new settings and policies, the minute, and the end in good order. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin.h"
+#include "broker.h"
+#include "broker_life.h"
+#include "ending.h"
+#include "login.h"
+#include "policy.h"
+#include "resolve.h"
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "signer_edge.h"
+#include "worker.h"
+
+enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 500 };
+
+void broker_status(const struct broker *broker, struct broker_status *out_status)
+{
+	*out_status = (struct broker_status){
+		.started_at_ms = broker->started_at_ms,
+		.devices = broker->registry.device_count,
+		.sessions = broker->sessions.live_count,
+		.tunnels = broker->tunnels.live_count,
+		.connections = broker->workers->accepted,
+		.conversations = broker->conversations->count,
+		.signer_connected = signer_is_connected(broker),
+	};
+	store_health(broker->store, &out_status->store);
+}
+
+/* ---- the policy's files ---- */
+
+struct files {
+	struct policy_file list[POLICY_FILES_MAX];
+	struct buf texts[POLICY_FILES_MAX];
+	size_t count;
+};
+
+static void files_free(struct files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		buf_fini(&files->texts[i]);
+	free(files);
+}
+DEFINE_OWN(files, struct files *, files_free)
+
+static int read_file(struct files *files, const struct room_descriptor *found, struct diag *diag)
+{
+	struct buf *text = &files->texts[files->count];
+	*text = BUF_INIT(POLICY_BYTES_MAX);
+	int result = fd_read_all(found->fd, text);
+	if (result == 0)
+		result = buf_add(text, view_of("", 1));
+	if (result < 0)
+		return diag_set(diag, result, "the policy file %s cannot be read (%s)", found->name, err_name(result));
+	if (memchr(text->data, 0, text->size - 1))
+		return diag_set(diag, ERR_BAD_CONFIG, "%s: a policy is text, and this holds a NUL", found->name);
+	files->list[files->count] = (struct policy_file){.name = found->name, .text = (const char *)text->data};
+	files->count++;
+	return 0;
+}
+
+static int read_files(struct room *room, struct files *files, struct diag *diag)
+{
+	const struct room_descriptor *found;
+	size_t position = 0;
+	while ((found = room_descriptor(room, MONITOR_ROOM_PURPOSE_POLICY, &position))) {
+		if (files->count == POLICY_FILES_MAX)
+			return diag_set(diag, ERR_BAD_CONFIG, "more than %d policy files", POLICY_FILES_MAX);
+		int result = read_file(files, found, diag);
+		if (result < 0)
+			return result;
+	}
+	return files->count ? 0 : diag_set(diag, ERR_BAD_CONFIG, "there is no policy file");
+}
+
+int broker_read_policy(struct room *room, struct policy **out_policy, struct diag *diag)
+{
+	OWN(own_files) struct files *files = calloc(1, sizeof(*files));
+	OWN_MEMORY struct policy_errors *errors = calloc(1, sizeof(*errors));
+	if (!files || !errors)
+		return diag_system(diag, "memory");
+	int result = read_files(room, files, diag);
+	if (result < 0)
+		return result;
+	result = policy_parse(files->list, files->count, out_policy, errors);
+	for (unsigned i = 1; result < 0 && i < errors->count && i < POLICY_ERRORS_MAX; i++)
+		log_error("%s", errors->list[i].text);
+	return result < 0 ? diag_set(diag, result, "%s", errors->count ? errors->list[0].text : "memory") : 0;
+}
+
+/* ---- new settings ---- */
+
+static void record_reload(struct broker *broker, int result, const char *sentence)
+{
+	struct audit_entry entry = {.code = ""};
+	if (result < 0)
+		str_copy(entry.code, sizeof(entry.code), "bad_config");
+	audit_fill(&entry, "reload", "%s", sentence);
+	audit_record(broker, &entry, NULL, NULL);
+}
+
+static void put_in_force(struct broker *broker, struct policy *policy, struct resolver *resolver)
+{
+	struct resolver *old = broker->resolver;
+	policy_free(broker->policy);
+	broker->policy = policy;
+	broker->resolver = resolver;
+	resolver_free(old);
+	if (room_accept(broker->room) < 0)
+		log_error("the monitor cannot be told that the new settings are in force");
+	record_reload(broker, 0, "new settings and policy are in force");
+	tunnels_judge_again(broker);
+}
+
+void broker_reload(struct broker *broker)
+{
+	const struct conf *conf = room_offered(broker->room);
+	struct policy *policy = NULL;
+	struct resolver *resolver = NULL;
+	struct diag diag;
+	int result = broker_read_policy(broker->room, &policy, &diag);
+	if (result == 0)
+		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &resolver, &diag);
+	if (result == 0) {
+		put_in_force(broker, policy, resolver);
+		return;
+	}
+	policy_free(policy);
+	log_error("%s; the settings and the policy in force stay", diag.text);
+	record_reload(broker, result, diag.text);
+	if (room_decline(broker->room, &diag) < 0)
+		log_error("the monitor cannot be told that the old settings stay");
+}
+
+/* ---- the minute: hours of rules open and close, groups change ---- */
+
+static void on_minute_timer(uv_timer_t *timer)
+{
+	struct broker *broker = timer->data;
+	uint64_t minute = clock_wall_ms() / 60000;
+	if (minute == broker->judged_minute)
+		return;
+	broker->judged_minute = minute;
+	tunnels_judge_again(broker);
+}
+
+int broker_start_minutes(struct broker *broker)
+{
+	broker->judged_minute = clock_wall_ms() / 60000;
+	broker->minute_timer.data = broker;
+	if (uv_timer_init(broker->loop, &broker->minute_timer) < 0)
+		return ERR_SYSTEM;
+	return uv_timer_start(&broker->minute_timer, on_minute_timer, MINUTE_LOOK_MS, MINUTE_LOOK_MS) < 0 ? ERR_SYSTEM : 0;
+}
+
+/* ---- the end ---- */
+
+static void on_over(struct ending *ending)
+{
+	uv_stop(ending->broker->loop);
+}
+
+void broker_stop(struct broker *broker)
+{
+	static struct ending ending;
+	struct worker *worker, *next;
+	if (broker->stopping)
+		return;
+	broker->stopping = true;
+	ending_begin(&ending, broker, "gateway_stopped", on_over);
+	for (worker = LIST_FIRST(&broker->workers->all); worker; worker = next) {
+		next = LIST_NEXT(worker, all);
+		if (worker->state == WORKER_BROKER_ACCEPTED)
+			ending_add_worker(&ending, worker);
+	}
+	ending_commit(&ending);
+}

@@ -1,0 +1,21 @@
+/* broker_life.h: the policy's files, new settings, the minute, the end in good order. broker.c. */
+#ifndef SALLYPORT_BROKER_BROKER_LIFE_H
+#define SALLYPORT_BROKER_BROKER_LIFE_H
+
+#include "sallyport/err.h"
+
+struct broker;
+struct policy;
+struct room;
+
+/* Parses the policy files that the monitor has sent. The diag names file and line of the first error; the
+ * others are logged. */
+[[nodiscard]] int broker_read_policy(struct room *room, struct policy **out_policy, struct diag *diag);
+/* Watches the minutes: rules have hours, and groups change. */
+[[nodiscard]] int broker_start_minutes(struct broker *broker);
+/* The settings and policy files since the last reload: all good and in force, or none of them. */
+void broker_reload(struct broker *broker);
+/* Ends every tunnel, closes the record, leaves the loop. */
+void broker_stop(struct broker *broker);
+
+#endif

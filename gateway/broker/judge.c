@@ -1,0 +1,85 @@
+/* judge.c: the facts of a decision: groups from the name services, the time, the gateway's own addresses. */
+#include "judge.h"
+
+#include <ifaddrs.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker.h"
+#include "sallyport/clock.h"
+
+static void fill_time(struct policy_facts *facts)
+{
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm local;
+	localtime_r(&now, &local);
+	facts->weekday = (unsigned)(local.tm_wday + 6) % 7;
+	facts->minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
+}
+
+static void on_groups(struct groups_query *query, int result, const char *const *names, size_t count)
+{
+	struct judgement *judgement = query->context;
+	struct policy_verdict verdict = {.allowed = false};
+	struct policy_facts facts = {
+		.user = judgement->user,
+		.groups = names,
+		.group_count = count,
+		.device = judgement->device->name,
+		.tags = judgement->device->tags,
+		.login_age_ms = judgement->login_age_ms,
+	};
+	fill_time(&facts);
+	/* A deny rule may name a group: without the groups there is no verdict. */
+	if (result == 0 && judgement->target)
+		policy_decide(judgement->broker->policy, &facts, judgement->target, &verdict);
+	judgement->done(judgement, result < 0 ? ERR_SYSTEM : 0, &facts, &verdict);
+}
+
+void judge(struct judgement *judgement)
+{
+	judgement->query.done = on_groups;
+	judgement->query.context = judgement;
+	groups_of(judgement->broker->groups, judgement->user, &judgement->query);
+}
+
+/* ---- addresses ---- */
+
+enum { OWN_MAX = 256 };
+
+static size_t collect_own(struct sockaddr_storage *list)
+{
+	struct ifaddrs *all = NULL;
+	size_t count = 0;
+	if (getifaddrs(&all) < 0)
+		return 0;
+	for (const struct ifaddrs *one = all; one && count < OWN_MAX; one = one->ifa_next) {
+		if (!one->ifa_addr || (one->ifa_addr->sa_family != AF_INET && one->ifa_addr->sa_family != AF_INET6))
+			continue;
+		memcpy(&list[count++], one->ifa_addr,
+		       one->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+	}
+	freeifaddrs(all);
+	return count;
+}
+
+static const struct policy_resource *find_resource(const struct policy *policy, const char *name)
+{
+	const struct policy_resource *resource;
+	size_t position = 0;
+	while ((resource = policy_next_resource(policy, &position)))
+		if (strcmp(policy_resource_name(resource), name) == 0)
+			return resource;
+	return NULL;
+}
+
+bool judge_address(const struct broker *broker, const char *resource, const struct sockaddr *address)
+{
+	/* Asked of the kernel each time: an address may have come since the last tunnel. It costs some
+	 * microseconds for a handful of interfaces. */
+	struct sockaddr_storage own[OWN_MAX] = {0};
+	struct policy_own_addresses own_addresses = {own, collect_own(own)};
+	const struct policy_resource *found = find_resource(broker->policy, resource);
+	/* Without one's own addresses nothing can be told apart: no. Loopback is always there. */
+	return found && own_addresses.count > 0 && policy_address_allowed(found, address, &own_addresses);
+}

@@ -1,0 +1,35 @@
+/* judge.h: asks the policy about a user on a device: fetches the facts (groups, time), then policy.h decides.
+ * The decision itself is pure and stands in policy.c; the same for tunnels, lists and second looks. */
+#ifndef SALLYPORT_BROKER_JUDGE_H
+#define SALLYPORT_BROKER_JUDGE_H
+
+#include <stdbool.h>
+
+#include "groups.h"
+#include "policy.h"
+#include "target.h"
+
+struct broker;
+struct device;
+
+/* One question, in an object of the caller's that stays until `done`. */
+struct judgement {
+	struct groups_query query;
+	struct broker *broker;
+	const struct device *device;
+	const char *user;            /* borrowed until done */
+	uint64_t login_age_ms;       /* since the user's last fresh login */
+	const struct target *target; /* borrowed until done; NULL: only the facts are wanted */
+	/* result 0: `facts` holds; with a target, `verdict` too (borrowed for the call). Else ERR_SYSTEM: the
+	 * name services failed, and nothing may be granted. May be called from inside judge(). */
+	void (*done)(struct judgement *judgement, int result, const struct policy_facts *facts,
+		     const struct policy_verdict *verdict);
+	void *context;
+};
+
+void judge(struct judgement *judgement);
+
+/* Whether this address may be dialed for that resource (B2), by the policy in force. */
+bool judge_address(const struct broker *broker, const char *resource, const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,376 @@
+/* login.c: the user's door. See login.h; the process behind it: conversation_edge.c. */
+#include "login.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "monitor_edge.h"
+#include "sallyport/fd.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "session_request.h"
+#include "worker.h"
+
+int logins_new(struct broker *broker, struct diag *diag)
+{
+	broker->conversations = calloc(1, sizeof(*broker->conversations));
+	if (!broker->conversations || map_init(&broker->conversations->ids) < 0)
+		return diag_system(diag, "memory");
+	TAILQ_INIT(&broker->conversations->wanted);
+	return 0;
+}
+
+/* ---- the end of a login ---- */
+
+static void forget_messages(struct login *login)
+{
+	for (unsigned i = 0; i < login->message_count; i++)
+		free(login->messages[i].text);
+	login->message_count = 0;
+	login->round_complete = false;
+	login->prompts = 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct login *login = handle->data;
+	if (--login->handles == 0)
+		free(login);
+}
+
+static struct worker *take_waiter(struct login *login)
+{
+	uv_timer_stop(&login->poll_timer);
+	return take_pointer(&login->waiter);
+}
+
+/* From here on nobody finds it. */
+static void leave(struct login *login)
+{
+	if (login->over)
+		return;
+	login->over = true;
+	struct conversations *all = login->broker->conversations;
+	map_remove(&all->ids, &login->by_id);
+	LIST_REMOVE(login, all);
+	all->count--;
+	login->device->conversations--;
+	if (login->wanted)
+		login->wanted->login = NULL;
+	conversation_close(login);
+	forget_messages(login);
+	struct worker *waiter = take_waiter(login);
+	if (waiter)
+		worker_release(waiter);
+	uv_close((uv_handle_t *)&login->limit_timer, on_timer_closed);
+	uv_close((uv_handle_t *)&login->poll_timer, on_timer_closed);
+}
+
+/* With nobody there who could be told. */
+static void record_alone(struct login *login, const char *code, const char *detail)
+{
+	struct audit_entry entry = {.code = ""};
+	str_copy(entry.code, sizeof(entry.code), code);
+	str_copy(entry.request_id, sizeof(entry.request_id), login->request_id);
+	str_copy(entry.device, sizeof(entry.device), login->device->name);
+	str_copy(entry.user, sizeof(entry.user), login->user);
+	str_copy(entry.address, sizeof(entry.address), login->address);
+	str_make_printable(entry.user);
+	audit_fill(&entry, "login", "%s", detail);
+	audit_record(login->broker, &entry, NULL, NULL);
+}
+
+/* The one row of a refused login, and the answer to whoever waits for it. */
+static void refuse(struct login *login, struct refusal refusal)
+{
+	refusal.event = "login";
+	refusal.user = refusal.user ? refusal.user : login->user;
+	if (login->waiter)
+		worker_refuse(login->waiter, login->waiter_request, &refusal);
+	else
+		record_alone(login, refusal.code, refusal.detail[0] ? refusal.detail : refusal.sentence);
+	leave(login);
+}
+
+static void refuse_failed(struct login *login)
+{
+	/* One sentence for every cause (A9); the cause is in the record. */
+	struct refusal refusal = {.status = 401, .code = "login_failed", .sentence = "The login was refused."};
+	str_copy(refusal.detail, sizeof(refusal.detail), login->reason);
+	refuse(login, refusal);
+}
+
+static void refuse_not_bound(struct login *login)
+{
+	struct refusal refusal = {.status = 403, .code = "not_bound", .user = login->result_user,
+				  .sentence = "This device is not registered for that user."};
+	snprintf(refusal.detail, sizeof(refusal.detail), "good credentials (typed name \"%s\"), but the device is not bound to them",
+		 login->user);
+	refuse(login, refusal);
+}
+
+/* PAM has said yes to result_user (A8): now the binding. */
+static void finish_good(struct login *login)
+{
+	if (login->device->state != DEVICE_ACTIVE) {
+		str_copy(login->reason, sizeof(login->reason), "good credentials, but the device is no longer active");
+		refuse_failed(login);
+		return;
+	}
+	if (!device_is_bound_to(login->device, login->result_user)) {
+		refuse_not_bound(login);
+		return;
+	}
+	session_grant(login->waiter, login->waiter_request, login->result_user);
+	leave(login);
+}
+
+/* ---- answers to whoever waits ---- */
+
+static void send_state(struct login *login)
+{
+	struct worker *worker = take_waiter(login);
+	for (unsigned i = 0; i < login->message_count; i++)
+		WORKER_SEND(worker, login_message, -1, .request = login->waiter_request, .style = login->messages[i].style,
+			    .text = view_string(login->messages[i].text));
+	WORKER_SEND(worker, login_state, -1, .request = login->waiter_request, .conversation = view_string(login->id),
+		    .prompting = login->prompts > 0);
+	/* Prompts stay until they are answered; what is only to be shown was shown. */
+	if (login->prompts == 0)
+		forget_messages(login);
+	worker_release(worker);
+}
+
+static void finish(struct login *login)
+{
+	if (login->outcome == LOGIN_GOOD)
+		finish_good(login);
+	else if (login->outcome == LOGIN_BAD)
+		refuse_failed(login);
+	else
+		refuse(login, (struct refusal){.status = 503, .code = "unavailable", .retry_after_s = 5,
+					       .sentence = "The user's door cannot be opened now; try again in a moment.",
+					       .detail = "no conversation could be started"});
+}
+
+void login_changed(struct login *login)
+{
+	bool is_asking = login->prompts > 0 && login->state == BROKER_CONVERSATION_ASKING;
+	bool has_news = login->round_complete && (is_asking || login->prompts == 0);
+	if (login->over || !login->waiter)
+		return;
+	if (has_news)
+		send_state(login);
+	else if (login->outcome != LOGIN_OPEN)
+		finish(login);
+}
+
+static void on_poll_timer(uv_timer_t *timer)
+{
+	struct login *login = timer->data;
+	if (!login->waiter)
+		return;
+	struct worker *worker = take_waiter(login);
+	WORKER_SEND(worker, login_state, -1, .request = login->waiter_request, .conversation = view_string(login->id),
+		    .prompting = 0);
+	worker_release(worker);
+}
+
+static void on_limit_timer(uv_timer_t *timer)
+{
+	struct login *login = timer->data;
+	if (login->outcome == LOGIN_BAD)
+		refuse_failed(login); /* nobody came for the verdict */
+	else
+		refuse(login, (struct refusal){.status = 401, .code = "login_expired",
+					       .sentence = "The login took too long. Begin again."});
+}
+
+static void wait_for_news(struct login *login, struct worker *worker, uint32_t request)
+{
+	if (login->waiter)
+		on_poll_timer(&login->poll_timer);
+	worker_hold(worker);
+	login->waiter = worker;
+	login->waiter_request = request;
+	uv_timer_start(&login->poll_timer, on_poll_timer, LOGIN_POLL_MS, 0);
+	login_changed(login);
+}
+
+void login_forget_worker(struct worker *worker)
+{
+	struct login *login;
+	if (!worker->device || worker->device->conversations == 0)
+		return;
+	LIST_FOREACH(login, &worker->broker->conversations->all, all)
+		if (login->waiter == worker)
+			worker_release(take_waiter(login));
+}
+
+void login_end_device(struct broker *broker, struct device *device)
+{
+	struct login *login, *next;
+	for (login = LIST_FIRST(&broker->conversations->all); login; login = next) {
+		next = LIST_NEXT(login, all);
+		if (login->device != device)
+			continue;
+		str_copy(login->reason, sizeof(login->reason), "the device was locked or revoked meanwhile");
+		refuse_failed(login);
+	}
+}
+
+/* ---- requests ---- */
+
+static void refuse_request(struct worker *worker, uint32_t request, uint32_t status, const char *code, const char *sentence)
+{
+	worker_refuse(worker, request, &(struct refusal){.event = "login", .status = status, .code = code,
+							 .sentence = sentence, .retry_after_s = status == 429 ? 5 : 0});
+}
+
+static struct login *login_new(struct worker *worker, uint32_t request, const char *user)
+{
+	struct login *login = calloc(1, sizeof(*login));
+	struct wanted *wanted = calloc(1, sizeof(*wanted));
+	if (!login || !wanted) {
+		free(login);
+		free(wanted);
+		return NULL;
+	}
+	uint8_t random[WORKER_BROKER_CONVERSATION_MAX / 2];
+	fd_random(random, sizeof(random));
+	str_hex(view_of(random, sizeof(random)), login->id);
+	login->broker = worker->broker;
+	login->device = worker->device;
+	login->state = BROKER_CONVERSATION_NEW;
+	login->wanted = wanted;
+	wanted->login = login;
+	str_copy(login->user, sizeof(login->user), user);
+	str_copy(login->address, sizeof(login->address), worker->address);
+	worker_request_id(worker, request, login->request_id, sizeof(login->request_id));
+	login->handles = 2;
+	uv_timer_init(login->broker->loop, &login->limit_timer);
+	uv_timer_init(login->broker->loop, &login->poll_timer);
+	login->limit_timer.data = login->poll_timer.data = login;
+	return login;
+}
+
+static void begin(struct login *login)
+{
+	struct conversations *all = login->broker->conversations;
+	LIST_INSERT_HEAD(&all->all, login, all);
+	map_add(&all->ids, &login->by_id, view_string(login->id));
+	TAILQ_INSERT_TAIL(&all->wanted, login->wanted, next);
+	all->count++;
+	login->device->conversations++;
+	uv_timer_start(&login->limit_timer, on_limit_timer, login->broker->room->conf.login_time_limit_ms, 0);
+	monitor_want_conversation(login->broker);
+}
+
+int login_start(struct worker *worker, const struct worker_broker_login_start *message)
+{
+	const struct conf *conf = &worker->broker->room->conf;
+	char user[257];
+	if (view_to_string(message->user, user, sizeof(user)) < 0)
+		return ERR_BAD_PEER;
+	if (!user[0]) {
+		refuse_request(worker, message->request, 400, "bad_request", "The name of the user is empty.");
+		return 0;
+	}
+	if (worker->broker->conversations->count >= conf->conversations ||
+	    worker->device->conversations >= conf->conversations_per_device) {
+		refuse_request(worker, message->request, 429, "too_many", "Too many logins are under way; try again in a moment.");
+		return 0;
+	}
+	struct login *login = login_new(worker, message->request, user);
+	if (!login) {
+		worker_unavailable(worker, message->request);
+		return 0;
+	}
+	begin(login);
+	wait_for_news(login, worker, message->request);
+	return 0;
+}
+
+/* The login of that id, if it is this device's; else the request has been refused. */
+static struct login *find(struct worker *worker, uint32_t request, struct view id)
+{
+	struct login *login = MAP_FIND(&worker->broker->conversations->ids, id, struct login, by_id);
+	if (login && login->device == worker->device)
+		return login;
+	struct refusal refusal = {.event = "login", .status = 404, .code = "no_conversation",
+				  .sentence = "There is no such login under way on this device."};
+	if (login)
+		snprintf(refusal.detail, sizeof(refusal.detail), "the login of %s on the device %s, asked for by another device",
+			 login->user, login->device->name);
+	worker_refuse(worker, request, &refusal);
+	return NULL;
+}
+
+int login_answer(struct worker *worker, const struct worker_broker_login_answer *message)
+{
+	struct login *login = find(worker, message->request, message->conversation);
+	if (!login)
+		return 0;
+	/* No answers: only asking whether there is something new. */
+	if (message->answers > 0 && message->answers != login->prompts) {
+		char sentence[96];
+		snprintf(sentence, sizeof(sentence), "%u answers came, %u are wanted.", message->answers, login->prompts);
+		refuse_request(worker, message->request, 400, "bad_request", sentence);
+		return 0;
+	}
+	if (message->answers > 0) {
+		forget_messages(login);
+		conversation_answer(login, worker->answers.texts, message->answers);
+	}
+	wait_for_news(login, worker, message->request);
+	return 0;
+}
+
+int login_cancel(struct worker *worker, const struct worker_broker_login_cancel *message)
+{
+	struct login *login = find(worker, message->request, message->conversation);
+	if (!login)
+		return 0;
+	WORKER_SEND(worker, login_state, -1, .request = message->request, .conversation = view_string(login->id),
+		    .prompting = 0);
+	refuse(login, (struct refusal){.status = 401, .code = "cancelled", .sentence = "The login was cancelled."});
+	return 0;
+}
+
+/* ---- the monitor's answers ---- */
+
+/* The login that the oldest request was for; NULL when it was given up meanwhile. */
+static struct login *take_wanted(struct broker *broker)
+{
+	OWN_MEMORY struct wanted *wanted = TAILQ_FIRST(&broker->conversations->wanted);
+	if (!wanted)
+		return NULL;
+	TAILQ_REMOVE(&broker->conversations->wanted, wanted, next);
+	if (wanted->login)
+		wanted->login->wanted = NULL;
+	return wanted->login;
+}
+
+static void could_not_start(struct login *login)
+{
+	login->outcome = LOGIN_NOT_STARTED;
+	login_changed(login);
+}
+
+void login_connect(struct broker *broker, int fd)
+{
+	struct login *login = take_wanted(broker);
+	if (!login)
+		close(fd);
+	else if (conversation_connect(login, fd) < 0)
+		could_not_start(login);
+}
+
+void login_not_started(struct broker *broker)
+{
+	struct login *login = take_wanted(broker);
+	if (login)
+		could_not_start(login);
+}

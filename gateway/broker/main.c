@@ -1,0 +1,144 @@
+/* main.c: the broker: enter, take what you need, lock the door, loop.
+ *
+ * Decides who may enter and what is opened; keeps the record; resolves and dials. Nobody here parses a
+ * client's bytes. Counterparts: every other room; gateway/README.md has a chart for each edge.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "broker.h"
+#include "broker_life.h"
+#include "groups.h"
+#include "identity.h"
+#include "login.h"
+#include "monitor_edge.h"
+#include "policy.h"
+#include "resolve.h"
+#include "sallyport/clock.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "signer_edge.h"
+#include "walls.h"
+#include "worker.h"
+
+/* The descriptors that are kept beyond room_lock. */
+struct taken {
+	int signer, admin;
+};
+
+static int take(struct room *room, const char *purpose)
+{
+	size_t position = 0;
+	struct room_descriptor *found = room_descriptor(room, purpose, &position);
+	return found ? take_fd(&found->fd) : -1;
+}
+
+/* The store is opened with the broker's own rights, not root's: its folder belongs to the broker, so a
+ * link that lies there must not lead root anywhere. */
+static int borrow_identity(const struct jail *jail, struct diag *diag)
+{
+	struct identity identity;
+	if (geteuid() != 0)
+		return 0;
+	int result = identity_find(jail, &identity, diag);
+	if (result < 0 || !identity.changes)
+		return result;
+	if (setegid(identity.group) < 0 || seteuid(identity.user) < 0)
+		return diag_system(diag, "the identity %s cannot be taken", jail->identity);
+	return 0;
+}
+
+static int give_identity_back(struct diag *diag)
+{
+	if (getuid() != 0)
+		return 0;
+	return seteuid(0) < 0 || setegid(0) < 0 ? diag_system(diag, "the identity cannot be given back") : 0;
+}
+
+static int load(struct broker *broker, const struct jail *jail, struct diag *diag)
+{
+	int result = borrow_identity(jail, diag);
+	if (result == 0)
+		result = store_open(broker->room->conf.store, &broker->store, diag);
+	if (result == 0)
+		result = tunnels_load(broker, diag);
+	if (result == 0)
+		result = registry_load(&broker->registry, broker->store, diag);
+	if (result == 0)
+		result = sessions_load(&broker->sessions, broker, diag);
+	return result < 0 ? result : give_identity_back(diag);
+}
+
+static int prepare(struct broker *broker, struct broker_walls *walls, struct taken *taken, struct diag *diag)
+{
+	struct room *room = broker->room;
+	int result = broker_walls_make(&room->conf, walls, diag);
+	if (result == 0)
+		result = broker_read_policy(room, &broker->policy, diag);
+	if (result == 0)
+		result = load(broker, &walls->jail, diag);
+	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER)};
+	return result;
+}
+
+/* Behind the walls: threads, handles, edges. */
+static int start(struct broker *broker, const struct taken *taken, struct diag *diag)
+{
+	const struct conf *conf = &broker->room->conf;
+	int result = store_start(broker->store, broker->loop, diag);
+	if (result == 0)
+		result = groups_new(broker->loop, &broker->groups) < 0 ? diag_system(diag, "memory") : 0;
+	if (result == 0)
+		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &broker->resolver, diag);
+	if (result == 0)
+		result = workers_new(broker, diag);
+	if (result == 0)
+		result = logins_new(broker, diag);
+	if (result == 0)
+		result = signer_edge_new(broker, diag);
+	if (result == 0 && (sessions_start(&broker->sessions, broker->loop) < 0 || broker_start_minutes(broker) < 0))
+		result = diag_system(diag, "the timers cannot be started");
+	if (result == 0)
+		result = monitor_edge_new(broker, diag);
+	if (result == 0 && taken->signer >= 0)
+		signer_connect(broker, taken->signer);
+	if (result == 0 && taken->admin >= 0)
+		result = admin_start(broker, taken->admin, &broker->admin, diag);
+	return result;
+}
+
+/* What no worker has reported by now is closed in the record too. */
+static void close_record(struct broker *broker)
+{
+	struct audit_entry entry = {.code = ""};
+	struct tunnel *tunnel;
+	while ((tunnel = LIST_FIRST(&broker->tunnels.live)))
+		if (tunnel->state == TUNNEL_OPEN)
+			tunnel_close(tunnel, "gateway_stopped", 0, 0);
+		else
+			tunnel_abandon(tunnel, "gateway_stopped", TUNNEL_TELL_NOBODY);
+	audit_fill(&entry, "gateway_stopped", "in good order");
+	audit_record(broker, &entry, NULL, NULL);
+	store_close(broker->store);
+}
+
+int main(void)
+{
+	struct room room;
+	struct broker_walls walls;
+	struct taken taken;
+	struct diag diag;
+	room_start(&room, "broker", MONITOR_ROOM_BROKER);
+	struct broker broker = {.room = &room, .loop = uv_default_loop(), .started_at_ms = clock_wall_ms()};
+	if (prepare(&broker, &walls, &taken, &diag) < 0)
+		room_fail(&room, &diag);
+	room_lock(&room, &walls.jail);
+	if (start(&broker, &taken, &diag) < 0) {
+		log_error("%s", diag.text);
+		return EXIT_FAILURE;
+	}
+	uv_run(broker.loop, UV_RUN_DEFAULT);
+	close_record(&broker);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,156 @@
+/* monitor_edge.c: the broker's end of the monitor's edge, once it works. Counterpart: gateway/monitor/rooms.c. */
+#include "monitor_edge.h"
+
+#include <stdlib.h>
+
+#include "broker.h"
+#include "broker_life.h"
+#include "login.h"
+#include "sallyport/link.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "signer_edge.h"
+#include "worker.h"
+
+enum { PENDING_BYTES_MAX = 16 << 20 };
+
+struct monitor_edge {
+	struct link link;
+	bool closing;
+};
+
+static int on_setting(void *self, const struct monitor_room_setting *message, int *fd)
+{
+	struct broker *broker = self;
+	struct diag diag;
+	(void)fd;
+	int result = room_take_setting(broker->room, message, &diag);
+	if (result < 0)
+		log_error("%s", diag.text);
+	return result;
+}
+
+/* A new edge to a signer that was started anew counts at once; files wait for `reload`. */
+static int on_descriptor(void *self, const struct monitor_room_descriptor *message, int *fd)
+{
+	struct broker *broker = self;
+	struct diag diag;
+	if (view_is(message->purpose, MONITOR_ROOM_PURPOSE_SIGNER_EDGE)) {
+		signer_connect(broker, take_fd(fd));
+		return 0;
+	}
+	int result = room_take_descriptor(broker->room, message, fd, &diag);
+	if (result < 0)
+		log_error("%s", diag.text);
+	return result;
+}
+
+static int on_reload(void *self, const struct monitor_room_reload *message, int *fd)
+{
+	(void)message, (void)fd;
+	broker_reload(self);
+	return 0;
+}
+
+static int on_worker(void *self, const struct monitor_room_worker *message, int *fd)
+{
+	worker_connect(self, message->worker, take_fd(fd));
+	return 0;
+}
+
+static int on_worker_client(void *self, const struct monitor_room_worker_client *message, int *fd)
+{
+	(void)fd;
+	worker_set_client(self, message->worker, message->address, message->port);
+	return 0;
+}
+
+static int on_conversation(void *self, const struct monitor_room_conversation *message, int *fd)
+{
+	(void)message;
+	login_connect(self, take_fd(fd));
+	return 0;
+}
+
+static int on_conversation_failed(void *self, const struct monitor_room_conversation_failed *message, int *fd)
+{
+	(void)message, (void)fd;
+	login_not_started(self);
+	return 0;
+}
+
+static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
+{
+	(void)message, (void)fd;
+	broker_stop(self);
+	return 0;
+}
+
+static const struct monitor_room_handlers handlers = {
+	.setting = on_setting,
+	.descriptor = on_descriptor,
+	.reload = on_reload,
+	.worker = on_worker,
+	.worker_client = on_worker_client,
+	.conversation = on_conversation,
+	.conversation_failed = on_conversation_failed,
+	.stop = on_stop,
+};
+
+static void on_frame(struct link *link, struct edge_frame *frame)
+{
+	struct broker *broker = link->owner;
+	struct diag diag = {""};
+	if (monitor_room_dispatch(&handlers, broker, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, frame, &diag) == 0)
+		return;
+	log_error("the monitor does not speak the protocol: %s", diag.text);
+	broker_stop(broker);
+}
+
+static void on_end(struct link *link, int reason)
+{
+	log_notice("the monitor is gone (%s)", err_name(reason));
+	broker_stop(link->owner);
+}
+
+int monitor_edge_new(struct broker *broker, struct diag *diag)
+{
+	struct monitor_edge *monitor = broker->monitor = calloc(1, sizeof(*monitor));
+	if (!monitor || link_init(&monitor->link, broker->loop, broker->room->monitor, PENDING_BYTES_MAX) < 0)
+		return diag_system(diag, "the monitor's edge cannot be watched");
+	monitor->link.owner = broker;
+	monitor->link.on_frame = on_frame;
+	monitor->link.on_end = on_end;
+	return 0;
+}
+
+static void on_link_closed(struct link *link)
+{
+	struct broker *broker = link->owner;
+	free(broker->monitor);
+	broker->monitor = NULL;
+}
+
+void monitor_edge_free(struct broker *broker)
+{
+	if (broker->monitor)
+		link_close(&broker->monitor->link, on_link_closed);
+}
+
+void monitor_door_one(struct broker *broker, uint64_t worker)
+{
+	if (broker->monitor)
+		(void)LINK_SEND(&broker->monitor->link, monitor_room, door_one, -1, .worker = worker);
+}
+
+void monitor_kill_worker(struct broker *broker, uint64_t worker)
+{
+	if (broker->monitor)
+		(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
+}
+
+void monitor_want_conversation(struct broker *broker)
+{
+	if (broker->monitor)
+		(void)LINK_SEND(&broker->monitor->link, monitor_room, conversation_wanted, -1);
+}

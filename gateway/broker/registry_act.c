@@ -1,0 +1,165 @@
+/* registry_act.c: what an admin does to devices: lock, unlock, revoke. Adding one: registry_add.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "ending.h"
+#include "login.h"
+#include "registry.h"
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "session_memory.h"
+
+/* One kind of act. */
+struct act_kind {
+	const char *event;
+	enum device_state state;
+	const char *reason; /* of the endings; NULL: nothing ends */
+};
+static const struct act_kind act_lock = {"device_locked", DEVICE_LOCKED, "device_locked"};
+static const struct act_kind act_unlock = {"device_unlocked", DEVICE_ACTIVE, NULL};
+static const struct act_kind act_revoke = {"device_revoked", DEVICE_REVOKED, "device_revoked"};
+
+struct act {
+	struct store_operation operation;
+	struct ending ending;
+	struct broker *broker;
+	struct device *device; /* NULL: there is none of that name */
+	const struct act_kind *kind;
+	struct audit_entry entry;
+	act_done done;
+	void *context;
+	struct act_result result;
+};
+
+static void answer(struct act *act)
+{
+	act->done(act->context, &act->result);
+	free(act);
+}
+
+static int end_sessions(struct store_db *db, const struct act *act, struct diag *diag)
+{
+	if (!act->kind->reason)
+		return 0;
+	int result = STORE_RUN(db, diag, session_end_device, NUMBER(clock_wall_ms()), TEXT(act->kind->reason),
+			       TEXT(act->device->id));
+	if (result == 0 && act->kind->state == DEVICE_REVOKED)
+		result = STORE_RUN(db, diag, certificate_revoke, TEXT(act->device->id));
+	return result;
+}
+
+static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	const struct act *act = operation->context;
+	int result = STORE_RUN(db, diag, device_set_state, TEXT(device_state_name(act->kind->state)), TEXT(act->device->id));
+	/* Another act may have revoked it since this one began. */
+	if (result == 0 && store_changed(db) == 0)
+		result = diag_set(diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", act->device->name);
+	if (result == 0)
+		result = end_sessions(db, act, diag);
+	return result < 0 ? result : audit_append(db, &act->entry, diag);
+}
+
+static void on_tunnels_ended(struct ending *ending)
+{
+	struct act *act = ending->context;
+	act->result.tunnels_closed = ending->tunnels;
+	answer(act);
+}
+
+static void revoke_certificates(struct device *device)
+{
+	struct certificate *certificate;
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		if (certificate->state == CERTIFICATE_ACTIVE)
+			certificate->state = CERTIFICATE_REVOKED;
+}
+
+static void end_everything(struct act *act)
+{
+	struct session *session;
+	if (act->kind->state == DEVICE_REVOKED)
+		revoke_certificates(act->device);
+	while ((session = LIST_FIRST(&act->device->sessions))) {
+		session_mark_ended(&act->broker->sessions, session, act->kind->reason);
+		act->result.sessions_ended++;
+	}
+	login_end_device(act->broker, act->device);
+	act->ending.context = act;
+	ending_begin(&act->ending, act->broker, act->kind->reason, on_tunnels_ended);
+	ending_add_device(&act->ending, act->device);
+	ending_commit(&act->ending);
+}
+
+static void on_recorded(struct store_operation *operation, int result, const struct diag *diag)
+{
+	struct act *act = operation->context;
+	if (result < 0) {
+		act->result.result = result;
+		act->result.diag = *diag;
+		answer(act);
+		return;
+	}
+	act->device->state = act->kind->state;
+	if (act->kind->reason)
+		end_everything(act);
+	else
+		answer(act);
+}
+
+static void on_refused(struct store_operation *operation, int result, const struct diag *diag)
+{
+	(void)result, (void)diag;
+	answer(operation->context);
+}
+
+static void check(struct act *act, const char *name)
+{
+	if (!act->device)
+		act->result.result = diag_set(&act->result.diag, ERR_NOT_FOUND, "there is no device \"%s\"", name);
+	else if (act->device->state == DEVICE_REVOKED && act->kind != &act_revoke)
+		act->result.result =
+			diag_set(&act->result.diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", name);
+}
+
+static void begin(struct broker *broker, const char *name, const struct act_kind *kind, const struct act_by *by,
+		  act_done done, void *context)
+{
+	struct act *act = calloc(1, sizeof(*act));
+	if (!act) {
+		struct act_result failed = {.result = 0};
+		failed.result = diag_system(&failed.diag, "memory");
+		done(context, &failed);
+		return;
+	}
+	act->broker = broker;
+	act->device = registry_device(&broker->registry, name);
+	act->kind = kind;
+	act->done = done;
+	act->context = context;
+	check(act, name);
+	str_copy(act->entry.device, sizeof(act->entry.device), name);
+	str_copy(act->entry.address, sizeof(act->entry.address), "admin");
+	audit_fill(&act->entry, kind->event, "by %s", by->admin);
+	bool refused = act->result.result < 0;
+	act->operation = (struct store_operation){
+		.work = refused ? NULL : record, .done = refused ? on_refused : on_recorded, .context = act};
+	store_submit(broker->store, &act->operation);
+}
+
+void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
+{
+	begin(broker, name, &act_lock, by, done, context);
+}
+
+void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
+{
+	begin(broker, name, &act_unlock, by, done, context);
+}
+
+void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
+{
+	begin(broker, name, &act_revoke, by, done, context);
+}

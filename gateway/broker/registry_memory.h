@@ -1,0 +1,18 @@
+/* registry_memory.h: how the registry's files make and place its objects. Between registry*.c only. */
+#ifndef SALLYPORT_BROKER_REGISTRY_MEMORY_H
+#define SALLYPORT_BROKER_REGISTRY_MEMORY_H
+
+#include "registry.h"
+
+/* Copies; users and tags one a line. NULL without memory or when a text is too long. */
+struct device *device_new(const char *id, const char *name, const char *users, const char *tags);
+/* With its certificates; NULL-safe. Not while it is attached. */
+void device_free(struct device *device);
+void certificate_free(struct certificate *certificate);
+[[nodiscard]] int certificate_set_key(struct certificate *certificate, struct view key);
+
+/* From now on it is found. The registry owns it. */
+void registry_attach(struct registry *registry, struct device *device);
+void registry_attach_certificate(struct registry *registry, struct device *device, struct certificate *certificate);
+
+#endif

@@ -1,0 +1,151 @@
+/* session_grant.c: door two is open: the session is recorded, then the token goes out.
+ *
+ * The token exists in two places: in this function's memory until it is sent, and at the client. The store
+ * and the broker's memory keep its SHA-256.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "hash.h"
+#include "judge.h"
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "session_memory.h"
+#include "session_request.h"
+#include "worker.h"
+
+struct grant {
+	struct store_operation operation;
+	struct judgement judgement;
+	struct worker *worker;
+	uint32_t request;
+	struct session *session; /* its own until it is recorded */
+	char token[SESSION_TOKEN_CHARACTERS + 1];
+	struct audit_entry entry;
+};
+
+static void grant_free(struct grant *grant)
+{
+	wipe(grant->token, sizeof(grant->token));
+	worker_release(grant->worker);
+	free(grant);
+}
+
+/* ---- after the commit ---- */
+
+static void on_facts(struct judgement *judgement, int result, const struct policy_facts *facts,
+		     const struct policy_verdict *verdict)
+{
+	struct grant *grant = judgement->context;
+	struct session *session = grant->session;
+	(void)verdict;
+	/* Without the groups there is no list; the session stands all the same. */
+	if (result == 0)
+		session_send_resources(grant->worker, grant->request, facts);
+	WORKER_SEND(grant->worker, login_granted, -1, .request = grant->request, .user = view_string(session->user),
+		    .token = view_string(grant->token), .expires_at_ms = session->expires_at_ms);
+	session->holds--;
+	grant_free(grant);
+}
+
+/* The device may have been locked between the submission and the commit: then the session is not to be. */
+static void take_back(struct grant *grant)
+{
+	struct audit_entry entry = {.code = "login_failed"};
+	worker_fill_audit(grant->worker, grant->request, &entry);
+	session_fill_audit(grant->session, &entry);
+	audit_fill(&entry, "session_ended", "the device was locked or revoked during the login");
+	session_finish(grant->worker->broker, grant->session, "device_locked", &entry, NULL, NULL);
+	worker_unavailable(grant->worker, grant->request);
+	grant_free(grant);
+}
+
+static void on_recorded(struct store_operation *operation, int result, const struct diag *diag)
+{
+	struct grant *grant = operation->context;
+	struct session *session = grant->session;
+	(void)diag;
+	if (result < 0) {
+		worker_unavailable(grant->worker, grant->request);
+		session_free(session);
+		grant_free(grant);
+		return;
+	}
+	session_attach(&grant->worker->broker->sessions, session);
+	if (session->device->state != DEVICE_ACTIVE) {
+		take_back(grant);
+		return;
+	}
+	session->holds++;
+	grant->judgement = (struct judgement){.broker = grant->worker->broker, .device = session->device,
+					      .user = session->user, .done = on_facts, .context = grant};
+	judge(&grant->judgement);
+}
+
+/* ---- before ---- */
+
+static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	const struct grant *grant = operation->context;
+	const struct session *session = grant->session;
+	char hash[2 * HASH_BYTES + 1];
+	str_hex(view_of(session->token_hash, sizeof(session->token_hash)), hash);
+	int result = STORE_RUN(db, diag, session_insert, TEXT(session->id), NUMBER(session->number), TEXT(hash),
+			       TEXT(session->device->id), TEXT(session->user), NUMBER(session->created_at_ms),
+			       NUMBER(session->expires_at_ms), TEXT(session->address), TEXT(session->connection));
+	return result < 0 ? result : audit_append(db, &grant->entry, diag);
+}
+
+static void make_token(struct grant *grant)
+{
+	uint8_t random[SESSION_TOKEN_CHARACTERS / 2];
+	fd_random(random, sizeof(random));
+	str_hex(view_of(random, sizeof(random)), grant->token);
+	wipe(random, sizeof(random));
+	hash_sha256(view_string(grant->token), grant->session->token_hash);
+}
+
+static int make_session(struct grant *grant, const char *user)
+{
+	struct worker *worker = grant->worker;
+	struct session *session = grant->session = calloc(1, sizeof(*session));
+	uint8_t random[16];
+	if (!session || !(session->user = strdup(user)))
+		return ERR_SYSTEM;
+	fd_random(random, sizeof(random));
+	str_hex(view_of(random, sizeof(random)), session->id);
+	session->number = ++worker->broker->sessions.last_number;
+	session->device = worker->device;
+	session->created_at_ms = clock_wall_ms();
+	session->expires_at_ms = session->created_at_ms + worker->broker->room->conf.lease_ms;
+	str_copy(session->address, sizeof(session->address), worker->address);
+	str_copy(session->connection, sizeof(session->connection), worker->connection);
+	make_token(grant);
+	return 0;
+}
+
+void session_grant(struct worker *worker, uint32_t request, const char *user)
+{
+	struct grant *grant = calloc(1, sizeof(*grant));
+	if (!grant) {
+		worker_unavailable(worker, request);
+		return;
+	}
+	worker_hold(worker);
+	grant->worker = worker;
+	grant->request = request;
+	if (make_session(grant, user) < 0) {
+		worker_unavailable(worker, request);
+		session_free(grant->session);
+		grant_free(grant);
+		return;
+	}
+	worker_fill_audit(worker, request, &grant->entry);
+	str_copy(grant->entry.user, sizeof(grant->entry.user), user);
+	audit_fill(&grant->entry, "login", "granted: session %s", grant->session->id);
+	grant->operation = (struct store_operation){.work = record, .done = on_recorded, .context = grant};
+	store_submit(worker->broker->store, &grant->operation);
+}

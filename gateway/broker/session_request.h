@@ -1,0 +1,30 @@
+/* session_request.h: what a worker may ask about a session; and how a login becomes one. */
+#ifndef SALLYPORT_BROKER_SESSION_REQUEST_H
+#define SALLYPORT_BROKER_SESSION_REQUEST_H
+
+#include <stdint.h>
+
+#include "sallyport/buf.h"
+#include "sallyport/edge/worker_broker.h"
+
+struct policy_facts;
+struct session;
+struct worker;
+
+void session_on_get(struct worker *worker, const struct worker_broker_session_get *message);
+void session_on_renew(struct worker *worker, const struct worker_broker_session_renew *message);
+void session_on_end(struct worker *worker, const struct worker_broker_session_end *message);
+void session_on_resources(struct worker *worker, const struct worker_broker_resources *message);
+
+/* The live session of this token on this worker's device; NULL when there is none: then the request has
+ * been refused, with `status` (401, or 407 for CONNECT) and the event's name in the record. */
+struct session *session_of_request(struct worker *worker, uint32_t request, struct view token, uint32_t status,
+				   const char *event);
+
+/* The resource_items of a request: what the user may reach, and what is missing for the rest. */
+void session_send_resources(struct worker *worker, uint32_t request, const struct policy_facts *facts);
+
+/* Door two is open: the session is recorded, then the worker is told (resources first, then the token). */
+void session_grant(struct worker *worker, uint32_t request, const char *user);
+
+#endif

@@ -1,0 +1,37 @@
+/* signer_edge.h: asks the signer: was this proof made with that key; issue a certificate. */
+#ifndef SALLYPORT_BROKER_SIGNER_EDGE_H
+#define SALLYPORT_BROKER_SIGNER_EDGE_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "sallyport/buf.h"
+#include "sallyport/err.h"
+
+struct broker;
+
+[[nodiscard]] int signer_edge_new(struct broker *broker, struct diag *diag);
+void signer_edge_free(struct broker *broker);
+/* Takes over a new edge in place of the old one; what was asked on the old one has failed. */
+void signer_connect(struct broker *broker, int fd);
+bool signer_is_connected(const struct broker *broker);
+
+/* The answer goes to door_one_verified(). False: there is no signer now. */
+bool signer_verify(struct broker *broker, uint64_t worker, struct view public_key);
+
+/* A certificate, in an object of the caller's that stays until done. */
+struct signer_issue {
+	LIST_ENTRY(signer_issue) waiting;
+	uint32_t number;
+	void (*done)(struct signer_issue *issue, int result, struct view certificate, const struct diag *diag);
+	void *context;
+};
+struct signer_names {
+	struct view public_key, serial;
+	const char *device_id, *device_name;
+	uint64_t not_before_s, not_after_s;
+};
+/* `done` may be called from inside when there is no signer. */
+void signer_issue(struct broker *broker, struct signer_issue *issue, const struct signer_names *names);
+
+#endif
