@@ -46,6 +46,7 @@ const struct filter_row filter_basics[] = {
 	FILTER_CALL(futex),
 	/* time, randomness, the own number (GnuTLS notices a fork by it), signal returns, the end */
 	FILTER_CALL(clock_gettime),
+	FILTER_CALL(clock_getres),
 	FILTER_CALL(gettimeofday),
 	FILTER_CALL(getrandom),
 	FILTER_CALL(getpid),
