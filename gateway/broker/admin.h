@@ -1,0 +1,17 @@
+/* admin.h: the admin socket: HTTP and JSON on a unix socket, for sallyport-admin and for curl --unix-socket. */
+#ifndef SALLYPORT_BROKER_ADMIN_H
+#define SALLYPORT_BROKER_ADMIN_H
+
+#include "sallyport/err.h"
+
+struct admin;
+struct broker;
+
+/* Serves a listening unix stream socket (taken over) on the broker's loop. Who may speak is asked of the kernel
+ * (SO_PEERCRED): root, the users of admin_users, and the broker's own user (who is the admin where the gateway is not
+ * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
+[[nodiscard]] int admin_start(struct broker *broker, int listener, struct admin **out_admin, struct diag *diag);
+/* Drops every connection. NULL-safe. Its handles close on the loop. */
+void admin_stop(struct admin *admin);
+
+#endif

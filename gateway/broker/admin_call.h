@@ -1,0 +1,36 @@
+/* admin_call.h: one request on the admin socket, between admin.c (HTTP) and admin_routes.c (what is asked). */
+#ifndef SALLYPORT_BROKER_ADMIN_CALL_H
+#define SALLYPORT_BROKER_ADMIN_CALL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "act.h"
+#include "broker.h"
+
+#define ADMIN_SEGMENTS_MAX 4
+#define ADMIN_BODY_MAX (4 << 20)
+
+struct admin_call {
+	struct broker *broker;
+	char by_text[300]; /* "root (uid 0)" */
+	struct act_by by;
+	const char *method;
+	char path[512];
+	char *segments[ADMIN_SEGMENTS_MAX]; /* of the path, behind /v1/ */
+	unsigned segment_count;
+	json_t *body; /* NULL without one */
+	/* admin.c's */
+	void *http;
+};
+
+/* Answers a call, once: at once or later. `json` is taken over. The call is gone afterwards. */
+void admin_reply(struct admin_call *call, unsigned status, json_t *json);
+[[gnu::format(printf, 3, 4)]] void admin_fail(struct admin_call *call, unsigned status, const char *format, ...);
+/* A value of the query string, or NULL. */
+const char *admin_query(const struct admin_call *call, const char *name);
+
+/* admin_routes.c: finds what is asked and does it; answers every call. */
+void admin_route(struct admin_call *call);
+
+#endif

@@ -1,0 +1,148 @@
+/* admin_json.c: devices, sessions, tunnels, audit rows as JSON. Reads memory only. */
+#include "admin_json.h"
+
+#include <nettle/base64.h>
+#include <string.h>
+
+#include "policy.h"
+#include "sallyport/clock.h"
+#include "sallyport/conf.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+
+json_t *admin_json_time(uint64_t wall_ms)
+{
+	char text[32];
+	if (wall_ms == 0)
+		return json_null();
+	clock_format(wall_ms, text, sizeof(text));
+	return json_string(text);
+}
+
+json_t *admin_json_lines(const char *lines)
+{
+	json_t *array = json_array();
+	size_t position = 0;
+	struct view item;
+	while (conf_list_next(lines, &position, &item))
+		json_array_append_new(array, json_stringn((const char *)item.data, item.size));
+	return array;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+json_t *admin_json_status(const struct broker *broker)
+{
+	struct broker_status status;
+	broker_status(broker, &status);
+	return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "version", SALLYPORT_VERSION,
+			 "name", broker->room->conf.name, "started_at", admin_json_time(status.started_at_ms), "devices",
+			 (int)status.devices, "connections", (int)status.connections, "sessions", (int)status.sessions,
+			 "tunnels", (int)status.tunnels, "logins_under_way", (int)status.conversations, "signer",
+			 status.signer_connected, "store_good", status.store.good, "store_trouble", status.store.trouble,
+			 "commits", (json_int_t)status.store.groups, "records", (json_int_t)status.store.operations,
+			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
+			 (json_int_t)policy_rule_count(broker->policy));
+}
+
+static json_t *certificate_json(const struct certificate *certificate)
+{
+	char fingerprint[2 * FINGERPRINT_BYTES + 1];
+	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
+			 "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
+			 "key_kind", certificate->key_kind, "not_before", admin_json_time(certificate->not_before_ms),
+			 "not_after", admin_json_time(certificate->not_after_ms), "issued_at",
+			 admin_json_time(certificate->issued_at_ms));
+}
+
+json_t *admin_json_device(const struct device *device)
+{
+	const struct certificate *certificate;
+	const struct session *session;
+	json_t *certificates = json_array();
+	int sessions = 0, tunnels = 0;
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		json_array_append_new(certificates, certificate_json(certificate));
+	LIST_FOREACH(session, &device->sessions, of_device) {
+		sessions++;
+		tunnels += (int)session->tunnel_count;
+	}
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o}", "name", device->name, "id", device->id,
+			 "state", device_state_name(device->state), "users", admin_json_lines(device->users), "tags",
+			 admin_json_lines(device->tags), "generation", (int)device->generation, "created_at",
+			 admin_json_time(device->created_at_ms), "last_seen_at", admin_json_time(device->last_seen_at_ms),
+			 "last_seen_from", text_or_null(device->last_seen_from), "sessions", sessions, "tunnels", tunnels,
+			 "certificates", certificates);
+}
+
+json_t *admin_json_session(const struct session *session)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i}", "session", session->id, "user", session->user,
+			 "device", session->device->name, "address", session->address, "connection", session->connection,
+			 "created_at", admin_json_time(session->created_at_ms), "expires_at",
+			 admin_json_time(session->expires_at_ms), "ended_at", admin_json_time(session->ended_at_ms),
+			 "end_reason", text_or_null(session->end_reason), "tunnels", (int)session->tunnel_count);
+}
+
+json_t *admin_json_tunnel(const struct tunnel *tunnel)
+{
+	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:o, s:s}", "tunnel", (json_int_t)tunnel->id, "user",
+			 tunnel->session->user, "device", tunnel->session->device->name, "host", tunnel->host, "port",
+			 (int)tunnel->port, "address", text_or_null(tunnel->address), "rule", tunnel->rule, "resource",
+			 tunnel->resource, "state", tunnel_state_name(tunnel->state), "opened_at",
+			 admin_json_time(tunnel->opened_at_ms), "session", tunnel->session->id);
+}
+
+json_t *admin_json_tunnel_row(const struct tunnel_row *row)
+{
+	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:s, s:s}", "tunnel", (json_int_t)row->id,
+			 "user", row->user, "device", row->device, "host", row->host, "port", (int)row->port, "address",
+			 text_or_null(row->address), "rule", row->rule, "resource", row->resource, "opened_at",
+			 admin_json_time(row->opened_at_ms), "closed_at", admin_json_time(row->closed_at_ms), "close_reason",
+			 text_or_null(row->close_reason), "bytes_to_target", (json_int_t)row->bytes_to_target,
+			 "bytes_to_client", (json_int_t)row->bytes_to_client, "session", row->session, "request_id",
+			 row->request_id);
+}
+
+json_t *admin_json_audit_row(const struct audit_row *row)
+{
+	return json_pack("{s:I, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sequence", (json_int_t)row->sequence, "at",
+			 admin_json_time(row->at_ms), "event", row->event, "code", row->code, "user", row->user, "device",
+			 row->device, "address", row->address, "request_id", row->request_id, "detail", row->detail, "hash",
+			 row->hash);
+}
+
+/* RFC 7468: 64 characters a line. */
+json_t *admin_json_certificate(struct view der)
+{
+	OWN_BUF struct buf text = BUF_INIT(65536);
+	size_t size = BASE64_ENCODE_RAW_LENGTH(der.size);
+	OWN_MEMORY char *base64 = malloc(size + 1);
+	if (!base64)
+		return NULL;
+	base64_encode_raw(base64, der.size, der.data);
+	int result = buf_add_string(&text, "-----BEGIN CERTIFICATE-----\n");
+	for (size_t at = 0; result == 0 && at < size; at += 64)
+		result = buf_add_format(&text, "%.*s\n", (int)(size - at < 64 ? size - at : 64), base64 + at);
+	if (result == 0)
+		result = buf_add_string(&text, "-----END CERTIFICATE-----\n");
+	return result < 0 ? NULL : json_stringn((const char *)text.data, text.size);
+}
+
+int admin_json_bytes(const char *base64, struct buf *out_bytes)
+{
+	struct base64_decode_ctx context;
+	size_t length = strlen(base64), size = BASE64_DECODE_LENGTH(length);
+	uint8_t *place = buf_reserve(out_bytes, size);
+	if (!place)
+		return ERR_BAD_INPUT;
+	base64_decode_init(&context);
+	if (!base64_decode_update(&context, &size, place, length, base64) || !base64_decode_final(&context))
+		return ERR_BAD_INPUT;
+	buf_grown(out_bytes, size);
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* admin_json.h: what the admin socket shows, as JSON. Times are RFC 3339; null where there is none. */
+#ifndef SALLYPORT_BROKER_ADMIN_JSON_H
+#define SALLYPORT_BROKER_ADMIN_JSON_H
+
+#include <jansson.h>
+
+#include "audit.h"
+#include "broker.h"
+#include "registry.h"
+#include "session.h"
+#include "tunnel.h"
+
+json_t *admin_json_time(uint64_t wall_ms);
+/* One item a line, as an array. */
+json_t *admin_json_lines(const char *lines);
+json_t *admin_json_status(const struct broker *broker);
+json_t *admin_json_device(const struct device *device);
+json_t *admin_json_session(const struct session *session);
+json_t *admin_json_tunnel(const struct tunnel *tunnel);
+json_t *admin_json_tunnel_row(const struct tunnel_row *row);
+json_t *admin_json_audit_row(const struct audit_row *row);
+/* DER as PEM text. */
+json_t *admin_json_certificate(struct view der);
+
+/* Base64 of a bounded size. ERR_BAD_INPUT. */
+[[nodiscard]] int admin_json_bytes(const char *base64, struct buf *out_bytes);
+
+#endif

@@ -1,0 +1,423 @@
+/* admin_routes.c: what can be asked on the admin socket: a table, and a handler for each row.
+ *
+ * Reading answers from memory or the store; acts go to registry.c and session.c, which record them before their effect
+ * shows. HTTP is admin.c's, the look of the answers admin_json.c's.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin_call.h"
+#include "admin_json.h"
+#include "judge.h"
+#include "policy.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+
+/* ---- helpers ---- */
+
+static unsigned status_of(int result)
+{
+	switch (result) {
+	case ERR_NOT_FOUND:
+		return 404;
+	case ERR_BAD_INPUT:
+		return 400;
+	case ERR_DENIED:
+	case ERR_LIMIT:
+		return 409;
+	default:
+		return 503;
+	}
+}
+
+static uint64_t number_query(const struct admin_call *call, const char *name, uint64_t fallback)
+{
+	const char *text = admin_query(call, name);
+	uint64_t number = fallback;
+	if (text && str_to_u64(view_string(text), 0, INT64_MAX, &number) < 0)
+		number = fallback;
+	return number;
+}
+
+static void on_act(void *context, const struct act_result *act)
+{
+	struct admin_call *call = context;
+	if (act->result < 0) {
+		admin_fail(call, status_of(act->result), "%s", act->diag.text);
+		return;
+	}
+	admin_reply(call, 200, json_pack("{s:i, s:i}", "sessions_ended", (int)act->sessions_ended, "tunnels_closed",
+					 (int)act->tunnels_closed));
+}
+
+/* ---- reading ---- */
+
+static void get_status(struct admin_call *call)
+{
+	admin_reply(call, 200, admin_json_status(call->broker));
+}
+
+static void get_devices(struct admin_call *call)
+{
+	json_t *array = json_array();
+	const struct device *device;
+	LIST_FOREACH(device, &call->broker->registry.devices, all)
+		json_array_append_new(array, admin_json_device(device));
+	admin_reply(call, 200, json_pack("{s:o}", "devices", array));
+}
+
+static void get_device(struct admin_call *call)
+{
+	const struct device *device = registry_device(&call->broker->registry, call->segments[1]);
+	if (device)
+		admin_reply(call, 200, admin_json_device(device));
+	else
+		admin_fail(call, 404, "there is no device \"%s\"", call->segments[1]);
+}
+
+static void get_sessions(struct admin_call *call)
+{
+	json_t *array = json_array();
+	const struct session *session;
+	LIST_FOREACH(session, &call->broker->sessions.live, all)
+		json_array_append_new(array, admin_json_session(session));
+	admin_reply(call, 200, json_pack("{s:o}", "sessions", array));
+}
+
+static void get_session(struct admin_call *call)
+{
+	const struct session *session = session_find(&call->broker->sessions, call->segments[1]);
+	if (!session) {
+		admin_fail(call, 404, "there is no session \"%s\" (ended ones: SELECT * FROM v_session)", call->segments[1]);
+		return;
+	}
+	json_t *tunnels = json_array(), *json = admin_json_session(session);
+	const struct tunnel *tunnel;
+	LIST_FOREACH(tunnel, &session->tunnels, of_session)
+		json_array_append_new(tunnels, admin_json_tunnel(tunnel));
+	json_object_set_new(json, "live_tunnels", tunnels);
+	admin_reply(call, 200, json);
+}
+
+static void on_tunnel_page(void *context, int result, const struct diag *diag, const struct tunnel_row *rows, size_t count)
+{
+	struct admin_call *call = context;
+	if (result < 0) {
+		admin_fail(call, status_of(result), "%s", diag->text);
+		return;
+	}
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, admin_json_tunnel_row(&rows[i]));
+	admin_reply(call, 200, json_pack("{s:o}", "tunnels", array));
+}
+
+static void get_tunnels(struct admin_call *call)
+{
+	if (admin_query(call, "all")) {
+		tunnel_read(call->broker, number_query(call, "after", 0), TUNNEL_PAGE_MAX, on_tunnel_page, call);
+		return;
+	}
+	json_t *array = json_array();
+	const struct tunnel *tunnel;
+	LIST_FOREACH(tunnel, &call->broker->tunnels.live, all)
+		json_array_append_new(array, admin_json_tunnel(tunnel));
+	admin_reply(call, 200, json_pack("{s:o}", "tunnels", array));
+}
+
+static void on_audit_page(void *context, int result, const struct diag *diag, const struct audit_row *rows, size_t count)
+{
+	struct admin_call *call = context;
+	if (result < 0) {
+		admin_fail(call, status_of(result), "%s", diag->text);
+		return;
+	}
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, admin_json_audit_row(&rows[i]));
+	admin_reply(call, 200, json_pack("{s:o}", "audit", array));
+}
+
+static void get_audit(struct admin_call *call)
+{
+	uint64_t limit = number_query(call, "limit", AUDIT_PAGE_MAX);
+	audit_read(call->broker, number_query(call, "after", 0), (unsigned)(limit < AUDIT_PAGE_MAX ? limit : AUDIT_PAGE_MAX),
+		   on_audit_page, call);
+}
+
+/* ---- acts on devices and sessions ---- */
+
+struct addition {
+	struct admin_call *call;
+	char *name;
+};
+
+static void on_added(void *context, const struct act_result *act)
+{
+	struct addition *addition = context;
+	struct admin_call *call = addition->call;
+	const struct device *device = act->result == 0 ? registry_device(&call->broker->registry, addition->name) : NULL;
+	if (act->result < 0)
+		admin_fail(call, status_of(act->result), "%s", act->diag.text);
+	else
+		admin_reply(call, 201, json_pack("{s:o, s:o}", "device", device ? admin_json_device(device) : json_null(),
+						 "certificate", admin_json_certificate(act->certificate)));
+	free(addition->name);
+	free(addition);
+}
+
+/* An array of words as one a line. ERR_BAD_INPUT for what is none, or holds a line break. */
+static int words_of(const json_t *array, struct buf *out_lines)
+{
+	size_t index;
+	const json_t *item;
+	if (array && !json_is_array(array))
+		return ERR_BAD_INPUT;
+	json_array_foreach(array, index, item) {
+		const char *word = json_string_value(item);
+		if (!word || !*word || strchr(word, '\n') || buf_add_format(out_lines, "%s\n", word) < 0)
+			return ERR_BAD_INPUT;
+	}
+	return buf_add(out_lines, view_of("", 1));
+}
+
+static int add_device(struct admin_call *call, const char *name, const char *base64, const char *key_kind)
+{
+	OWN_BUF struct buf users = BUF_INIT(65536);
+	OWN_BUF struct buf tags = BUF_INIT(65536);
+	OWN_BUF struct buf key = BUF_INIT(8192);
+	if (words_of(json_object_get(call->body, "users"), &users) < 0 || words_of(json_object_get(call->body, "tags"), &tags) < 0 ||
+	    admin_json_bytes(base64, &key) < 0)
+		return ERR_BAD_INPUT;
+	struct addition *addition = calloc(1, sizeof(*addition));
+	if (!addition || !(addition->name = strdup(name))) {
+		free(addition);
+		return ERR_SYSTEM;
+	}
+	addition->call = call;
+	const struct registry_request request = {
+		.name = name,
+		.users = (const char *)users.data,
+		.tags = (const char *)tags.data,
+		.public_key = buf_view(&key),
+		.key_kind = key_kind,
+	};
+	registry_add(call->broker, &request, &call->by, on_added, addition);
+	return 0;
+}
+
+static void post_device(struct admin_call *call)
+{
+	const char *name = NULL, *base64 = NULL, *key_kind = "unknown";
+	json_error_t error;
+	json_t *users = NULL, *tags = NULL;
+	if (!call->body || json_unpack_ex(call->body, &error, JSON_STRICT, "{s:s, s:o, s?o, s:s, s?s}", "name", &name, "users", &users,
+					  "tags", &tags, "public_key", &base64, "key_kind", &key_kind) < 0) {
+		admin_fail(call, 400, "wanted: name, users, public_key (base64 of DER), and perhaps tags and key_kind%s%s",
+			   call->body ? ": " : "", call->body ? error.text : "");
+		return;
+	}
+	int result = add_device(call, name, base64, key_kind);
+	if (result < 0)
+		admin_fail(call, status_of(result), "users and tags are lists of words, public_key is base64");
+}
+
+static void post_device_act(struct admin_call *call)
+{
+	static const struct {
+		const char *name;
+		void (*act)(struct broker *, const char *, const struct act_by *, act_done, void *);
+	} acts[] = {{"lock", registry_lock}, {"unlock", registry_unlock}, {"revoke", registry_revoke}};
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		if (strcmp(call->segments[2], acts[i].name) == 0) {
+			acts[i].act(call->broker, call->segments[1], &call->by, on_act, call);
+			return;
+		}
+	}
+	admin_fail(call, 404, "a device can be locked, unlocked and revoked, not \"%s\"", call->segments[2]);
+}
+
+static void post_session_act(struct admin_call *call)
+{
+	if (strcmp(call->segments[2], "end") != 0)
+		admin_fail(call, 404, "a session can be ended, not \"%s\"", call->segments[2]);
+	else
+		session_end_by_admin(call->broker, call->segments[1], &call->by, on_act, call);
+}
+
+/* ---- policy ---- */
+
+static json_t *check_result(const struct policy *policy, const struct policy_errors *errors)
+{
+	json_t *array = json_array();
+	for (unsigned i = 0; i < errors->count && i < POLICY_ERRORS_MAX; i++)
+		json_array_append_new(array, json_string(errors->list[i].text));
+	return json_pack("{s:b, s:o, s:I, s:I}", "good", policy != NULL, "errors", array, "resources",
+			 (json_int_t)(policy ? policy_resource_count(policy) : 0), "rules",
+			 (json_int_t)(policy ? policy_rule_count(policy) : 0));
+}
+
+static int collect_files(const json_t *array, struct policy_file *files, size_t *out_count)
+{
+	size_t index;
+	json_t *item;
+	json_array_foreach(array, index, item)
+		if (json_unpack(item, "{s:s, s:s}", "name", &files[index].name, "text", &files[index].text) < 0)
+			return ERR_BAD_INPUT;
+	*out_count = json_array_size(array);
+	return 0;
+}
+
+static void post_policy_check(struct admin_call *call)
+{
+	const json_t *array = json_object_get(call->body, "files");
+	OWN_MEMORY struct policy_errors *errors = calloc(1, sizeof(*errors));
+	OWN_MEMORY struct policy_file *files = calloc(json_array_size(array) + 1, sizeof(*files));
+	size_t count = 0;
+	struct policy *policy = NULL;
+	if (!errors || !files) {
+		admin_fail(call, 503, "no memory");
+		return;
+	}
+	if (!array) {
+		admin_reply(call, 200, check_result(call->broker->policy, errors));
+		return;
+	}
+	if (collect_files(array, files, &count) < 0) {
+		admin_fail(call, 400, "wanted: files, a list of name and text");
+		return;
+	}
+	(void)!policy_parse(files, count, &policy, errors);
+	admin_reply(call, 200, check_result(policy, errors));
+	policy_free(policy);
+}
+
+struct explanation {
+	struct judgement judgement;
+	struct admin_call *call;
+	struct target target;
+	char user[257];
+};
+
+static void on_facts(struct judgement *judgement, int result, const struct policy_facts *facts, const struct policy_verdict *verdict)
+{
+	struct explanation *explanation = judgement->context;
+	struct admin_call *call = explanation->call;
+	const struct device *device = judgement->device;
+	OWN_BUF struct buf text = BUF_INIT(1 << 20);
+	(void)verdict;
+	bool bound = device_is_bound_to(device, explanation->user);
+	if (result == 0 && !bound)
+		result = buf_add_format(&text, "%s is not bound to %s: no login is possible there\n", device->name, explanation->user);
+	if (result == 0 && device->state != DEVICE_ACTIVE)
+		result = buf_add_format(&text, "%s is %s: door one stays shut\n", device->name, device_state_name(device->state));
+	if (result == 0)
+		result = policy_explain(call->broker->policy, facts, &explanation->target, &text);
+	if (result < 0) {
+		admin_fail(call, 503, "the name services did not answer");
+	} else {
+		struct policy_verdict decided;
+		policy_decide(call->broker->policy, facts, &explanation->target, &decided);
+		bool allowed = decided.allowed && bound && device->state == DEVICE_ACTIVE;
+		admin_reply(call, 200, json_pack("{s:b, s:s, s:s, s:o}", "allowed", allowed, "rule", decided.rule, "code",
+						 allowed ? "" : bound ? decided.code : "not_bound", "explanation",
+						 json_stringn((const char *)text.data, text.size)));
+	}
+	free(explanation);
+}
+
+static int explain(struct admin_call *call, const char *user, struct device *device, const char *to, struct diag *diag)
+{
+	char host[TARGET_HOST_MAX + 1];
+	uint16_t port = 0;
+	struct explanation *explanation = calloc(1, sizeof(*explanation));
+	if (!explanation)
+		return diag_set(diag, ERR_SYSTEM, "no memory");
+	int result = str_split_authority(view_string(to), host, sizeof(host), &port);
+	if (result < 0)
+		diag_set(diag, result, "\"%s\" is no HOST:PORT", to);
+	else
+		result = target_parse(view_string(host), port, &explanation->target, diag);
+	if (result == 0 && !str_copy(explanation->user, sizeof(explanation->user), user))
+		result = diag_set(diag, ERR_BAD_INPUT, "the user's name is too long");
+	if (result < 0) {
+		free(explanation);
+		return result;
+	}
+	explanation->call = call;
+	explanation->judgement = (struct judgement){
+		.broker = call->broker, .device = device, .user = explanation->user, .done = on_facts, .context = explanation};
+	judge(&explanation->judgement);
+	return 0;
+}
+
+static void get_policy_explain(struct admin_call *call)
+{
+	const char *user = admin_query(call, "user"), *name = admin_query(call, "device"), *to = admin_query(call, "to");
+	struct diag diag;
+	if (!user || !*user || !name || !to) {
+		admin_fail(call, 400, "wanted: user, device and to");
+		return;
+	}
+	struct device *device = registry_device(&call->broker->registry, name);
+	if (!device) {
+		admin_fail(call, 404, "there is no device \"%s\"", name);
+		return;
+	}
+	int result = explain(call, user, device, to, &diag);
+	if (result < 0)
+		admin_fail(call, status_of(result), "%s", diag.text);
+}
+
+/* ---- the table ---- */
+
+/* "*" stands for one segment, whatever it is. */
+static const struct route {
+	const char *method;
+	const char *segments[ADMIN_SEGMENTS_MAX];
+	void (*handle)(struct admin_call *call);
+} routes[] = {
+	{"GET", {"status"}, get_status},
+	{"GET", {"devices"}, get_devices},
+	{"GET", {"devices", "*"}, get_device},
+	{"POST", {"devices"}, post_device},
+	{"POST", {"devices", "*", "*"}, post_device_act},
+	{"GET", {"sessions"}, get_sessions},
+	{"GET", {"sessions", "*"}, get_session},
+	{"POST", {"sessions", "*", "*"}, post_session_act},
+	{"GET", {"tunnels"}, get_tunnels},
+	{"GET", {"audit"}, get_audit},
+	{"POST", {"policy", "check"}, post_policy_check},
+	{"GET", {"policy", "explain"}, get_policy_explain},
+};
+
+static bool fits(const struct route *route, const struct admin_call *call)
+{
+	for (unsigned i = 0; i < ADMIN_SEGMENTS_MAX; i++) {
+		const char *wanted = route->segments[i];
+		if (!wanted || i >= call->segment_count)
+			return !wanted && i == call->segment_count;
+		if (strcmp(wanted, "*") != 0 && strcmp(wanted, call->segments[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+void admin_route(struct admin_call *call)
+{
+	bool path_known = false;
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!fits(&routes[i], call))
+			continue;
+		path_known = true;
+		if (strcmp(routes[i].method, call->method) == 0) {
+			routes[i].handle(call);
+			return;
+		}
+	}
+	if (path_known)
+		admin_fail(call, 405, "%s is not what can be done there", call->method);
+	else
+		admin_fail(call, 404, "there is nothing at that path");
+}
