@@ -51,7 +51,8 @@ struct h2_stream {
 	int32_t id;
 	unsigned flags;                    /* h2's */
 	struct h2_stream *previous, *next; /* h2's list of all */
-	struct h2_message *message;        /* h2's: a head on its way in, or a body on its way out; else NULL */
+	struct h2_head *head;              /* h2's: a head on its way in, else NULL */
+	struct h2_body *body;              /* h2's: a body on its way out, else NULL */
 };
 
 struct h2_handlers {

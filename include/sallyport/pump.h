@@ -66,12 +66,15 @@ struct pump {
 	size_t pending_start;
 	pump_closed_handler on_closed;
 	uv_poll_t *out_poll; /* of a pair whose ends are two descriptors; else NULL */
-	uv_poll_t poll;
+	union {
+		uv_poll_t poll;
+		uv_idle_t idle; /* instead, when in_fd cannot be polled; never started */
+	};
 };
 
 /* Takes over in_fd and out_fd (made non-blocking; one socket for both: give it twice, TCP_NODELAY is set).
  * Descriptors that cannot be polled (files) are read and written directly. On error they stay the
- * caller's. The pump is watching when this returns. */
+ * caller's. The pump is watching when this returns. A program that pumps to pipes ignores SIGPIPE. */
 [[nodiscard]] int pump_start(struct pump *pump, uv_loop_t *loop, int in_fd, int out_fd,
 			     const struct pump_carrier *carrier, void *owner);
 

@@ -43,7 +43,8 @@ void h2_stream_end(struct h2 *h2, struct h2_stream *stream, enum h2_code code)
 		if (h2->options.handlers->on_closed)
 			h2->options.handlers->on_closed(h2, stream, code, by_peer);
 	}
-	h2_message_free(stream->message);
+	h2_head_free(stream->head);
+	h2_body_free(stream->body);
 	free(stream);
 }
 

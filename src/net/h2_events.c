@@ -47,23 +47,22 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 		stream = h2_stream_new(h2, frame->hd.stream_id);
 	if (!stream)
 		return request ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-	bool wanted = request || (h2->options.role == H2_CLIENT && !(stream->flags & H2_ANSWERED) && !stream->message);
-	if (!wanted)
+	bool wanted = request || (h2->options.role == H2_CLIENT && !(stream->flags & H2_ANSWERED));
+	if (!wanted || stream->head)
 		return 0; /* trailers */
-	stream->message = h2_message_new(h2->options.head_bytes);
-	return stream->message ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+	stream->head = h2_head_new(h2->options.head_bytes);
+	return stream->head ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
 		     const uint8_t *value, size_t value_size, uint8_t flags, void *owner)
 {
 	(void)flags;
-	struct h2 *h2 = owner;
+	(void)owner;
 	struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
-	if (!stream || !stream->message || stream->flags & H2_ANSWERED)
+	if (!stream || !stream->head)
 		return 0;
-	int result = h2_head_add(stream->message, h2->options.head_bytes, view_of(name, name_size),
-				 view_of(value, value_size));
+	int result = h2_head_add(stream->head, view_of(name, name_size), view_of(value, value_size));
 	return result < 0 ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
@@ -87,24 +86,22 @@ static void finish(struct h2 *h2, struct h2_stream *stream)
 
 static void announce_request(struct h2 *h2, struct h2_stream *stream, bool has_body)
 {
-	struct h2_message *message = stream->message;
+	struct h2_head *head = take_pointer(&stream->head);
 	struct http_request request;
-	stream->message = NULL; /* the handler may put a response's body there */
-	h2_head_request(message, &request);
+	h2_head_request(head, &request);
 	request.has_body = has_body;
 	stream->flags |= H2_ANNOUNCED | (view_is(request.method, "CONNECT") ? H2_CONNECT : 0) |
 			 (request.refuse ? H2_REFUSED_HEAD : 0);
 	h2->stream_count++;
 	h2->options.handlers->on_request(h2, stream, &request);
-	h2_message_free(message);
+	h2_head_free(head);
 }
 
 static void announce_response(struct h2 *h2, struct h2_stream *stream, bool has_body)
 {
-	struct h2_message *message = stream->message;
+	struct h2_head *head = take_pointer(&stream->head);
 	struct http_response response;
-	stream->message = NULL;
-	h2_head_response(message, &response);
+	h2_head_response(head, &response);
 	response.has_body = has_body;
 	if (response.status >= 200) {
 		stream->flags |= H2_ANSWERED;
@@ -114,12 +111,12 @@ static void announce_response(struct h2 *h2, struct h2_stream *stream, bool has_
 		if (stream->flags & H2_TUNNEL)
 			h2_resume(h2, stream);
 	}
-	h2_message_free(message);
+	h2_head_free(head);
 }
 
 static void on_head(struct h2 *h2, struct h2_stream *stream, bool has_body)
 {
-	bool whole = stream->message && stream->message->head_bytes;
+	bool whole = stream->head && stream->head->bytes;
 	if (whole && h2->options.role == H2_SERVER && !(stream->flags & H2_ANNOUNCED))
 		announce_request(h2, stream, has_body);
 	else if (whole && h2->options.role == H2_CLIENT && !(stream->flags & H2_ANSWERED))

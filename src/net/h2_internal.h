@@ -32,18 +32,21 @@ enum h2_stream_flag {
 #define H2_FIELD_ENUM(name, text) H2_FIELD_##name,
 enum h2_field { H2_FIELDS(H2_FIELD_ENUM) H2_FIELD_COUNT };
 
-struct h2_message {
-	/* a head on its way in */
+/* A head on its way in. */
+struct h2_head {
 	struct buf text; /* the values, one after the other */
 	struct {
 		uint32_t offset, size;
 	} fields[H2_FIELD_COUNT];
-	uint32_t seen;   /* a bit for each field */
-	size_t head_bytes;
+	uint32_t seen; /* a bit for each field */
+	size_t bytes;
 	bool too_large, twice;
-	/* a body on its way out */
-	struct buf body;
-	size_t body_sent;
+};
+
+/* A body on its way out. */
+struct h2_body {
+	size_t size, sent;
+	uint8_t bytes[];
 };
 
 /* Frames that cost us work and move nothing: a bucket of tokens, refilled by time. */
@@ -70,14 +73,16 @@ void h2_stream_end(struct h2 *h2, struct h2_stream *stream, enum h2_code code);
 void h2_events_register(nghttp2_session_callbacks *callbacks);
 
 /* h2_head.c. A head that does not fit or has a field twice is marked so; adding never fails but for memory. */
-struct h2_message *h2_message_new(size_t text_limit);
-void h2_message_free(struct h2_message *message);
-[[nodiscard]] int h2_head_add(struct h2_message *message, uint32_t limit, struct view name, struct view value);
-/* Views borrow from the message. */
-void h2_head_request(const struct h2_message *message, struct http_request *out_request);
-void h2_head_response(const struct h2_message *message, struct http_response *out_response);
+struct h2_head *h2_head_new(size_t limit);
+void h2_head_free(struct h2_head *head);
+[[nodiscard]] int h2_head_add(struct h2_head *head, struct view name, struct view value);
+/* Views borrow from the head. */
+void h2_head_request(const struct h2_head *head, struct http_request *out_request);
+void h2_head_response(const struct h2_head *head, struct http_response *out_response);
 
-/* h2_submit.c: nghttp2's source of DATA for every stream of ours. */
+/* h2_submit.c. A body is wiped when it goes: it may hold a token. */
+void h2_body_free(struct h2_body *body);
+/* nghttp2's source of DATA for every stream of ours. */
 ssize_t h2_source_read(nghttp2_session *session, int32_t id, uint8_t *into, size_t capacity, uint32_t *flags,
 		       nghttp2_data_source *source, void *owner);
 

@@ -1,6 +1,7 @@
 /* h2_submit.c: requests and responses out; and where the bytes of DATA frames come from. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "h2_internal.h"
@@ -9,12 +10,19 @@ enum { HEADERS_MAX = 24 };
 
 /* ---- DATA ---- */
 
-static ssize_t read_body(struct h2_message *message, uint8_t *into, size_t capacity, uint32_t *flags)
+void h2_body_free(struct h2_body *body)
 {
-	size_t left = message->body.size - message->body_sent;
+	if (body)
+		wipe(body->bytes, body->size);
+	free(body);
+}
+
+static ssize_t read_body(struct h2_body *body, uint8_t *into, size_t capacity, uint32_t *flags)
+{
+	size_t left = body->size - body->sent;
 	size_t taken = left < capacity ? left : capacity;
-	memcpy(into, message->body.data + message->body_sent, taken);
-	message->body_sent += taken;
+	memcpy(into, body->bytes + body->sent, taken);
+	body->sent += taken;
 	if (taken == left)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)taken;
@@ -26,8 +34,8 @@ ssize_t h2_source_read(nghttp2_session *session, int32_t id, uint8_t *into, size
 	(void)session, (void)id;
 	struct h2 *h2 = owner;
 	struct h2_stream *stream = source->ptr;
-	if (stream->message && stream->message->body.size)
-		return read_body(stream->message, into, capacity, flags);
+	if (stream->body)
+		return read_body(stream->body, into, capacity, flags);
 	int result = ERR_AGAIN;
 	if (stream->flags & H2_TUNNEL && !(stream->flags & H2_PEER_RESET))
 		result = h2->options.handlers->on_read(h2, stream, into, capacity);
@@ -45,12 +53,13 @@ ssize_t h2_source_read(nghttp2_session *session, int32_t id, uint8_t *into, size
 
 static int keep_body(struct h2_stream *stream, struct view body)
 {
-	if (!stream->message)
-		stream->message = h2_message_new(0);
-	if (!stream->message)
+	stream->body = malloc(sizeof(*stream->body) + body.size);
+	if (!stream->body)
 		return ERR_SYSTEM;
-	stream->message->body = BUF_INIT(body.size);
-	return buf_add(&stream->message->body, body);
+	stream->body->size = body.size;
+	stream->body->sent = 0;
+	memcpy(stream->body->bytes, body.data, body.size);
+	return 0;
 }
 
 /* ---- heads ---- */

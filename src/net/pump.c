@@ -23,8 +23,9 @@ enum pump_flag {
 	IN_DIRECT = 1 << 8,     /* a file: always readable, cannot be polled */
 	OUT_DIRECT = 1 << 9,
 	IS_SOCKET = 1 << 10,    /* out_fd */
-	HAS_POLL = 1 << 11,     /* pump->poll is a live handle */
+	HAS_POLL = 1 << 11,     /* pump->poll is in use, not pump->idle */
 	CLOSING = 1 << 12,
+	CLOSED = 1 << 13,       /* the first handle is gone */
 };
 
 enum { PENDING_MAX = 64 << 20, COMPACT_FROM = 65536 };
@@ -277,7 +278,7 @@ void pump_finish(struct pump *pump)
 /* libuv stops a handle whose descriptor is in error; reading and writing will say what it is. */
 static void on_error(struct pump *pump)
 {
-	set(pump, WATCHES_IN | WATCHES_OUT, false);
+	set(pump, pump->out_poll ? WATCHES_IN : WATCHES_IN | WATCHES_OUT, false);
 	if (is_set(pump, IN_ENDED)) {
 		end(pump, PUMP_TARGET_RESET);
 		return;
@@ -380,6 +381,10 @@ int pump_start(struct pump *pump, uv_loop_t *loop, int in_fd, int out_fd, const 
 		return in;
 	}
 	set(pump, HAS_POLL, in == 1);
+	if (!in) {
+		uv_idle_init(loop, &pump->idle); /* something to close */
+		pump->idle.data = pump;
+	}
 	if (is_set(pump, IN_DIRECT)) {
 		set(pump, TOLD_READY, true);
 		carrier->ready(pump);
@@ -388,15 +393,15 @@ int pump_start(struct pump *pump, uv_loop_t *loop, int in_fd, int out_fd, const 
 	return 0;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	struct pump *pump = handle->data;
 	if (handle == (uv_handle_t *)pump->out_poll) {
 		free(pump->out_poll);
 		pump->out_poll = NULL;
 	} else
-		set(pump, HAS_POLL, false);
-	if (!pump->out_poll && !is_set(pump, HAS_POLL) && pump->on_closed)
+		set(pump, CLOSED, true);
+	if (!pump->out_poll && is_set(pump, CLOSED) && pump->on_closed)
 		pump->on_closed(pump);
 }
 
@@ -407,15 +412,12 @@ void pump_close(struct pump *pump, pump_closed_handler on_closed)
 	set(pump, CLOSING, true);
 	pump->on_closed = on_closed;
 	buf_fini(&pump->pending);
-	if (is_set(pump, HAS_POLL))
-		uv_close((uv_handle_t *)&pump->poll, on_poll_closed);
+	uv_close((uv_handle_t *)&pump->poll, on_handle_closed);
 	if (pump->out_poll)
-		uv_close((uv_handle_t *)pump->out_poll, on_poll_closed);
+		uv_close((uv_handle_t *)pump->out_poll, on_handle_closed);
 	close(pump->in_fd);
 	if (pump->out_fd >= 0 && pump->out_fd != pump->in_fd)
 		close(pump->out_fd);
-	if (!is_set(pump, HAS_POLL) && !pump->out_poll && on_closed)
-		on_closed(pump);
 }
 
 const char *pump_end_name(enum pump_end end_)

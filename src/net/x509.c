@@ -22,9 +22,10 @@ int x509_pem_to_der(struct view pem, const char *label, struct buf *out_der)
 		return ERR_BAD_INPUT;
 	gnutls_datum_t input = datum_of(pem);
 	OWN(own_datum) gnutls_datum_t der = {0};
-	if (gnutls_pem_base64_decode2(label, &input, &der) < 0)
-		return ERR_BAD_INPUT;
-	return buf_add(out_der, datum_view(&der));
+	int result = gnutls_pem_base64_decode2(label, &input, &der);
+	if (result < 0 && strcmp(label, "CERTIFICATE REQUEST") == 0)
+		result = gnutls_pem_base64_decode2("NEW CERTIFICATE REQUEST", &input, &der); /* an older name */
+	return result < 0 ? ERR_BAD_INPUT : buf_add(out_der, datum_view(&der));
 }
 
 int x509_der_to_pem(struct view der, const char *label, struct buf *out_pem)
@@ -148,7 +149,7 @@ int x509_request_make(struct view key_pem, const char *name, struct buf *out_req
 		return result;
 	OWN(own_request) gnutls_x509_crq_t request = NULL;
 	OWN(own_public_key) gnutls_pubkey_t public_key = NULL;
-	OWN(own_datum) gnutls_datum_t pem = {0};
+	OWN(own_datum) gnutls_datum_t der = {0};
 	if (gnutls_x509_crq_init(&request) < 0 || gnutls_pubkey_init(&public_key) < 0)
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
 	if ((result = gnutls_pubkey_import_privkey(public_key, key, 0, 0)) < 0 ||
@@ -157,10 +158,10 @@ int x509_request_make(struct view key_pem, const char *name, struct buf *out_req
 	    (result = gnutls_x509_crq_set_dn_by_oid(request, GNUTLS_OID_X520_COMMON_NAME, 0, name,
 						    (unsigned)strlen(name))) < 0 ||
 	    (result = gnutls_x509_crq_privkey_sign(request, key, GNUTLS_DIG_UNKNOWN, 0)) < 0 ||
-	    (result = gnutls_x509_crq_export2(request, GNUTLS_X509_FMT_PEM, &pem)) < 0)
+	    (result = gnutls_x509_crq_export2(request, GNUTLS_X509_FMT_DER, &der)) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "the certificate request cannot be made (%s)",
 				gnutls_strerror(result));
-	return buf_add(out_request_pem, datum_view(&pem));
+	return x509_der_to_pem(datum_view(&der), "CERTIFICATE REQUEST", out_request_pem);
 }
 
 /* ---- facts ---- */
