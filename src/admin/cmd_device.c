@@ -1,0 +1,163 @@
+/* cmd_device.c: sallyport-admin device ...: the registry. */
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/x509.h"
+
+DEFINE_OWN(json, json_t *, json_decref)
+#define OWN_JSON OWN(own_json)
+
+static const char *const list_columns[] = {"NAME", "name", "STATE", "state", "USERS", "users", "TAGS", "tags", "SESSIONS",
+					   "sessions", "TUNNELS", "tunnels", "LAST SEEN", "last_seen_at", "FROM",
+					   "last_seen_from", NULL};
+static const char *const show_pairs[] = {"name", "name", "id", "id", "state", "state", "users", "users", "tags", "tags", "created",
+					 "created_at", "last seen", "last_seen_at", "from", "last_seen_from", "sessions",
+					 "sessions", "tunnels", "tunnels", NULL};
+static const char *const certificate_columns[] = {"SERIAL", "serial", "STATE", "state", "KEY", "key_kind", "FROM", "not_before",
+						  "UNTIL", "not_after", "FINGERPRINT", "fingerprint", NULL};
+
+/* A name that can stand in a command, a path and a certificate. */
+static bool is_device_name(const char *name)
+{
+	size_t length = strlen(name);
+	return length >= 1 && length <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == length &&
+	       name[0] != '.' && name[0] != '-' && name[0] != '_';
+}
+
+static int read_request(const char *file, struct buf *out_request, struct diag *diag)
+{
+	if (strcmp(file, "-") != 0)
+		return fd_read_file(file, out_request, diag);
+	for (;;) {
+		uint8_t *place = buf_reserve(out_request, 4096);
+		ssize_t count = place ? read(STDIN_FILENO, place, 4096) : -1;
+		if (count < 0)
+			return diag_set(diag, ERR_BAD_INPUT, "standard input cannot be read or is too long");
+		if (count == 0)
+			return 0;
+		buf_grown(out_request, (size_t)count);
+	}
+}
+
+static json_t *base64_of(struct view bytes)
+{
+	const gnutls_datum_t data = {.data = (unsigned char *)(uintptr_t)bytes.data, .size = (unsigned)bytes.size};
+	gnutls_datum_t text = {0};
+	if (gnutls_base64_encode2(&data, &text) < 0)
+		return NULL;
+	json_t *json = json_stringn((const char *)text.data, text.size);
+	gnutls_free(text.data);
+	return json;
+}
+
+static json_t *words(const char *const *list, unsigned count)
+{
+	json_t *array = json_array();
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(array, json_string(list[i]));
+	return array;
+}
+
+static int send_addition(const struct admin_options *options, struct view public_key)
+{
+	char kind[32] = "unknown";
+	OWN_JSON json_t *answer = NULL;
+	(void)!x509_key_kind(public_key, kind, sizeof(kind));
+	json_t *body = json_pack("{s:s, s:o, s:o, s:o, s:s}", "name", options->words[0], "users",
+				 words(options->users, options->user_count), "tags", words(options->tags, options->tag_count),
+				 "public_key", base64_of(public_key), "key_kind", kind);
+	if (!body)
+		return admin_say(ADMIN_FAILED, "a user or tag is not valid text");
+	int status = call(options, "POST", "/v1/devices", body, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	fputs(json_string_value(json_object_get(answer, "certificate")), stdout);
+	return ADMIN_DONE;
+}
+
+int cmd_device_add(const struct admin_options *options)
+{
+	OWN_BUF struct buf request = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf public_key = BUF_INIT(8192);
+	struct diag diag;
+	const char *name = options->words[0];
+	if (!is_device_name(name))
+		return admin_say(ADMIN_USAGE, "\"%s\" is no device name: 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit", name);
+	if (!options->user_count || !options->csr)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device add NAME --user USER --csr FILE");
+	if (read_request(options->csr, &request, &diag) < 0)
+		return admin_say(ADMIN_FAILED, "%s", diag.text);
+	if (x509_request_public_key(buf_view(&request), &public_key, &diag) < 0)
+		return admin_say(ADMIN_FAILED, "%s: %s", options->csr, diag.text);
+	return send_addition(options, buf_view(&public_key));
+}
+
+int cmd_device_list(const struct admin_options *options)
+{
+	OWN_JSON json_t *answer = NULL;
+	int status = call(options, "GET", "/v1/devices", NULL, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	table_print(json_object_get(answer, "devices"), list_columns);
+	return ADMIN_DONE;
+}
+
+int cmd_device_show(const struct admin_options *options)
+{
+	char path[1024] = "/v1/devices/";
+	OWN_JSON json_t *answer = NULL;
+	if (call_escape(path, sizeof(path), options->words[0]) < 0)
+		return admin_say(ADMIN_USAGE, "the name is too long");
+	int status = call(options, "GET", path, NULL, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	table_print_object(answer, show_pairs);
+	putchar('\n');
+	table_print(json_object_get(answer, "certificates"), certificate_columns);
+	return ADMIN_DONE;
+}
+
+static int act(const struct admin_options *options, const char *verb, const char *past)
+{
+	char path[1024] = "/v1/devices/";
+	OWN_JSON json_t *answer = NULL;
+	if (call_escape(path, sizeof(path) - 16, options->words[0]) < 0)
+		return admin_say(ADMIN_USAGE, "the name is too long");
+	size_t used = strlen(path);
+	snprintf(path + used, sizeof(path) - used, "/%s", verb);
+	int status = call(options, "POST", path, NULL, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	printf("%s is %s; %lld sessions ended, %lld tunnels closed\n", options->words[0], past,
+	       (long long)json_integer_value(json_object_get(answer, "sessions_ended")),
+	       (long long)json_integer_value(json_object_get(answer, "tunnels_closed")));
+	return ADMIN_DONE;
+}
+
+int cmd_device_lock(const struct admin_options *options)
+{
+	return act(options, "lock", "locked");
+}
+
+int cmd_device_unlock(const struct admin_options *options)
+{
+	return act(options, "unlock", "unlocked");
+}
+
+int cmd_device_revoke(const struct admin_options *options)
+{
+	return act(options, "revoke", "revoked");
+}

@@ -1,0 +1,328 @@
+/* cmd_init.c: sallyport-admin init: everything a gateway needs, made once and never overwritten.
+ *
+ * Two authorities are made: one that vouches for the server towards clients, one that vouches for devices towards the
+ * gateway. What is made first is told last: the commands to go on with.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "sallyport/conf.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "sallyport/x509.h"
+
+enum { DAY_S = 86400, AUTHORITY_DAYS = 3650, SERVER_DAYS = 397, BACKDATED_S = 300 };
+
+/* Everything that init makes, by path. */
+struct place {
+	char etc[3072], state[3072], run[3072];
+	char conf[3200], policy[3200], policy_directory[3200], pam_directory[3200], pam_service[3200];
+	char server_ca[3200], server_ca_key[3200], server[3200], server_key[3200], device_ca[3200], device_ca_key[3200];
+	char store[3200], admin_socket[3200];
+	bool is_trial; /* all below one folder */
+};
+
+static void put(char *out_path, size_t capacity, const char *folder, const char *name)
+{
+	snprintf(out_path, capacity, "%s/%s", folder, name);
+}
+
+#define PUT(member, folder, name) put(place->member, sizeof(place->member), folder, name)
+
+static int fill_folders(struct place *place, const char *directory, struct diag *diag)
+{
+	char absolute[2048];
+	if (!directory) {
+		str_copy(place->etc, sizeof(place->etc), "/etc/sallyport");
+		str_copy(place->state, sizeof(place->state), "/var/lib/sallyport");
+		str_copy(place->run, sizeof(place->run), "/run/sallyport");
+		return 0;
+	}
+	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
+		return diag_system(diag, "cannot make %s", directory);
+	OWN_MEMORY char *real = realpath(directory, NULL);
+	if (!real || !str_copy(absolute, sizeof(absolute), real))
+		return diag_system(diag, "cannot use %s", directory);
+	place->is_trial = true;
+	PUT(etc, absolute, "etc");
+	PUT(state, absolute, "state");
+	PUT(run, absolute, "run");
+	return 0;
+}
+
+static int fill_place(struct place *place, const char *directory, struct diag *diag)
+{
+	memset(place, 0, sizeof(*place));
+	int result = fill_folders(place, directory, diag);
+	if (result < 0)
+		return result;
+	PUT(conf, place->etc, "gateway.conf");
+	PUT(policy, place->etc, "policy.conf");
+	PUT(policy_directory, place->etc, "policy.d");
+	PUT(pam_directory, place->etc, "pam.d");
+	PUT(pam_service, place->pam_directory, "sallyport");
+	PUT(server_ca, place->etc, "server-ca.crt");
+	PUT(server_ca_key, place->etc, "server-ca.key");
+	PUT(server, place->etc, "server.crt");
+	PUT(server_key, place->etc, "server.key");
+	PUT(device_ca, place->etc, "device-ca.crt");
+	PUT(device_ca_key, place->etc, "device-ca.key");
+	PUT(store, place->state, "sallyport.db");
+	PUT(admin_socket, place->run, "admin.sock");
+	return 0;
+}
+
+/* Before anything is written. */
+static int check_nothing_exists(const struct place *place, struct diag *diag)
+{
+	const char *const paths[] = {place->conf,   place->policy,     place->server_ca, place->server_ca_key, place->server,
+				     place->server_key, place->device_ca, place->device_ca_key, place->store,
+				     place->is_trial ? place->pam_service : NULL};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct stat status;
+		if (paths[i] && lstat(paths[i], &status) == 0)
+			return diag_set(diag, ERR_DENIED, "%s exists already; init never overwrites", paths[i]);
+	}
+	return 0;
+}
+
+/* ---- authorities and certificates ---- */
+
+static int save_certificate(const char *path, struct view der, struct diag *diag)
+{
+	OWN_BUF struct buf pem = BUF_INIT(65536);
+	if (x509_der_to_pem(der, "CERTIFICATE", &pem) < 0)
+		return diag_set(diag, ERR_BUG, "a certificate cannot be written as PEM");
+	return fd_write_file(path, 0644, 0, buf_view(&pem), diag);
+}
+
+/* Makes a key and its certificate and saves both. Without an issuer it signs itself. */
+static int make_pair(struct x509_order *order, const char *certificate_path, const char *key_path, struct buf *out_key,
+		     struct buf *out_certificate, struct diag *diag)
+{
+	OWN_BUF struct buf public_key = BUF_INIT(8192);
+	int result = x509_key_make(out_key, diag);
+	if (result == 0)
+		result = x509_key_public(buf_view(out_key), &public_key, diag);
+	order->public_key = buf_view(&public_key);
+	if (order->issuer_certificate.size == 0)
+		order->issuer_key_pem = buf_view(out_key);
+	if (result == 0)
+		result = x509_issue(order, out_certificate, diag);
+	if (result == 0)
+		result = fd_write_file(key_path, 0600, 0, buf_view(out_key), diag);
+	return result < 0 ? result : save_certificate(certificate_path, buf_view(out_certificate), diag);
+}
+
+static struct x509_order order_for(enum x509_purpose purpose, const char *name, int days)
+{
+	int64_t now = (int64_t)time(NULL);
+	return (struct x509_order){
+		.purpose = purpose, .name = name, .not_before_s = now - BACKDATED_S, .not_after_s = now + (int64_t)days * DAY_S};
+}
+
+static int make_device_authority(const struct place *place, const char *host, struct diag *diag)
+{
+	char name[300];
+	OWN_SECRET_BUF struct buf key = BUF_INIT(8192);
+	OWN_BUF struct buf certificate = BUF_INIT(8192);
+	snprintf(name, sizeof(name), "Sallyport devices of %s", host);
+	struct x509_order order = order_for(X509_AUTHORITY, name, AUTHORITY_DAYS);
+	return make_pair(&order, place->device_ca, place->device_ca_key, &key, &certificate, diag);
+}
+
+static int make_server(const struct place *place, const char *host, struct diag *diag)
+{
+	char name[300];
+	OWN_SECRET_BUF struct buf authority_key = BUF_INIT(8192);
+	OWN_SECRET_BUF struct buf key = BUF_INIT(8192);
+	OWN_BUF struct buf authority = BUF_INIT(8192);
+	OWN_BUF struct buf certificate = BUF_INIT(8192);
+	snprintf(name, sizeof(name), "Sallyport server authority of %s", host);
+	struct x509_order first = order_for(X509_AUTHORITY, name, AUTHORITY_DAYS);
+	int result = make_pair(&first, place->server_ca, place->server_ca_key, &authority_key, &authority, diag);
+	if (result < 0)
+		return result;
+	struct x509_order second = order_for(X509_SERVER, host, SERVER_DAYS);
+	second.issuer_certificate = buf_view(&authority);
+	second.issuer_key_pem = buf_view(&authority_key);
+	return make_pair(&second, place->server, place->server_key, &key, &certificate, diag);
+}
+
+/* ---- configuration ---- */
+
+static int set(struct conf *conf, const char *key, const char *value, struct diag *diag)
+{
+	return conf_set(conf, key, view_string(value), diag);
+}
+
+/* A trial needs no system users: numbers do, when the users of the packages are not there. */
+static int set_identities(struct conf *conf, struct diag *diag)
+{
+	static const struct {
+		const char *key, *user, *number;
+	} identities[] = {{"worker_user", "sallyport-worker", "64101"},
+			  {"signer_user", "sallyport-signer", "64102"},
+			  {"broker_user", "sallyport-broker", "64103"},
+			  {"conversation_user", "sallyport-conversation", "64104"}};
+	int result = 0;
+	for (size_t i = 0; result == 0 && geteuid() == 0 && i < sizeof(identities) / sizeof(identities[0]); i++)
+		result = set(conf, identities[i].key, getpwnam(identities[i].user) ? identities[i].user : identities[i].number, diag);
+	return result;
+}
+
+static int set_paths(struct conf *conf, const struct place *place, struct diag *diag)
+{
+	const struct {
+		const char *key, *value;
+	} paths[] = {{"store", place->store},
+		     {"policy", place->policy},
+		     {"policy_directory", place->policy_directory},
+		     {"admin_socket", place->admin_socket},
+		     {"server_certificate", place->server},
+		     {"server_key", place->server_key},
+		     {"device_authority", place->device_ca},
+		     {"device_authority_key", place->device_ca_key}};
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < sizeof(paths) / sizeof(paths[0]); i++)
+		result = set(conf, paths[i].key, paths[i].value, diag);
+	if (result == 0 && place->is_trial)
+		result = set(conf, "pam_directory", place->pam_directory, diag);
+	return result < 0 || !place->is_trial ? result : set_identities(conf, diag);
+}
+
+static int fill_conf(struct conf *conf, const struct place *place, const struct admin_options *options, struct diag *diag)
+{
+	char listen[300];
+	if (conf_init(conf) < 0)
+		return diag_set(diag, ERR_SYSTEM, "no memory for the configuration");
+	int result = set(conf, "name", options->name, diag);
+	if (result == 0 && options->listen) {
+		snprintf(listen, sizeof(listen), "%s\n", options->listen);
+		result = set(conf, "listen", listen, diag);
+	}
+	return result < 0 ? result : set_paths(conf, place, diag);
+}
+
+static int write_conf(const struct conf *conf, const struct place *place, struct diag *diag)
+{
+	OWN_BUF struct buf text = BUF_INIT(1 << 20);
+	int result = buf_add_string(&text, "# Configuration of the Sallyport gateway; see sallyport-gateway.conf(5).\n"
+					   "# A commented line shows the default.\n\n");
+	if (result == 0)
+		result = conf_sample(conf, &text);
+	if (result < 0)
+		return diag_set(diag, result, "the configuration is too long");
+	return fd_write_file(place->conf, 0644, 0, buf_view(&text), diag);
+}
+
+static const char sample_policy[] =
+	"# Who may reach what. Nothing is allowed unless a rule allows it; a rule with deny = true wins over all.\n"
+	"# After a change: sallyport-admin policy check FILE, then send SIGHUP to the gateway.\n"
+	"#\n"
+	"# resource \"wiki\" { address = {\"wiki.corp.example:443\"}  description = \"Company wiki\" }\n"
+	"# resource \"db\"   { address = {\"db1.corp.example:5432\", \"10.20.0.0/24:5432\"} }\n"
+	"# rule \"staff read the wiki\" { groups = {\"staff\"}  resources = {\"wiki\"} }\n"
+	"# rule \"DBAs\" { groups = {\"dba\"}  device_tags = {\"managed\"}  resources = {\"db\"}  fresh_login = \"15m\"\n"
+	"#               hours = {\"Mon-Fri 07:00-20:00\"} }\n";
+
+static const char sample_pam[] = "# The user's door. Every login passes here; see pam.conf(5).\n"
+				 "auth     include  common-auth\n"
+				 "# auth   required pam_oath.so usersfile=/etc/sallyport/users.oath window=10 digits=6\n"
+				 "account  include  common-account\n";
+
+/* ---- making ---- */
+
+static int make_folder(const char *path, mode_t mode, struct diag *diag)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return diag_system(diag, "cannot make %s", path);
+	return 0;
+}
+
+static int own_state(const struct place *place, const struct conf *conf, struct diag *diag)
+{
+	uint64_t number = 0;
+	if (geteuid() != 0)
+		return 0;
+	const struct passwd *entry = getpwnam(conf->broker_user);
+	if (!entry && str_to_u64(view_string(conf->broker_user), 0, UINT32_MAX - 1, &number) < 0)
+		return diag_set(diag, ERR_NOT_FOUND, "there is no user \"%s\" yet: install the package, or use --dir for a trial",
+				conf->broker_user);
+	uid_t owner = entry ? entry->pw_uid : (uid_t)number;
+	return chown(place->state, owner, entry ? entry->pw_gid : (gid_t)owner) < 0
+		       ? diag_system(diag, "cannot give %s to %s", place->state, conf->broker_user)
+		       : 0;
+}
+
+static int make_folders(const struct place *place, const struct conf *conf, struct diag *diag)
+{
+	int result = make_folder(place->etc, 0755, diag);
+	if (result == 0)
+		result = make_folder(place->policy_directory, 0755, diag);
+	if (result == 0 && place->is_trial)
+		result = make_folder(place->pam_directory, 0755, diag);
+	if (result == 0)
+		result = make_folder(place->run, 0755, diag);
+	if (result == 0)
+		result = make_folder(place->state, 0700, diag);
+	return result < 0 ? result : own_state(place, conf, diag);
+}
+
+static int make_all(const struct place *place, const struct conf *conf, const char *host, struct diag *diag)
+{
+	int result = make_folders(place, conf, diag);
+	if (result == 0)
+		result = make_device_authority(place, host, diag);
+	if (result == 0)
+		result = make_server(place, host, diag);
+	if (result == 0)
+		result = fd_write_file(place->policy, 0644, 0, view_string(sample_policy), diag);
+	if (result == 0 && place->is_trial)
+		result = fd_write_file(place->pam_service, 0644, 0, view_string(sample_pam), diag);
+	/* The configuration last: whoever sees it may use everything it names. */
+	return result < 0 ? result : write_conf(conf, place, diag);
+}
+
+static void tell(const struct place *place, const char *host)
+{
+	printf("Made for %s:\n"
+	       "  %s   the configuration\n"
+	       "  %s   the policy: nothing is allowed yet\n"
+	       "  %s   what clients trust (give it to laptops)\n"
+	       "  %s   the authority of devices; its key stays here\n\n"
+	       "Next:\n"
+	       "  sallyport-gateway -f %s -T\n"
+	       "  sallyport-gateway -f %s\n"
+	       "  sallyport-admin --socket %s device add laptop1 --user alice --csr laptop1.csr\n",
+	       host, place->conf, place->policy, place->server_ca, place->device_ca, place->conf, place->conf, place->admin_socket);
+}
+
+int cmd_init(const struct admin_options *options)
+{
+	static struct place place;
+	struct conf conf = {0};
+	struct diag diag;
+	if (!options->name || !*options->name)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--dir DIR] [--listen ADDRESS:PORT]");
+	int result = fill_place(&place, options->directory, &diag);
+	if (result == 0)
+		result = check_nothing_exists(&place, &diag);
+	if (result == 0)
+		result = fill_conf(&conf, &place, options, &diag);
+	if (result == 0)
+		result = make_all(&place, &conf, options->name, &diag);
+	conf_fini(&conf);
+	if (result < 0)
+		return admin_say(ADMIN_FAILED, "%s", diag.text);
+	tell(&place, options->name);
+	return ADMIN_DONE;
+}
