@@ -12,9 +12,10 @@ enum acting_room {
 	WORKER = 1 << 1,
 	TEMPLATE = 1 << 2,
 	CONVERSATION = 1 << 3,
+	BROKER = 1 << 4,
 };
 #define SEALED (SIGNER | WORKER | TEMPLATE) /* rooms with a list of what is allowed */
-#define EVERY_ROOM (SEALED | CONVERSATION)
+#define EVERY_ROOM (SEALED | CONVERSATION | BROKER)
 
 /* What an act may use: made before the door is locked, as a careless room might. */
 struct stage {
