@@ -32,7 +32,9 @@ struct place {
 
 static void put(char *out_path, size_t capacity, const char *folder, const char *name)
 {
-	snprintf(out_path, capacity, "%s/%s", folder, name);
+	/* The folder is bounded so that every name fits (fill_folders). */
+	if ((size_t)snprintf(out_path, capacity, "%s/%s", folder, name) >= capacity)
+		out_path[0] = 0;
 }
 
 #define PUT(member, folder, name) put(place->member, sizeof(place->member), folder, name)
