@@ -56,6 +56,7 @@ struct connection {
 	bool output_ended; /* the gateway has been told that no more comes */
 	bool closing;      /* connection_close: nobody wants to be told */
 	uv_poll_t poll;      /* only once there is a descriptor */
+	int watched;         /* what poll waits for */
 	uv_prepare_t flush;  /* once per turn, before the loop sleeps */
 	uv_idle_t more;      /* runs while bytes wait inside the TLS session */
 	uv_timer_t limit;
@@ -66,8 +67,11 @@ static void on_event(uv_poll_t *poll, int status, int events);
 
 static void watch(struct connection *connection)
 {
-	bool writes = connection->tls && tls_wants_write(connection->tls);
-	uv_poll_start(&connection->poll, UV_READABLE | (writes ? UV_WRITABLE : 0), on_event);
+	int wanted = UV_READABLE | (tls_wants_write(connection->tls) ? UV_WRITABLE : 0);
+	/* libuv would register anew each time. */
+	if (wanted != connection->watched)
+		uv_poll_start(&connection->poll, wanted, on_event);
+	connection->watched = wanted;
 }
 
 /* ---- the end ---- */
@@ -348,8 +352,11 @@ static void handshake(struct connection *connection)
 
 static void on_event(uv_poll_t *poll, int status, int events)
 {
-	(void)status, (void)events;
+	(void)events;
 	struct connection *connection = poll->data;
+	/* After a failure libuv has stopped watching. */
+	if (status < 0)
+		connection->watched = 0;
 	if (connection->state == CONNECTION_HANDSHAKE)
 		handshake(connection);
 	else if (connection->state == CONNECTION_OPEN)

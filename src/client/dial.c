@@ -129,10 +129,11 @@ static void on_connected(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
 	struct attempt *attempt = poll->data;
-	int error = status < 0 ? EIO : 0;
+	int error = 0;
 	socklen_t length = sizeof(error);
-	if (status >= 0)
-		getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	/* A refusal comes as a failed poll; the socket knows why. */
+	if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 || (error == 0 && status < 0))
+		error = EIO;
 	if (error) {
 		attempt_failed(attempt, error);
 		return;

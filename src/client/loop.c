@@ -10,6 +10,15 @@ static void on_signal(uv_poll_t *poll, int status, int events)
 	signals_caught();
 }
 
+/* What is sent before the loop sleeps may be what was waited for (a stream that ends with its last frame).
+ * This handle was the first to be started, so it is the last to be called. */
+static void on_look(uv_prepare_t *prepare)
+{
+	struct loop *loop = prepare->data;
+	if (loop->is_done && loop->is_done(loop->subject))
+		uv_stop(&loop->uv);
+}
+
 static void on_limit(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
@@ -22,7 +31,9 @@ int loop_init(struct loop *loop, struct diag *diag)
 	if (uv_loop_init(&loop->uv) < 0)
 		return diag_set(diag, STATUS_FAILED, "cannot make an event loop");
 	uv_timer_init(&loop->uv, &loop->limit);
-	loop->limit.data = loop;
+	uv_prepare_init(&loop->uv, &loop->look);
+	loop->limit.data = loop->look.data = loop;
+	uv_prepare_start(&loop->look, on_look);
 	if (uv_poll_init(&loop->uv, &loop->signals, signals_fd()) < 0 ||
 	    uv_poll_start(&loop->signals, UV_READABLE, on_signal) < 0)
 		return diag_set(diag, STATUS_FAILED, "cannot watch for signals");
@@ -33,8 +44,17 @@ void loop_fini(struct loop *loop)
 {
 	uv_close((uv_handle_t *)&loop->signals, NULL);
 	uv_close((uv_handle_t *)&loop->limit, NULL);
+	uv_close((uv_handle_t *)&loop->look, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
+}
+
+static void turn(struct loop *loop, bool (*is_done)(const void *subject), const void *subject)
+{
+	loop->is_done = is_done;
+	loop->subject = subject;
+	uv_run(&loop->uv, UV_RUN_ONCE);
+	loop->is_done = NULL;
 }
 
 int loop_wait(struct loop *loop, bool (*is_done)(const void *subject), const void *subject)
@@ -42,7 +62,7 @@ int loop_wait(struct loop *loop, bool (*is_done)(const void *subject), const voi
 	while (!is_done(subject)) {
 		if (signals_caught())
 			return STATUS_SIGNAL;
-		uv_run(&loop->uv, UV_RUN_ONCE);
+		turn(loop, is_done, subject);
 	}
 	return STATUS_OK;
 }
@@ -67,7 +87,7 @@ bool loop_wait_briefly(struct loop *loop, uint64_t limit_ms, bool (*is_done)(con
 	loop->out_of_time = false;
 	uv_timer_start(&loop->limit, on_limit, limit_ms, 0);
 	while (!is_done(subject) && !loop->out_of_time)
-		uv_run(&loop->uv, UV_RUN_ONCE);
+		turn(loop, is_done, subject);
 	uv_timer_stop(&loop->limit);
 	return is_done(subject);
 }

@@ -16,6 +16,9 @@ struct loop {
 	uv_poll_t signals;
 	uv_timer_t limit;
 	bool out_of_time;
+	uv_prepare_t look; /* the last before the loop sleeps */
+	bool (*is_done)(const void *subject);
+	const void *subject;
 };
 
 [[nodiscard]] int loop_init(struct loop *loop, struct diag *diag);
