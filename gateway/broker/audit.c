@@ -100,7 +100,8 @@ void audit_record(struct broker *broker, const struct audit_entry *entry, audit_
 			done(context, result, &diag);
 		return;
 	}
-	*record = (struct record){.operation = {.work = write_record, .done = on_recorded, .context = record},
+	*record = (struct record){.operation = {.work = write_record, .done = on_recorded, .context = record,
+						.may_wait = !done},
 				  .entry = *entry, .done = done, .context = context};
 	store_submit(broker->store, &record->operation);
 }

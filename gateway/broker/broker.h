@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "audit.h"
@@ -27,6 +28,14 @@ struct resolver;
 struct signer_edge;
 struct workers;
 
+/* The gateway's own addresses: no name may mean them (B2). judge.c */
+#define OWN_ADDRESSES_MAX 256
+struct own_addresses {
+	struct sockaddr_storage list[OWN_ADDRESSES_MAX];
+	size_t count;
+	uint64_t read_at_ms;
+};
+
 struct broker {
 	uv_loop_t *loop;
 	struct room *room; /* room->conf holds the settings in force */
@@ -35,6 +44,7 @@ struct broker {
 	struct sessions sessions;
 	struct tunnels tunnels;
 	struct policy *policy; /* the one in force */
+	struct own_addresses own;
 	struct groups *groups;
 	struct resolver *resolver;
 	struct workers *workers;

@@ -45,22 +45,33 @@ void judge(struct judgement *judgement)
 
 /* ---- addresses ---- */
 
-enum { OWN_MAX = 256 };
+/* An address that comes up is known this much later. */
+enum { OWN_KEEP_MS = 1000 };
 
-static size_t collect_own(struct sockaddr_storage *list)
+static void collect_own(struct own_addresses *own)
 {
 	struct ifaddrs *all = NULL;
-	size_t count = 0;
+	own->count = 0;
 	if (getifaddrs(&all) < 0)
-		return 0;
-	for (const struct ifaddrs *one = all; one && count < OWN_MAX; one = one->ifa_next) {
+		return;
+	for (const struct ifaddrs *one = all; one && own->count < OWN_ADDRESSES_MAX; one = one->ifa_next) {
 		if (!one->ifa_addr || (one->ifa_addr->sa_family != AF_INET && one->ifa_addr->sa_family != AF_INET6))
 			continue;
-		memcpy(&list[count++], one->ifa_addr,
+		memcpy(&own->list[own->count++], one->ifa_addr,
 		       one->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 	}
 	freeifaddrs(all);
-	return count;
+}
+
+static struct policy_own_addresses own_addresses(struct broker *broker)
+{
+	struct own_addresses *own = &broker->own;
+	uint64_t now_ms = clock_monotonic_ms();
+	if (own->count == 0 || now_ms - own->read_at_ms > OWN_KEEP_MS) {
+		collect_own(own);
+		own->read_at_ms = now_ms;
+	}
+	return (struct policy_own_addresses){own->list, own->count};
 }
 
 static const struct policy_resource *find_resource(const struct policy *policy, const char *name)
@@ -73,13 +84,10 @@ static const struct policy_resource *find_resource(const struct policy *policy, 
 	return NULL;
 }
 
-bool judge_address(const struct broker *broker, const char *resource, const struct sockaddr *address)
+bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address)
 {
-	/* Asked of the kernel each time: an address may have come since the last tunnel. It costs some
-	 * microseconds for a handful of interfaces. */
-	struct sockaddr_storage own[OWN_MAX] = {0};
-	struct policy_own_addresses own_addresses = {own, collect_own(own)};
+	struct policy_own_addresses own = own_addresses(broker);
 	const struct policy_resource *found = find_resource(broker->policy, resource);
 	/* Without one's own addresses nothing can be told apart: no. Loopback is always there. */
-	return found && own_addresses.count > 0 && policy_address_allowed(found, address, &own_addresses);
+	return found && own.count > 0 && policy_address_allowed(found, address, &own);
 }

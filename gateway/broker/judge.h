@@ -30,6 +30,6 @@ struct judgement {
 void judge(struct judgement *judgement);
 
 /* Whether this address may be dialed for that resource (B2), by the policy in force. */
-bool judge_address(const struct broker *broker, const char *resource, const struct sockaddr *address);
+bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address);
 
 #endif

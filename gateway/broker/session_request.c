@@ -29,12 +29,13 @@ static void refuse_other_device(struct refusal *refusal, const struct session *s
 
 static void refuse_ended(struct refusal *refusal, const struct session *session)
 {
-	bool is_lease = !session->end_reason || strcmp(session->end_reason, "lease_expired") == 0;
+	const char *reason = session->end_reason ? session->end_reason
+			     : clock_wall_ms() >= session->expires_at_ms ? "lease_expired" : "device_not_active";
+	bool is_lease = strcmp(reason, "lease_expired") == 0;
 	refusal->code = is_lease ? "lease_expired" : "session_ended";
 	refusal->sentence = is_lease ? "The session's lease has ended. Log in again." : "The session has ended. Log in again.";
 	refusal->user = session->user;
-	snprintf(refusal->detail, sizeof(refusal->detail), "the session %s has ended: %s", session->id,
-		 session->end_reason ? session->end_reason : "lease_expired");
+	snprintf(refusal->detail, sizeof(refusal->detail), "the session %s has ended: %s", session->id, reason);
 }
 
 struct session *session_of_request(struct worker *worker, uint32_t request, struct view token, uint32_t status,

@@ -31,6 +31,7 @@ struct store {
 	uv_mutex_t mutex; /* guards what follows */
 	uv_cond_t wake_thread;
 	struct queue waiting, finished;
+	bool hurry; /* somebody waits for one of the waiting */
 	bool closing;
 	struct store_health health;
 };
@@ -119,16 +120,25 @@ static void run_group(struct store *store, struct store_operation *first)
 	note_health(store, count, trouble);
 }
 
+/* With the mutex held. NULL: the store closes, and nothing is left. */
+static struct store_operation *wait_for_group(struct store *store)
+{
+	while (!store->waiting.first && !store->closing)
+		uv_cond_wait(&store->wake_thread, &store->mutex);
+	int result = 0;
+	while (!store->hurry && !store->closing && result == 0)
+		result = uv_cond_timedwait(&store->wake_thread, &store->mutex, STORE_PATIENCE_MS * 1000000ULL);
+	struct store_operation *first = queue_take(&store->waiting, GROUP_MAX);
+	store->hurry = store->waiting.first;
+	return first;
+}
+
 static void run_thread(void *argument)
 {
 	struct store *store = argument;
+	struct store_operation *first;
 	uv_mutex_lock(&store->mutex);
-	for (;;) {
-		while (!store->waiting.first && !store->closing)
-			uv_cond_wait(&store->wake_thread, &store->mutex);
-		struct store_operation *first = queue_take(&store->waiting, GROUP_MAX);
-		if (!first)
-			break;
+	while ((first = wait_for_group(store))) {
 		uv_mutex_unlock(&store->mutex);
 		run_group(store, first);
 		uv_mutex_lock(&store->mutex);
@@ -169,8 +179,12 @@ void store_submit(struct store *store, struct store_operation *operation)
 	operation->result = 0;
 	operation->diag.text[0] = 0;
 	uv_mutex_lock(&store->mutex);
+	bool was_empty = !store->waiting.first;
+	bool hurried = store->hurry;
 	queue_add(&store->waiting, operation);
-	uv_cond_signal(&store->wake_thread);
+	store->hurry |= !operation->may_wait;
+	if (was_empty || store->hurry != hurried)
+		uv_cond_signal(&store->wake_thread);
 	uv_mutex_unlock(&store->mutex);
 }
 

@@ -32,10 +32,14 @@ typedef int (*store_work)(struct store_db *db, struct store_operation *operation
 /* Runs on the loop, after the commit. */
 typedef void (*store_done)(struct store_operation *operation, int result, const struct diag *diag);
 
+#define STORE_PATIENCE_MS 20
+
 struct store_operation {
 	store_work work; /* NULL: nothing to do; done runs in its turn */
-	store_done done; /* NULL: nobody waits (a failure is logged by the store's owner, see store_on_failure) */
+	store_done done; /* NULL: nobody is told; the operation must live on */
 	void *context;   /* the owner's */
+	/* Nobody waits for it: it travels with the next group, at most STORE_PATIENCE_MS later. */
+	bool may_wait;
 	/* The store's: */
 	struct store_operation *next;
 	int result;

@@ -93,6 +93,7 @@ void tunnel_record_end(struct broker *broker, const struct tunnel_end *end)
 	struct record *record = record_new(broker, close_row, on_row_closed);
 	if (!record)
 		return;
+	record->operation.may_wait = true;
 	record->end = *end;
 	record->end.has_row = true;
 	store_submit(broker->store, &record->operation);
@@ -145,6 +146,7 @@ void tunnel_record_address(struct broker *broker, uint64_t id, const char *addre
 	struct record *record = record_new(broker, write_address, on_address_written);
 	if (!record)
 		return;
+	record->operation.may_wait = true;
 	record->end.id = id;
 	str_copy(record->address, sizeof(record->address), address);
 	store_submit(broker->store, &record->operation);
