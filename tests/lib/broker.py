@@ -63,7 +63,7 @@ class Broker:
         self.settings = {"store": str(self.database), "end_grace": "400ms", "name": "gateway.test", **settings}
         if os.geteuid() == 0:
             self.settings["broker_user"] = str(IDENTITY)
-        self.state.mkdir(mode=0o700)
+        self.state.mkdir(mode=0o700, exist_ok=True)
         seed(self.database, devices)
         self.own(self.database)
         self.own(self.state)

@@ -1,10 +1,12 @@
 """The real broker against scripted peers: monitor, workers, signer, conversations, some of them hostile."""
 import base64
+import contextlib
 import hashlib
 import os
 import socket
 import sqlite3
 import stat
+import subprocess
 import time
 
 import pytest
@@ -104,6 +106,34 @@ def test_door_one_without_a_signer_stays_shut(gateway):
     gateway.monitor.send("descriptor", purpose="signer_edge", name="signer", fd=end.fileno())
     end.close()
     assert gateway.connect(ALICE)
+
+
+def test_what_a_worker_refuses_by_itself_is_recorded(gateway):
+    worker = gateway.new_worker()
+    worker.peer.send("peer_refused", code="certificate_expired", detail="it ended\nyesterday", fingerprint=ALICE.fingerprint)
+    wait_for(lambda: last_audit(gateway, "event") == ("door_one",))
+    code, device, detail = last_audit(gateway, "code", "device", "detail")
+    assert (code, device) == ("certificate_expired", "alice-laptop") and ALICE.fingerprint.hex() in detail
+    assert "\n" not in detail
+    worker = gateway.connect(ALICE)
+    worker.ask("refusal", status=413, code="too_large", sentence="The body is too large.")
+    wait_for(lambda: gateway.query("SELECT code, detail FROM audit WHERE request_id = ?", worker.request_id()) == [
+        ("too_large", "413: The body is too large.")])
+
+
+@pytest.mark.parametrize("fingerprint", [b"", b"x" * 31])
+def test_a_fingerprint_that_is_none_is_a_breach(gateway, fingerprint):
+    worker = gateway.new_worker()
+    worker.show(fingerprint)
+    assert gateway.told("kill_worker").worker == worker.number
+
+
+def test_a_worker_without_a_client_has_no_device(gateway):
+    ours, theirs = frames.pair("worker_broker")
+    gateway.monitor.send("worker", worker=77, fd=theirs.fileno())
+    theirs.close()
+    ours.send("peer", fingerprint=ALICE.fingerprint, protocol="TLS1.3", suite="x")
+    assert gateway.told("kill_worker").worker == 77
 
 
 def test_a_worker_that_speaks_out_of_turn_is_killed(gateway):
@@ -207,6 +237,68 @@ def test_a_login_belongs_to_its_device_not_to_the_connection(gateway):
     while (message := again.peer.receive()).name == "resource_item":
         pass
     assert message.name == "login_granted"
+
+
+def test_only_the_newest_request_waits(gateway):
+    worker = gateway.connect(ALICE)
+    first = worker.ask("login_start", user="alice")
+    conversation = gateway.conversation()
+    conversation.send("message", style=3, text="Welcome")
+    conversation.send("round", prompts=0)
+    worker.peer.receive("login_message")
+    state = worker.peer.receive("login_state")
+    assert state.request == first
+    older, newer = worker.answer(state.conversation), worker.answer(state.conversation)
+    assert (worker.peer.receive("login_state").request, worker.request) == (older, newer)
+    conversation.send("message", style=1, text="Password: ")
+    conversation.send("round", prompts=1)
+    assert worker.peer.receive("login_message").request == newer
+    assert worker.peer.receive("login_state").prompting == 1
+
+
+def test_a_verdict_waits_for_its_client(gateway):
+    """The stack says no while nobody asks; the next request learns it."""
+    worker = gateway.connect(ALICE)
+    worker.ask("login_start", user="alice")
+    conversation = gateway.conversation()
+    conversation.send("message", style=4, text="Your account is strange")
+    conversation.send("round", prompts=0)
+    worker.peer.receive("login_message")
+    state = worker.peer.receive("login_state")
+    conversation.send("result", good=0, phase=3, pam_code=13, reason="expired")
+    assert conversation.receive("cancel")
+    worker.answer(state.conversation)
+    assert worker.peer.receive("problem").code == "login_failed"
+
+
+def test_a_lock_ends_logins_under_way(gateway):
+    worker = gateway.connect(ALICE)
+    worker.ask("login_start", user="alice")
+    conversation = gateway.conversation()
+    answer = in_background(gateway.admin, "POST", "/v1/devices/alice-laptop/lock")
+    order = worker.peer.receive()
+    if order.name == "problem":
+        order = worker.peer.receive("end")
+    worker.peer.send("ended", order=order.order)
+    assert answer.result(frames.SECONDS)[0] == 200
+    assert conversation.receive("cancel") and conversation.is_closed()
+    assert gateway.query("SELECT count(*) FROM session") == [(0,)]
+
+
+def test_rounds_have_a_bound(programs, scratch, target):
+    with Broker(programs, scratch, DEVICES, policy(target), login_rounds="2") as gateway:
+        worker = gateway.connect(ALICE)
+        worker.ask("login_start", user="alice")
+        conversation = gateway.conversation()
+        for _ in range(2):
+            conversation.send("message", style=1, text="Again: ")
+            conversation.send("round", prompts=1)
+            worker.peer.receive("login_message")
+            worker.answer(worker.peer.receive("login_state").conversation, "x")
+            conversation.receive("answer")
+        conversation.send("message", style=1, text="Again: ")
+        conversation.send("round", prompts=1)
+        assert worker.peer.receive("problem").code == "login_failed"
 
 
 def test_cancel_ends_the_process(gateway):
@@ -563,6 +655,32 @@ def test_D1_kill_9_closes_what_was_open_and_keeps_the_session(gateway, live, tar
     assert opened.tunnel > max(t.tunnel for t in live.tunnels)
 
 
+@pytest.mark.parametrize("after", [1, 20, 150])
+def test_D1_kill_9_in_the_middle_loses_nothing_acknowledged(gateway, target, after):
+    target.socket.listen(1024)
+    worker = gateway.connect(ALICE)
+    token = worker.token()
+    for _ in range(300):
+        worker.ask("open", token=token, host="127.0.0.1", port=target.port)
+    acknowledged = []
+    while len(acknowledged) < after:
+        opened = worker.peer.receive("opened")
+        os.close(opened.fd)
+        acknowledged.append(opened.tunnel)
+    os.kill(gateway.room.pid, 9)
+    try:
+        while True:
+            opened = worker.peer.receive("opened", seconds=5)
+            os.close(opened.fd)
+            acknowledged.append(opened.tunnel)
+    except frames.Closed:
+        pass
+    gateway.kill()
+    gateway.start()
+    rows = dict(gateway.query("SELECT id, close_reason FROM tunnel"))
+    assert set(acknowledged) <= set(rows) and set(rows.values()) == {"gateway_restarted"}
+
+
 def test_stop_closes_the_record(gateway, live):
     gateway.monitor.send("stop")
     live.obey()
@@ -612,6 +730,43 @@ def test_D2_a_record_that_cannot_be_written_grants_nothing_and_heals(gateway, li
     blocker.execute("ROLLBACK")
     blocker.close()
     assert live.worker.open(live.token, "127.0.0.1", target.port).name == "opened"
+
+
+@pytest.fixture
+def small_disk(scratch):
+    """A folder for the store on a disk of 2 MiB."""
+    folder = scratch / "state"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", str(folder)], check=False).returncode:
+        pytest.skip("mounting wants root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_D2_a_full_disk_grants_nothing_and_heals(programs, scratch, target, small_disk):
+    with Broker(programs, scratch, DEVICES, policy(target)) as gateway:
+        live = Live(gateway, target)
+        filler = small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        refused = None
+        for _ in range(2000):
+            answer = live.worker.open(live.token, "127.0.0.1", target.port)
+            if answer.name == "problem":
+                refused = answer
+                break
+            os.close(answer.fd)
+            target.accept().close()
+            live.worker.peer.send("tunnel_closed", tunnel=answer.tunnel, reason="client_fin")
+        assert refused and (refused.status, refused.code) == (503, "unavailable")
+        assert live.worker.login().status == 503
+        assert gateway.admin("GET", "/v1/status")[1]["store_good"] is False
+        assert "the record cannot be written" in gateway.room.said()
+        filler.unlink()
+        assert live.worker.open(live.token, "127.0.0.1", target.port).name == "opened"
+        assert "the record can be written again" in gateway.room.said()
+        wait_for(lambda: gateway.query("SELECT count(*) FROM tunnel WHERE closed_at IS NULL") == [(3,)])
 
 
 def test_device_add_asks_the_signer_and_records(gateway):
