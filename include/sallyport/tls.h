@@ -177,6 +177,9 @@ bool tls_can_write(const struct tls *tls);
 /* Sends the batch. 0 when nothing is left, ERR_AGAIN when the rest waits for a writable descriptor,
  * ERR_BAD_PEER when the connection is gone. */
 [[nodiscard]] int tls_flush(struct tls *tls);
+/* Gives back the buffers that are kept for the next burst. Call when nothing has moved for a second or so
+ * (and malloc_trim(3) after it). Harmless at any time. */
+void tls_trim(struct tls *tls);
 /* True when something waits for a writable descriptor. */
 bool tls_wants_write(const struct tls *tls);
 /* Puts close_notify into the batch: no more tls_write. The other direction stays open. Idempotent. */

@@ -331,6 +331,11 @@ struct view http1_body(const struct http1 *http1)
 	return http1->body;
 }
 
+bool http1_has_begun(const struct http1 *http1)
+{
+	return http1->state == STATE_HEAD && http1->head.size > 0;
+}
+
 bool http1_keeps_alive(const struct http1 *http1)
 {
 	return http1->keeps_alive;

@@ -19,12 +19,14 @@ enum {
 	TLS_TRANSCRIPT_MAX = 65536,
 	/* Read beyond the record that is asked for: the next record's header, or all of a small record. */
 	TLS_AHEAD_SIZE = 512,
-	/* tls_write says ERR_AGAIN from here on. */
-	TLS_BATCH_FULL = 131072,
+	/* How much is gathered before tls_write says ERR_AGAIN: more while the socket takes it all, less
+	 * when it does not, so that on a slow path little stands in front of a small message. */
+	TLS_BATCH_MOST = 131072,
+	TLS_BATCH_LEAST = 32768,
 	/* Pieces up to this size are gathered into one record. */
 	TLS_SMALL = 4096,
 	/* Unsent bytes in the kernel above which the descriptor is not writable. */
-	TLS_NOTSENT_LOWAT = 131072,
+	TLS_NOTSENT_LOWAT = 65536,
 };
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
@@ -80,7 +82,7 @@ struct tls {
 	bool output_failed;
 	struct buf gathered;
 	struct buf batch;
-	size_t batch_sent;
+	size_t batch_sent, batch_full;
 	uint8_t ahead[TLS_AHEAD_SIZE];
 };
 

@@ -114,4 +114,5 @@ void tls_proof_release(struct tls *tls)
 	buf_fini(&tls->transcript->messages);
 	buf_fini(&tls->transcript->signature);
 	free(take_pointer(&tls->transcript));
+	tls_trim(tls);
 }
