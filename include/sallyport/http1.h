@@ -39,6 +39,8 @@ enum http1_event http1_next(struct http1 *http1, struct view *input);
 const struct http_request *http1_request(const struct http1 *http1);
 /* The chunk of the last HTTP1_BODY; borrows from the input. */
 struct view http1_body(const struct http1 *http1);
+/* True while part of a head has come and the rest has not. */
+bool http1_has_begun(const struct http1 *http1);
 /* True when the connection may serve another request after this one. False once refused. */
 bool http1_keeps_alive(const struct http1 *http1);
 /* True when the client waits for "100 Continue" before it sends the body. Send http1_write_continue's

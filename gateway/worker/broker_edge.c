@@ -1,0 +1,221 @@
+/* broker_edge.c: the broker's answers, each to its exchange, and its orders.
+ *
+ * An answer to a request that is no more is dropped; a socket for a tunnel that nobody wants any more is closed and told
+ * back. What does not fit the edge ends the process. Counterpart: gateway/broker/worker_edge.c.
+ */
+#include <stdlib.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/edge/broker_conversation.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "worker.h"
+
+static json_t *json_of(struct view text)
+{
+	return json_stringn(text.size ? (const char *)text.data : "", text.size);
+}
+
+static json_t *json_time(uint64_t wall_ms)
+{
+	char text[32];
+	clock_format(wall_ms, text, sizeof(text));
+	return json_string(text);
+}
+
+/* What came before the end of an answer: messages, or resources. Always an array, also when there was none. */
+static json_t *take_items(struct exchange *exchange)
+{
+	json_t *items = take_pointer(&exchange->items);
+	return items ? items : json_array();
+}
+
+static void add_item(struct worker *worker, uint32_t request, json_t *item)
+{
+	struct exchange *exchange = exchange_find(worker, request);
+	if (!exchange) {
+		json_decref(item);
+		return;
+	}
+	if (!exchange->items)
+		exchange->items = json_array();
+	json_array_append_new(exchange->items, item);
+}
+
+/* ---- door one ---- */
+
+static int on_accepted(void *self, const struct worker_broker_accepted *message, int *fd)
+{
+	(void)fd;
+	client_accepted(self, message->connection, message->device);
+	return 0;
+}
+
+static int on_rejected(void *self, const struct worker_broker_rejected *message, int *fd)
+{
+	(void)fd;
+	client_rejected(self, message->code);
+	return 0;
+}
+
+/* ---- door two ---- */
+
+static const char *style_name(uint8_t style)
+{
+	static const char *const names[] = {[CONVERSATION_SECRET] = "secret", [CONVERSATION_TEXT] = "text",
+					    [CONVERSATION_INFO] = "info", [CONVERSATION_ERROR] = "error"};
+	return style >= CONVERSATION_SECRET && style <= CONVERSATION_ERROR ? names[style] : "info";
+}
+
+static int on_login_message(void *self, const struct worker_broker_login_message *message, int *fd)
+{
+	(void)fd;
+	add_item(self, message->request, json_pack("{s:s, s:o}", "style", style_name(message->style), "text", json_of(message->text)));
+	return 0;
+}
+
+static int on_login_state(void *self, const struct worker_broker_login_state *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200, json_pack("{s:o, s:s, s:o}", "conversation", json_of(message->conversation), "state",
+							 message->prompting ? "prompt" : "info", "messages", take_items(exchange)));
+	return 0;
+}
+
+static int on_login_granted(void *self, const struct worker_broker_login_granted *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200, json_pack("{s:s, s:o, s:o, s:o, s:o}", "state", "granted", "user", json_of(message->user),
+							 "session", json_of(message->token), "expires_at",
+							 json_time(message->expires_at_ms), "resources", take_items(exchange)));
+	return 0;
+}
+
+/* ---- sessions ---- */
+
+static int on_session_state(void *self, const struct worker_broker_session_state *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200,
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "session", json_of(message->session), "user",
+					  json_of(message->user), "device", json_of(message->device), "created_at",
+					  json_time(message->created_at_ms), "expires_at", json_time(message->expires_at_ms),
+					  "tunnels", (int)message->tunnels));
+	return 0;
+}
+
+static int on_session_ended(void *self, const struct worker_broker_session_ended *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200, json_pack("{s:i}", "tunnels_closed", (int)message->tunnels));
+	return 0;
+}
+
+static json_t *lines(struct view text)
+{
+	json_t *array = json_array();
+	while (text.size) {
+		size_t length = 0;
+		while (length < text.size && text.data[length] != '\n')
+			length++;
+		json_array_append_new(array, json_of(view_of(text.data, length)));
+		length += length < text.size;
+		text = view_of(text.data + length, text.size - length);
+	}
+	return array;
+}
+
+static int on_resource_item(void *self, const struct worker_broker_resource_item *message, int *fd)
+{
+	(void)fd;
+	json_t *item = json_pack("{s:o, s:o, s:o, s:b}", "name", json_of(message->name), "description",
+				 json_of(message->description), "addresses", lines(message->addresses), "allowed",
+				 (int)message->allowed);
+	if (item && message->missing.size)
+		json_object_set_new(item, "missing", json_of(message->missing));
+	add_item(self, message->request, item);
+	return 0;
+}
+
+static int on_resources_end(void *self, const struct worker_broker_resources_end *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200, json_pack("{s:o}", "resources", take_items(exchange)));
+	return 0;
+}
+
+/* ---- tunnels, refusals, orders ---- */
+
+static int on_opened(void *self, const struct worker_broker_opened *message, int *fd)
+{
+	struct worker *worker = self;
+	struct exchange *exchange = exchange_find(worker, message->request);
+	if (exchange && exchange->is_open)
+		tunnel_open(exchange, message->tunnel, message->session, take_fd(fd));
+	else
+		tunnel_unwanted(worker, message->tunnel, take_fd(fd));
+	return 0;
+}
+
+static int on_problem(void *self, const struct worker_broker_problem *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	char code[33], sentence[513];
+	(void)fd;
+	if (!exchange)
+		return 0;
+	if (view_to_string(message->code, code, sizeof(code)) < 0 ||
+	    view_to_string(message->sentence, sentence, sizeof(sentence)) < 0 || message->status < 400 || message->status > 599)
+		return ERR_BAD_PEER;
+	exchange_problem(exchange, &(struct exchange_problem){.status = message->status, .code = code, .sentence = sentence,
+							      .retry_after_s = message->retry_after_s});
+	return 0;
+}
+
+static int on_end(void *self, const struct worker_broker_end *message, int *fd)
+{
+	struct worker *worker = self;
+	char reason[33];
+	(void)fd;
+	if (view_to_string(message->reason, reason, sizeof(reason)) < 0)
+		return ERR_BAD_PEER;
+	unsigned closed = tunnel_close_all(worker, message->session, message->tunnel, reason);
+	(void)LINK_SEND(&worker->broker, worker_broker, ended, -1, .order = message->order, .tunnels = closed);
+	if (message->connection)
+		client_close(worker);
+	return 0;
+}
+
+static const struct worker_broker_handlers handlers = {
+	.accepted = on_accepted,
+	.rejected = on_rejected,
+	.login_message = on_login_message,
+	.login_state = on_login_state,
+	.login_granted = on_login_granted,
+	.session_state = on_session_state,
+	.session_ended = on_session_ended,
+	.resource_item = on_resource_item,
+	.resources_end = on_resources_end,
+	.opened = on_opened,
+	.problem = on_problem,
+	.end = on_end,
+};
+
+void broker_edge_take(struct link *link, struct edge_frame *frame)
+{
+	struct diag diag;
+	if (worker_broker_dispatch(&handlers, link->owner, EDGE_FROM_SECOND, EDGE_ANY, frame, &diag) < 0) {
+		log_error("the broker's edge: %s", diag.text);
+		worker_end(EXIT_FAILURE);
+	}
+}

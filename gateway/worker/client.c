@@ -1,0 +1,399 @@
+/* client.c: the one client: its handshake, its proof, its acceptance, and then its bytes, in rounds of the loop.
+ *
+ *   NONE -> HANDSHAKE -> PROVING -> OPEN -> (end)
+ *               |           |        |
+ *               +-----------+--------+--> ENDING: alert or last answer goes out, input is dropped
+ *
+ * No byte of HTTP is parsed or sent before the broker has accepted the device. What the bytes mean is http1_side.c's and
+ * http2_side.c's matter.
+ */
+#include <malloc.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/log.h"
+#include "worker.h"
+
+/* Records that are taken in one round, before others (tunnels, the broker) have their turn. */
+enum { RECORDS_PER_TURN = 32 };
+/* How long an ending connection waits for the client to take the last bytes. */
+enum { ENDING_MS = 2000 };
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_turn(uv_prepare_t *turn);
+static void on_more(uv_idle_t *more);
+static void on_timer(uv_timer_t *timer);
+
+/* ---- watching ---- */
+
+static void watch(struct client *client, int events)
+{
+	if (client->events == events)
+		return;
+	client->events = events;
+	if (events)
+		uv_poll_start(&client->poll, events, on_ready);
+	else
+		uv_poll_stop(&client->poll);
+}
+
+static bool wants_input(const struct client *client)
+{
+	return client->state == CLIENT_HANDSHAKE || client->state == CLIENT_ENDING ||
+	       (client->state == CLIENT_OPEN && !client->input_paused && !client->closing_after &&
+		tls_ending(client->tls) == TLS_OPEN);
+}
+
+static void watch_what_is_wanted(struct client *client)
+{
+	/* While the broker is asked, a client that goes away is noticed all the same. Elsewhere its end is read. */
+	int events = client->state == CLIENT_PROVING ? UV_DISCONNECT : 0;
+	events |= wants_input(client) ? UV_READABLE : 0;
+	events |= tls_wants_write(client->tls) ? UV_WRITABLE : 0;
+	watch(client, events);
+}
+
+/* ---- time limits ---- */
+
+static void arm(struct worker *worker, uint64_t due_ms)
+{
+	struct client *client = &worker->client;
+	if (client->timer_ms == due_ms)
+		return;
+	client->timer_ms = due_ms;
+	uint64_t now = clock_monotonic_ms();
+	if (due_ms)
+		uv_timer_start(&client->timer, on_timer, due_ms > now ? due_ms - now : 0, 0);
+	else
+		uv_timer_stop(&client->timer);
+}
+
+/* The oldest request that is not whole; the list has the newest in front. */
+static uint64_t request_deadline(const struct worker *worker)
+{
+	const struct exchange *exchange;
+	uint64_t due = 0;
+	LIST_FOREACH(exchange, &worker->exchanges, all)
+		if (exchange->deadline_ms && (!due || exchange->deadline_ms < due))
+			due = exchange->deadline_ms;
+	uint64_t head = worker->client.unread_since_ms;
+	if (head && (!due || head + worker->conf->request_time_limit_ms < due))
+		due = head + worker->conf->request_time_limit_ms;
+	return due;
+}
+
+static void arm_what_is_due(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROVING) {
+		arm(worker, client->begun_ms + worker->conf->login_grace_ms);
+		return;
+	}
+	if (client->state != CLIENT_OPEN)
+		return;
+	if (client->closing_after) {
+		client->closing_ms = client->closing_ms ? client->closing_ms : clock_monotonic_ms();
+		arm(worker, client->closing_ms + ENDING_MS);
+		return;
+	}
+	uint64_t due = request_deadline(worker);
+	if (!due && LIST_EMPTY(&worker->exchanges) && LIST_EMPTY(&worker->tunnels))
+		due = client->active_ms + worker->conf->connection_idle_ms;
+	arm(worker, due);
+}
+
+/* ---- ending ---- */
+
+static void begin_ending(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->state == CLIENT_ENDING)
+		return;
+	client->state = CLIENT_ENDING;
+	(void)tls_flush(client->tls);
+	arm(worker, clock_monotonic_ms() + ENDING_MS);
+}
+
+/* Reads and drops until the client has ended: closing with unread input would send an RST that overtakes the alert. */
+static void go_on_ending(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	int flushed = tls_flush(client->tls);
+	if (flushed == ERR_AGAIN)
+		return;
+	(void)shutdown(client->fd, SHUT_WR);
+	if (flushed < 0 || tls_discard_input(client->tls) != ERR_AGAIN)
+		worker_end(EXIT_SUCCESS);
+}
+
+static void refuse(struct worker *worker, const char *code, const char *detail)
+{
+	uint8_t fingerprint[TLS_FINGERPRINT_SIZE];
+	struct view known = {0};
+	if (tls_peer_fingerprint(worker->client.tls, fingerprint) == 0)
+		known = view_of(fingerprint, sizeof(fingerprint));
+	(void)LINK_SEND(&worker->broker, worker_broker, peer_refused, -1, .code = view_string(code), .detail = view_string(detail),
+			.fingerprint = known);
+	begin_ending(worker);
+}
+
+void client_close(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->state != CLIENT_OPEN || client->closing_after)
+		return;
+	if (client->h2)
+		h2_terminate(client->h2, H2_NO_ERROR);
+	client->closing_after = true;
+}
+
+/* A request that does not come to its end is refused; on HTTP/2 the others and the tunnels go on. */
+static void end_what_is_late(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct exchange *exchange, *next;
+	uint64_t now = clock_monotonic_ms();
+	bool any = false;
+	/* Even the last bytes are not taken: that was all. */
+	if (client->closing_after) {
+		begin_ending(worker);
+		return;
+	}
+	for (exchange = LIST_FIRST(&worker->exchanges); exchange; exchange = next) {
+		next = LIST_NEXT(exchange, all);
+		if (!exchange->deadline_ms || exchange->deadline_ms > now)
+			continue;
+		any = true;
+		exchange_refuse(exchange, 408, "bad_request", "The request did not arrive whole in time.");
+	}
+	if (!any)
+		client_close(worker);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+	struct client *client = &worker->client;
+	client->timer_ms = 0;
+	switch (client->state) {
+	case CLIENT_HANDSHAKE:
+	case CLIENT_PROVING:
+		refuse(worker, "login_grace", "no accepted device within login_grace");
+		break;
+	case CLIENT_OPEN:
+		end_what_is_late(worker);
+		break;
+	default:
+		worker_end(EXIT_SUCCESS);
+	}
+}
+
+/* ---- door one ---- */
+
+static void ask_broker(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	uint8_t fingerprint[TLS_FINGERPRINT_SIZE];
+	client->state = CLIENT_PROVING;
+	int result = tls_peer_fingerprint(client->tls, fingerprint);
+	if (result == 0)
+		result = remote_key_prove(worker, client->tls);
+	if (result < 0) {
+		(void)tls_send_alert(client->tls, TLS_ALERT_INTERNAL_ERROR);
+		refuse(worker, "proof_failed", "the signer did not take the device proof");
+		return;
+	}
+	tls_proof_release(client->tls);
+	(void)LINK_SEND(&worker->broker, worker_broker, peer, -1, .fingerprint = view_of(fingerprint, sizeof(fingerprint)),
+			.protocol = view_string(tls_protocol_name(client->tls)), .suite = view_string(tls_suite_name(client->tls)));
+}
+
+static const char *code_of(int result)
+{
+	switch (result) {
+	case ERR_CLOSED:
+		return "handshake_aborted";
+	case ERR_LIMIT:
+		return "handshake_too_large";
+	case ERR_BAD_PEER:
+		return "handshake_failed";
+	default:
+		return "unavailable";
+	}
+}
+
+static void go_on_shaking_hands(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct diag diag = {""};
+	int result = tls_handshake(client->tls, &diag);
+	if (result == ERR_AGAIN)
+		return;
+	if (result == 0) {
+		ask_broker(worker);
+		return;
+	}
+	const char *code = result == ERR_DENIED ? tls_refusal(client->tls) : NULL;
+	refuse(worker, code ? code : code_of(result), diag.text);
+}
+
+void client_rejected(struct worker *worker, struct view code)
+{
+	struct client *client = &worker->client;
+	if (client->state != CLIENT_PROVING)
+		worker_end(EXIT_FAILURE);
+	(void)tls_send_alert(client->tls, tls_alert_for(code));
+	begin_ending(worker);
+}
+
+void client_accepted(struct worker *worker, struct view connection, struct view device)
+{
+	struct client *client = &worker->client;
+	if (client->state == CLIENT_ENDING)
+		return;
+	if (client->state != CLIENT_PROVING ||
+	    view_to_string(connection, client->connection, sizeof(client->connection)) < 0 ||
+	    view_to_string(device, client->device, sizeof(client->device)) < 0)
+		worker_end(EXIT_FAILURE);
+	client->state = CLIENT_OPEN;
+	client->active_ms = clock_monotonic_ms();
+	tls_accept(client->tls);
+	int result = tls_application(client->tls) == TLS_HTTP2 ? http2_begin(worker) : http1_begin(worker);
+	if (result < 0)
+		worker_end(EXIT_FAILURE);
+	/* What the handshake needed and an idle client does not. */
+	malloc_trim(0);
+	/* A quick client's first request may be inside TLS already. */
+	client_more(worker);
+}
+
+/* ---- bytes ---- */
+
+/* The client's direction has ended, in whichever way. */
+static void input_ended(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->http1 && tls_ending(client->tls) == TLS_CLOSED) {
+		http1_finish(worker);
+		return;
+	}
+	/* HTTP/2 has END_STREAM for half-close; the end of its connection is the end. */
+	worker_end(EXIT_SUCCESS);
+}
+
+static bool take(struct worker *worker, struct view bytes)
+{
+	struct client *client = &worker->client;
+	client->active_ms = clock_monotonic_ms();
+	if (client->http1) {
+		http1_input(worker, bytes);
+		return true;
+	}
+	if (h2_input(client->h2, bytes) == 0)
+		return true;
+	/* GOAWAY with the reason waits in the output. */
+	client->closing_after = true;
+	return false;
+}
+
+/* tls_free is never called: tunnels that still live are reset by the kernel with the process. */
+static void read_input(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct view bytes;
+	int result = 0;
+	for (int i = 0; i < RECORDS_PER_TURN && client->state == CLIENT_OPEN && wants_input(client); i++) {
+		result = tls_read(client->tls, &bytes);
+		if (result < 0 || !take(worker, bytes))
+			break;
+	}
+	/* Not all was taken: go on in the next round, though no descriptor may tell. */
+	if (result == 0 && client->state == CLIENT_OPEN && wants_input(client))
+		uv_idle_start(&client->more, on_more);
+	else
+		uv_idle_stop(&client->more);
+	if (result < 0 && result != ERR_AGAIN)
+		input_ended(worker);
+}
+
+static void on_more(uv_idle_t *more)
+{
+	read_input(more->data);
+}
+
+void client_more(struct worker *worker)
+{
+	uv_idle_start(&worker->client.more, on_more);
+}
+
+static void write_output(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	int output, flushed;
+	do {
+		output = client->h2 ? http2_output(worker) : http1_output(worker);
+		flushed = tls_flush(client->tls);
+	} while (output == ERR_AGAIN && flushed == 0);
+	if (flushed < 0 && flushed != ERR_AGAIN)
+		worker_end(EXIT_SUCCESS);
+	bool over = client->closing_after || (client->h2 && !h2_is_alive(client->h2));
+	if (over && output == 0 && flushed == 0) {
+		(void)tls_close_write(client->tls);
+		begin_ending(worker);
+	}
+}
+
+/* Once before the loop waits: everything that this round has made goes out together. */
+static void on_turn(uv_prepare_t *turn)
+{
+	struct worker *worker = turn->data;
+	struct client *client = &worker->client;
+	if (client->state == CLIENT_OPEN)
+		write_output(worker);
+	else if (client->state == CLIENT_ENDING)
+		go_on_ending(worker);
+	else
+		(void)tls_flush(client->tls);
+	arm_what_is_due(worker);
+	watch_what_is_wanted(client);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	struct worker *worker = poll->data;
+	struct client *client = &worker->client;
+	if (status < 0 || (events & UV_DISCONNECT && client->state == CLIENT_PROVING))
+		worker_end(EXIT_SUCCESS);
+	if (!(events & UV_READABLE) && !(events & UV_DISCONNECT))
+		return;
+	if (client->state == CLIENT_HANDSHAKE)
+		go_on_shaking_hands(worker);
+	else if (client->state == CLIENT_OPEN)
+		read_input(worker);
+}
+
+/* ---- the beginning ---- */
+
+void client_begin(struct worker *worker, int fd)
+{
+	struct client *client = &worker->client;
+	struct diag diag;
+	const struct tls_server_options options = {
+		.input_limit_bytes = worker->conf->handshake_bytes, .sign = remote_key_sign, .owner = worker};
+	client->fd = fd;
+	client->begun_ms = clock_monotonic_ms();
+	client->state = CLIENT_HANDSHAKE;
+	if (tls_new_server(worker->credentials, fd, &options, &client->tls, &diag) < 0 ||
+	    uv_poll_init(worker->loop, &client->poll, fd) < 0) {
+		log_error("a client cannot be served: %s", diag.text);
+		worker_end(EXIT_FAILURE);
+	}
+	uv_prepare_init(worker->loop, &client->turn);
+	uv_idle_init(worker->loop, &client->more);
+	uv_timer_init(worker->loop, &client->timer);
+	client->poll.data = client->turn.data = client->more.data = client->timer.data = worker;
+	uv_prepare_start(&client->turn, on_turn);
+	go_on_shaking_hands(worker);
+}

@@ -1,0 +1,390 @@
+/* exchange.c: one request, whatever the HTTP version: which route it takes, its body, its one answer.
+ *
+ * Routes are a table. What needs a decision goes to the broker; the answer comes back in broker_edge.c under the
+ * exchange's number. A refusal of the worker's own is reported, so that its request_id is found in the record.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+#include "sallyport/clock.h"
+#include "sallyport/log.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "worker.h"
+
+/* ---- routes ---- */
+
+static void login_start(struct exchange *exchange);
+static void login_answer(struct exchange *exchange);
+static void login_cancel(struct exchange *exchange);
+static void session_get(struct exchange *exchange);
+static void session_renew(struct exchange *exchange);
+static void session_end(struct exchange *exchange);
+static void resources(struct exchange *exchange);
+static void front_page(struct exchange *exchange);
+
+enum body_rule { NO_BODY, JSON_BODY };
+enum token_rule { NO_TOKEN, WITH_TOKEN };
+
+struct route {
+	const char *method, *path; /* a path that ends in '/' goes on with the id of a conversation */
+	enum body_rule body;
+	enum token_rule token;
+	void (*serve)(struct exchange *exchange);
+};
+
+static const struct route routes[] = {
+	{"POST", "/v1/login", JSON_BODY, NO_TOKEN, login_start},
+	{"POST", "/v1/login/", JSON_BODY, NO_TOKEN, login_answer},
+	{"DELETE", "/v1/login/", NO_BODY, NO_TOKEN, login_cancel},
+	{"GET", "/v1/session", NO_BODY, WITH_TOKEN, session_get},
+	{"POST", "/v1/session/renew", NO_BODY, WITH_TOKEN, session_renew},
+	{"DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
+	{"GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
+	{"GET", "/", NO_BODY, NO_TOKEN, front_page},
+};
+
+static bool path_fits(const struct route *route, struct view path, char *out_conversation)
+{
+	size_t length = strlen(route->path);
+	bool takes_id = length > 1 && route->path[length - 1] == '/';
+	if (!takes_id)
+		return view_is(path, route->path);
+	if (path.size <= length || memcmp(path.data, route->path, length) != 0)
+		return false;
+	struct view id = view_of(path.data + length, path.size - length);
+	return !memchr(id.data, '/', id.size) && view_is_utf8(id) &&
+	       view_to_string(id, out_conversation, WORKER_BROKER_CONVERSATION_MAX + 1) == 0;
+}
+
+/* The route; or NULL with the methods that the path knows in out_allow ("" for an unknown path). */
+static const struct route *find_route(const struct http_request *request, char *out_conversation, char *out_allow, size_t capacity)
+{
+	size_t used = 0;
+	struct view path = request->path;
+	const uint8_t *query = path.size ? memchr(path.data, '?', path.size) : NULL;
+	path.size = query ? (size_t)(query - path.data) : path.size;
+	out_allow[0] = 0;
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!path_fits(&routes[i], path, out_conversation))
+			continue;
+		if (view_is(request->method, routes[i].method))
+			return &routes[i];
+		int length = snprintf(out_allow + used, capacity - used, "%s%s", used ? ", " : "", routes[i].method);
+		used += length > 0 && (size_t)length < capacity - used ? (size_t)length : 0;
+	}
+	return NULL;
+}
+
+/* ---- answers ---- */
+
+static void finish(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	exchange->answered = true;
+	exchange->deadline_ms = 0;
+	wipe(exchange->token, sizeof(exchange->token));
+	buf_wipe(&exchange->body);
+	json_decref(take_pointer(&exchange->items));
+	/* HTTP/2: the stream's end frees it. */
+	if (!exchange->stream)
+		http1_continue(worker);
+}
+
+static void write_http1(struct exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
+			struct view body)
+{
+	struct client *client = &exchange->worker->client;
+	OWN_SECRET_BUF struct buf bytes = BUF_INIT(1 << 20);
+	bool keep = http1_keeps_alive(client->http1) && client->requests < exchange->worker->conf->requests_per_connection &&
+		    exchange->deadline_ms == 0;
+	int result = http1_write_head(&bytes, status, headers, count, (int64_t)body.size, keep ? HTTP1_KEEP : HTTP1_CLOSE);
+	if (result == 0)
+		result = buf_add(&bytes, body);
+	if (result == 0)
+		result = tls_write(client->tls, buf_view(&bytes));
+	/* The batch had no room for an answer: this client does not read what it asked for. */
+	if (result < 0)
+		worker_end(EXIT_SUCCESS);
+	if (!keep)
+		client->closing_after = true;
+}
+
+static void write_answer(struct exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
+			 struct view body)
+{
+	if (exchange->answered)
+		return;
+	if (!exchange->stream)
+		write_http1(exchange, status, headers, count, body);
+	else
+		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, headers, count, body);
+	finish(exchange);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, json_t *json)
+{
+	const struct http_header headers[] = {HTTP_HEADER("content-type", "application/json"),
+					      HTTP_HEADER("cache-control", "no-store")};
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		worker_end(EXIT_FAILURE);
+	write_answer(exchange, status, headers, 2, view_string(text));
+	wipe(text, strlen(text));
+	free(text);
+}
+
+void exchange_empty(struct exchange *exchange, unsigned status)
+{
+	write_answer(exchange, status, NULL, 0, (struct view){0});
+}
+
+static json_t *problem_json(const struct exchange *exchange, const struct exchange_problem *problem)
+{
+	char request_id[64];
+	snprintf(request_id, sizeof(request_id), "%s-%u", exchange->worker->client.connection, exchange->number);
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title", http1_reason(problem->status), "status",
+			 (int)problem->status, "code", problem->code, "detail", problem->sentence, "request_id", request_id);
+}
+
+void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem)
+{
+	struct http_header headers[5] = {HTTP_HEADER("content-type", "application/problem+json"),
+					 HTTP_HEADER("cache-control", "no-store")};
+	size_t count = 2;
+	char seconds[16];
+	snprintf(seconds, sizeof(seconds), "%u", problem->retry_after_s ? problem->retry_after_s : 1);
+	if (problem->status == 407) {
+		headers[count++] = HTTP_HEADER("proxy-authenticate", "Basic realm=\"sallyport\"");
+		headers[count++] = HTTP_HEADER("proxy-authenticate", "Bearer");
+	} else if (problem->status == 401) {
+		headers[count++] = HTTP_HEADER("www-authenticate", "Bearer");
+	} else if (problem->status == 405) {
+		headers[count++] = HTTP_HEADER("allow", problem->allow);
+	} else if (problem->status == 429 || problem->status == 503) {
+		headers[count++] = HTTP_HEADER("retry-after", seconds);
+	}
+	OWN_MEMORY char *text = NULL;
+	json_t *json = problem_json(exchange, problem);
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		worker_end(EXIT_FAILURE);
+	write_answer(exchange, problem->status, headers, count, view_string(text));
+}
+
+static void refuse(struct exchange *exchange, const struct exchange_problem *problem)
+{
+	(void)LINK_SEND(&exchange->worker->broker, worker_broker, refusal, -1, .request = exchange->number,
+			.status = problem->status, .code = view_string(problem->code), .sentence = view_string(problem->sentence));
+	exchange_problem(exchange, problem);
+}
+
+void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence)
+{
+	char shown[512];
+	/* The sentence may quote the client; the edge carries text only. */
+	str_copy(shown, sizeof(shown), sentence);
+	str_make_printable(shown);
+	refuse(exchange, &(struct exchange_problem){.status = status, .code = code, .sentence = shown});
+}
+
+/* ---- what is asked of the broker ---- */
+
+#define ASK(exchange, name, ...)                                                                                    \
+	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__))
+
+static void login_start(struct exchange *exchange)
+{
+	char user[257];
+	struct diag diag;
+	if (request_login(buf_view(&exchange->body), user, &diag) < 0)
+		exchange_refuse(exchange, 400, "bad_request", diag.text);
+	else
+		ASK(exchange, login_start, .user = view_string(user));
+}
+
+static void login_answer(struct exchange *exchange)
+{
+	struct request_answers answers;
+	struct diag diag;
+	if (request_answers(buf_view(&exchange->body), &answers, &diag) < 0) {
+		exchange_refuse(exchange, 400, "bad_request", diag.text);
+		return;
+	}
+	for (uint32_t i = 0; i < answers.count; i++)
+		ASK(exchange, answer_item, .text = buf_view(&answers.list[i]));
+	ASK(exchange, login_answer, .conversation = view_string(exchange->conversation), .answers = answers.count);
+	request_answers_fini(&answers);
+}
+
+static void login_cancel(struct exchange *exchange)
+{
+	ASK(exchange, login_cancel, .conversation = view_string(exchange->conversation));
+}
+
+static void session_get(struct exchange *exchange)
+{
+	ASK(exchange, session_get, .token = view_string(exchange->token));
+}
+
+static void session_renew(struct exchange *exchange)
+{
+	ASK(exchange, session_renew, .token = view_string(exchange->token));
+}
+
+static void session_end(struct exchange *exchange)
+{
+	ASK(exchange, session_end, .token = view_string(exchange->token));
+}
+
+static void resources(struct exchange *exchange)
+{
+	ASK(exchange, resources, .token = view_string(exchange->token));
+}
+
+static void front_page(struct exchange *exchange)
+{
+	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s}", "gateway", exchange->worker->conf->name, "device",
+						 exchange->worker->client.device, "login", "POST /v1/login"));
+}
+
+/* ---- CONNECT ---- */
+
+static void ask_tunnel(struct exchange *exchange, const struct http_request *request)
+{
+	char host[256];
+	uint16_t port = 0;
+	struct diag diag;
+	if (str_split_authority(request->authority, host, sizeof(host), &port) < 0) {
+		exchange_refuse(exchange, 400, "bad_target", "The target of CONNECT must be HOST:PORT with a port from 1 to 65535.");
+		return;
+	}
+	if (!view_is_utf8(view_string(host))) {
+		exchange_refuse(exchange, 400, "bad_target", "The target's host is not valid text.");
+		return;
+	}
+	int result = request_authorization(request->proxy_authorization, exchange->user, exchange->token, &diag);
+	if (result < 0) {
+		exchange_refuse(exchange, 407, "no_session", diag.text);
+		return;
+	}
+	exchange->is_open = true;
+	ASK(exchange, open, .token = view_string(exchange->token), .user = view_string(exchange->user), .host = view_string(host),
+	    .port = port);
+	wipe(exchange->token, sizeof(exchange->token));
+}
+
+/* ---- the life of an exchange ---- */
+
+static bool is_json(struct view content_type)
+{
+	size_t length = 0;
+	while (length < content_type.size && content_type.data[length] != ';' && content_type.data[length] != ' ')
+		length++;
+	struct view kind = view_of(content_type.data, length);
+	/* The second is what `curl -d` says when nobody tells it otherwise; the body is judged all the same. */
+	return kind.size == 0 || view_is(kind, "application/json") || view_is(kind, "application/x-www-form-urlencoded");
+}
+
+static void check_head(struct exchange *exchange, const struct http_request *request)
+{
+	char allow[64];
+	struct diag diag;
+	char ignored[257];
+	exchange->route = find_route(request, exchange->conversation, allow, sizeof(allow));
+	if (!exchange->route && *allow)
+		refuse(exchange, &(struct exchange_problem){.status = 405, .code = "method_not_allowed", .allow = allow,
+							     .sentence = "That method is not for this path."});
+	else if (!exchange->route)
+		exchange_refuse(exchange, 404, "not_found", "There is nothing at that path.");
+	else if (exchange->route->body == JSON_BODY && !is_json(request->content_type))
+		exchange_refuse(exchange, 415, "bad_request", "The body must be application/json.");
+	else if (request->content_length > (int64_t)exchange->worker->conf->body_bytes)
+		exchange_refuse(exchange, 413, "too_large", "The body is larger than this gateway takes.");
+	else if (exchange->route->token == WITH_TOKEN &&
+		 request_authorization(request->authorization, ignored, exchange->token, &diag) < 0)
+		exchange_refuse(exchange, 401, "no_session", diag.text);
+}
+
+static struct exchange *new_exchange(struct worker *worker, struct h2_stream *stream)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	if (!exchange)
+		return NULL;
+	exchange->kind = STREAM_EXCHANGE;
+	exchange->worker = worker;
+	exchange->stream = stream;
+	exchange->number = (uint32_t)++worker->client.requests;
+	exchange->body = BUF_INIT(worker->conf->body_bytes);
+	exchange->deadline_ms = clock_monotonic_ms() + worker->conf->request_time_limit_ms;
+	LIST_INSERT_HEAD(&worker->exchanges, exchange, all);
+	worker->exchange_count++;
+	return exchange;
+}
+
+struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream, const struct http_request *request)
+{
+	struct exchange *exchange = new_exchange(worker, stream);
+	if (!exchange)
+		return NULL;
+	if (stream)
+		stream->owner = exchange;
+	if (request->refuse) {
+		const char *code = request->refuse == 431 || request->refuse == 413 ? "too_large" : "bad_request";
+		exchange_refuse(exchange, request->refuse, code, request->refuse_sentence);
+	} else if (view_is(request->method, "CONNECT")) {
+		exchange->deadline_ms = 0;
+		exchange->is_connect = true;
+		ask_tunnel(exchange, request);
+	} else {
+		check_head(exchange, request);
+	}
+	return exchange;
+}
+
+void exchange_body(struct exchange *exchange, struct view bytes)
+{
+	if (exchange->answered || exchange->overlong)
+		return;
+	if (buf_add(&exchange->body, bytes) == 0)
+		return;
+	exchange->overlong = true;
+	exchange_refuse(exchange, 413, "too_large", "The body is larger than this gateway takes.");
+}
+
+void exchange_whole(struct exchange *exchange)
+{
+	exchange->deadline_ms = 0;
+	if (!exchange->answered && exchange->route)
+		exchange->route->serve(exchange);
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	LIST_REMOVE(exchange, all);
+	exchange->worker->exchange_count--;
+	wipe(exchange->token, sizeof(exchange->token));
+	buf_wipe(&exchange->body);
+	json_decref(exchange->items);
+	free(exchange);
+}
+
+void exchange_gone(struct exchange *exchange)
+{
+	if (exchange->is_open && !exchange->answered)
+		ASK(exchange, open_cancel, );
+	exchange_free(exchange);
+}
+
+struct exchange *exchange_find(struct worker *worker, uint32_t number)
+{
+	struct exchange *exchange;
+	LIST_FOREACH(exchange, &worker->exchanges, all)
+		if (exchange->number == number && !exchange->answered)
+			return exchange;
+	return NULL;
+}

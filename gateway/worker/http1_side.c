@@ -1,0 +1,187 @@
+/* http1_side.c: HTTP/1.1 between TLS and the exchanges: one request after the other; after a CONNECT that was granted the
+ * connection is the tunnel.
+ *
+ * Bytes that came before their time (pipelined requests, the first bytes of a tunnel behind its head) wait in `unread`.
+ */
+#include <stdlib.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+#include "worker.h"
+
+/* Room for what one record holds and what was left of the one before. */
+enum { UNREAD_MAX = 4 << 20 };
+
+int http1_begin(struct worker *worker)
+{
+	worker->client.unread = BUF_INIT(UNREAD_MAX);
+	return http1_new(worker->conf->head_bytes, worker->conf->body_bytes, &worker->client.http1);
+}
+
+static void keep(struct client *client, struct view bytes)
+{
+	if (buf_add(&client->unread, bytes) < 0)
+		worker_end(EXIT_SUCCESS);
+}
+
+static void begin_request(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	OWN_BUF struct buf bytes = BUF_INIT(256);
+	client->current = exchange_begin(worker, NULL, http1_request(client->http1));
+	if (!client->current)
+		worker_end(EXIT_FAILURE);
+	if (client->current->answered || !http1_expects_continue(client->http1))
+		return;
+	if (http1_write_continue(&bytes) < 0 || tls_write(client->tls, buf_view(&bytes)) < 0)
+		worker_end(EXIT_SUCCESS);
+}
+
+/* Takes one step; false when the rest has to wait. */
+static bool step(struct worker *worker, struct view *input)
+{
+	struct client *client = &worker->client;
+	switch (http1_next(client->http1, input)) {
+	case HTTP1_REQUEST:
+		client->unread_since_ms = 0;
+		begin_request(worker);
+		return true;
+	case HTTP1_BODY:
+		exchange_body(client->current, http1_body(client->http1));
+		return true;
+	case HTTP1_WHOLE:
+		exchange_whole(client->current);
+		return false;
+	case HTTP1_TUNNEL:
+		return false;
+	case HTTP1_REFUSED:
+		if (!client->current)
+			client->current = exchange_begin(worker, NULL, http1_request(client->http1));
+		client->closing_after = true;
+		return false;
+	case HTTP1_MORE:
+		break;
+	}
+	return false;
+}
+
+/* A request that is answered makes room for the next one. Bytes behind a CONNECT that was refused have two meanings, a
+ * tunnel's or the next request's: then the connection ends. */
+static void next_request(struct worker *worker, size_t waiting)
+{
+	struct client *client = &worker->client;
+	if (!client->current || !client->current->answered || client->closing_after || client->whole)
+		return;
+	if (client->current->is_connect && waiting) {
+		client->closing_after = true;
+		return;
+	}
+	exchange_gone(take_pointer(&client->current));
+	http1_again(client->http1);
+	client->active_ms = clock_monotonic_ms();
+}
+
+static void parse(struct worker *worker, struct view input)
+{
+	struct client *client = &worker->client;
+	do {
+		while (step(worker, &input))
+			;
+		next_request(worker, input.size);
+	} while (input.size && !client->current && !client->closing_after);
+	if (!client->current && !client->closing_after && client->unread_since_ms == 0)
+		client->unread_since_ms = http1_has_begun(client->http1) ? clock_monotonic_ms() : 0;
+	if (input.size && !client->closing_after)
+		keep(client, input);
+	/* While a request is being served nothing more is read: the client waits, as HTTP/1.1 has it. */
+	client->input_paused = client->current && (client->unread.size || client->current->deadline_ms == 0) && !client->whole;
+}
+
+static void carry(struct client *client, struct view bytes)
+{
+	pump_write(&client->whole->pump, bytes);
+	/* The pump may have ended in the middle. */
+	client->input_paused = client->whole && pump_pending(&client->whole->pump) > 0;
+}
+
+void http1_input(struct worker *worker, struct view bytes)
+{
+	struct client *client = &worker->client;
+	if (client->whole)
+		carry(client, bytes);
+	else if (client->unread.size || (client->current && client->current->deadline_ms == 0))
+		keep(client, bytes);
+	else
+		parse(worker, bytes);
+}
+
+static struct buf take_unread(struct client *client)
+{
+	struct buf taken = client->unread;
+	client->unread = BUF_INIT(UNREAD_MAX);
+	return taken;
+}
+
+void http1_continue(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	/* From inside the parser the parser goes on by itself. */
+	if (!client->input_paused || client->whole)
+		return;
+	client->input_paused = false;
+	next_request(worker, client->unread.size);
+	OWN_SECRET_BUF struct buf input = take_unread(client);
+	if (!client->closing_after)
+		parse(worker, buf_view(&input));
+	/* TLS may hold records that no descriptor tells of. */
+	if (!client->input_paused)
+		client_more(worker);
+}
+
+void http1_finish(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->whole)
+		pump_finish(&client->whole->pump);
+	else if (client->current && !client->current->answered)
+		return; /* it has asked and waits for its answer with its own direction closed */
+	else
+		client_close(worker);
+}
+
+void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel)
+{
+	struct client *client = &worker->client;
+	OWN_BUF struct buf head = BUF_INIT(1024);
+	if (http1_write_head(&head, 200, NULL, 0, -1, HTTP1_KEEP) < 0 || tls_write(client->tls, buf_view(&head)) < 0)
+		worker_end(EXIT_SUCCESS);
+	exchange_gone(take_pointer(&client->current));
+	client->whole = tunnel;
+	client->input_paused = false;
+	OWN_BUF struct buf early = take_unread(client);
+	if (early.size)
+		carry(client, buf_view(&early));
+	if (client->whole && tls_ending(client->tls) == TLS_CLOSED)
+		pump_finish(&client->whole->pump);
+	client_more(worker);
+}
+
+int http1_output(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	static uint8_t space[TLS_RECORD_MAX];
+	while (client->whole && tls_can_write(client->tls)) {
+		int size = pump_read(&client->whole->pump, space, sizeof(space));
+		if (size == ERR_AGAIN)
+			return 0;
+		if (size < 0)
+			return 0; /* the pump has ended; tunnel.c has seen to it */
+		if (size == 0) {
+			(void)tls_close_write(client->tls);
+			return 0;
+		}
+		if (tls_write(client->tls, view_of(space, (size_t)size)) < 0)
+			worker_end(EXIT_SUCCESS);
+	}
+	return client->whole ? ERR_AGAIN : 0;
+}

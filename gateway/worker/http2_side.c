@@ -1,0 +1,109 @@
+/* http2_side.c: HTTP/2 between TLS and the exchanges: each stream is an exchange, or a tunnel once it was opened. */
+#include <stdlib.h>
+
+#include "worker.h"
+
+static struct worker *worker_of(struct h2 *h2)
+{
+	return h2_owner(h2);
+}
+
+static enum stream_kind kind_of(const struct h2_stream *stream)
+{
+	return *(const enum stream_kind *)stream->owner;
+}
+
+static void on_request(struct h2 *h2, struct h2_stream *stream, const struct http_request *request)
+{
+	struct worker *worker = worker_of(h2);
+	struct exchange *exchange = exchange_begin(worker, stream, request);
+	if (!exchange)
+		worker_end(EXIT_FAILURE);
+	if (worker->client.requests >= worker->conf->requests_per_connection)
+		h2_drain(h2);
+	if (!request->has_body)
+		exchange_whole(exchange);
+}
+
+static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
+{
+	if (!stream->owner) {
+		h2_consume(h2, stream, bytes.size);
+		return;
+	}
+	if (kind_of(stream) == STREAM_TUNNEL) {
+		pump_write(&((struct tunnel *)stream->owner)->pump, bytes);
+		return;
+	}
+	exchange_body(stream->owner, bytes);
+	h2_consume(h2, stream, bytes.size);
+}
+
+static void on_finish(struct h2 *h2, struct h2_stream *stream)
+{
+	(void)h2;
+	if (!stream->owner)
+		return;
+	if (kind_of(stream) == STREAM_TUNNEL)
+		pump_finish(&((struct tunnel *)stream->owner)->pump);
+	else
+		exchange_whole(stream->owner);
+}
+
+static int on_read(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_t capacity)
+{
+	(void)h2;
+	/* A tunnel that ended in good order has told its end before it went away. */
+	if (!stream->owner || kind_of(stream) != STREAM_TUNNEL)
+		return 0;
+	return pump_read(&((struct tunnel *)stream->owner)->pump, into, capacity);
+}
+
+static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer)
+{
+	(void)h2;
+	if (!stream->owner)
+		return;
+	if (kind_of(stream) == STREAM_TUNNEL)
+		tunnel_stream_closed(stream->owner, code, by_peer);
+	else
+		exchange_gone(stream->owner);
+	stream->owner = NULL;
+}
+
+static const struct h2_handlers handlers = {
+	.on_request = on_request,
+	.on_data = on_data,
+	.on_finish = on_finish,
+	.on_read = on_read,
+	.on_closed = on_closed,
+};
+
+int http2_begin(struct worker *worker)
+{
+	const struct conf *conf = worker->conf;
+	const struct h2_options options = {
+		.role = H2_SERVER,
+		.handlers = &handlers,
+		.owner = worker,
+		.streams_max = (uint32_t)conf->streams_per_connection,
+		.head_bytes = (uint32_t)conf->head_bytes,
+		.stream_window_bytes = (uint32_t)conf->stream_window,
+	};
+	return h2_new(&options, &worker->client.h2);
+}
+
+int http2_output(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct view bytes;
+	int result;
+	while (tls_can_write(client->tls)) {
+		result = h2_output(client->h2, &bytes);
+		if (result == ERR_AGAIN)
+			return 0;
+		if (result < 0 || tls_write(client->tls, bytes) < 0)
+			worker_end(EXIT_SUCCESS);
+	}
+	return ERR_AGAIN;
+}

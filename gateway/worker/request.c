@@ -1,0 +1,150 @@
+/* request.c: strangers' text into bounded values. Pure but for memory. */
+#include "request.h"
+
+#include <gnutls/gnutls.h>
+#include <jansson.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sallyport/own.h"
+
+DEFINE_OWN(json, json_t *, json_decref)
+#define OWN_JSON OWN(own_json)
+
+static void free_wiped(void *memory)
+{
+	if (memory)
+		wipe(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+void request_wipe_json_memory(void)
+{
+	json_set_alloc_funcs(malloc, free_wiped);
+}
+
+/* An object with one member of that name and nothing else. */
+static int load_object(struct view body, const char *member, json_t **out_json, struct diag *diag)
+{
+	json_error_t error;
+	if (body.size == 0)
+		return diag_set(diag, ERR_BAD_INPUT, "The body is empty; it must be a JSON object with \"%s\".", member);
+	OWN_JSON json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, &error);
+	if (!json)
+		return diag_set(diag, ERR_BAD_INPUT, "The body is not JSON: %s (line %d, column %d).", error.text, error.line,
+				error.column);
+	const char *name;
+	json_t *value;
+	json_object_foreach(json, name, value)
+		if (strcmp(name, member) != 0)
+			return diag_set(diag, ERR_BAD_INPUT, "The body has a member that is not known; only \"%s\" is.", member);
+	if (!json_object_get(json, member))
+		return diag_set(diag, ERR_BAD_INPUT, "The body must be a JSON object with \"%s\".", member);
+	*out_json = take_pointer(&json);
+	return 0;
+}
+
+int request_login(struct view body, char *out_user, struct diag *diag)
+{
+	OWN_JSON json_t *json = NULL;
+	int result = load_object(body, "user", &json, diag);
+	if (result < 0)
+		return result;
+	const json_t *user = json_object_get(json, "user");
+	struct view name = view_of(json_string_value(user), json_string_length(user));
+	if (!json_is_string(user) || name.size == 0 || !view_is_utf8(name) || view_to_string(name, out_user, 257) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"user\" must be a text of 1 to 256 bytes without NUL.");
+	return 0;
+}
+
+void request_answers_fini(struct request_answers *answers)
+{
+	for (uint32_t i = 0; i < answers->count; i++)
+		buf_wipe(&answers->list[i]);
+	answers->count = 0;
+}
+
+static int take_answer(const json_t *item, struct request_answers *answers, struct diag *diag)
+{
+	struct view text = view_of(json_string_value(item), json_string_length(item));
+	if (!json_is_string(item))
+		return diag_set(diag, ERR_BAD_INPUT, "\"answers\" must be a list of texts.");
+	struct buf *place = &answers->list[answers->count++];
+	*place = BUF_INIT(CONVERSATION_ANSWER_MAX);
+	if (buf_add(place, text) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "An answer is longer than %d bytes.", CONVERSATION_ANSWER_MAX);
+	return 0;
+}
+
+int request_answers(struct view body, struct request_answers *out_answers, struct diag *diag)
+{
+	OWN_JSON json_t *json = NULL;
+	struct request_answers answers = {.count = 0};
+	size_t index;
+	const json_t *item;
+	int result = load_object(body, "answers", &json, diag);
+	if (result < 0)
+		return result;
+	const json_t *list = json_object_get(json, "answers");
+	if (!json_is_array(list) || json_array_size(list) > CONVERSATION_MESSAGES_MAX)
+		return diag_set(diag, ERR_BAD_INPUT, "\"answers\" must be a list of at most %d texts.", CONVERSATION_MESSAGES_MAX);
+	json_array_foreach(list, index, item) {
+		result = take_answer(item, &answers, diag);
+		if (result < 0) {
+			request_answers_fini(&answers);
+			return result;
+		}
+	}
+	*out_answers = answers;
+	return 0;
+}
+
+/* ---- authorization ---- */
+
+static bool take_scheme(struct view *header, const char *scheme)
+{
+	size_t length = strlen(scheme);
+	if (header->size <= length || strncasecmp((const char *)header->data, scheme, length) != 0 || header->data[length] != ' ')
+		return false;
+	*header = view_of(header->data + length + 1, header->size - length - 1);
+	while (header->size && header->data[0] == ' ')
+		*header = view_of(header->data + 1, header->size - 1);
+	return true;
+}
+
+static int take_token(struct view token, char *out_token, struct diag *diag)
+{
+	if (token.size == 0 || !view_is_utf8(token) || view_to_string(token, out_token, WORKER_BROKER_TOKEN_MAX + 1) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "The authorization holds no token of this gateway.");
+	return 0;
+}
+
+static int take_basic(struct view text, char *out_user, char *out_token, struct diag *diag)
+{
+	gnutls_datum_t encoded = {.data = (unsigned char *)(uintptr_t)text.data, .size = (unsigned)text.size}, plain = {0};
+	if (text.size > 1024 || gnutls_base64_decode2(&encoded, &plain) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "The Basic authorization is not valid base64.");
+	const uint8_t *colon = plain.size ? memchr(plain.data, ':', plain.size) : NULL;
+	size_t user_size = colon ? (size_t)(colon - plain.data) : 0;
+	struct view user = view_of(plain.data, user_size);
+	int result = colon && view_is_utf8(user) && view_to_string(user, out_user, 257) == 0
+			     ? take_token(view_of(colon + 1, plain.size - user_size - 1), out_token, diag)
+			     : diag_set(diag, ERR_BAD_INPUT, "The Basic authorization must be USER:TOKEN.");
+	wipe(plain.data, plain.size);
+	gnutls_free(plain.data);
+	return result;
+}
+
+int request_authorization(struct view header, char *out_user, char *out_token, struct diag *diag)
+{
+	out_user[0] = 0;
+	if (header.size == 0)
+		return diag_set(diag, ERR_NOT_FOUND, "Log in first.");
+	if (take_scheme(&header, "Bearer"))
+		return take_token(header, out_token, diag);
+	if (take_scheme(&header, "Basic"))
+		return take_basic(header, out_user, out_token, diag);
+	return diag_set(diag, ERR_BAD_INPUT, "The authorization must be Bearer or Basic.");
+}

@@ -1,0 +1,29 @@
+/* request.h: what strangers write, as pure functions: bodies, authorization, paths. Each has a fuzz target. */
+#ifndef SALLYPORT_WORKER_REQUEST_H
+#define SALLYPORT_WORKER_REQUEST_H
+
+#include "sallyport/buf.h"
+#include "sallyport/edge/broker_conversation.h"
+#include "sallyport/edge/worker_broker.h"
+#include "sallyport/err.h"
+
+/* {"user":"alice"}: exactly that. out_user takes 257 characters. ERR_BAD_INPUT with a sentence. */
+[[nodiscard]] int request_login(struct view body, char *out_user, struct diag *diag);
+
+/* {"answers":["...", ...]}: exactly that. The answers are heap memory; wipe and free with request_answers_fini. */
+struct request_answers {
+	struct buf list[CONVERSATION_MESSAGES_MAX];
+	uint32_t count;
+};
+[[nodiscard]] int request_answers(struct view body, struct request_answers *out_answers, struct diag *diag);
+void request_answers_fini(struct request_answers *answers);
+
+/* "Bearer TOKEN", or "Basic base64(USER:TOKEN)" (RFC 6750, RFC 7617; the scheme in any case). out_user is empty for
+ * Bearer (257 characters); out_token takes WORKER_BROKER_TOKEN_MAX + 1. ERR_NOT_FOUND for an empty header,
+ * ERR_BAD_INPUT with a sentence. */
+[[nodiscard]] int request_authorization(struct view header, char *out_user, char *out_token, struct diag *diag);
+
+/* JSON's memory is wiped when it is freed: answers are secrets. Once, at the start of the process. */
+void request_wipe_json_memory(void);
+
+#endif

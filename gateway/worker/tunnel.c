@@ -1,0 +1,184 @@
+/* tunnel.c: a tunnel's life in the worker: the broker's socket on one side, a stream (or, after an HTTP/1.1 CONNECT, the
+ * whole connection) on the other; the pump moves the bytes. Its end is told to the broker once, with what it carried.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/log.h"
+#include "sallyport/str.h"
+#include "worker.h"
+
+/* ---- what the pump asks ---- */
+
+static struct tunnel *tunnel_of(struct pump *pump)
+{
+	return pump->owner;
+}
+
+static void on_pump_ready(struct pump *pump)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	/* HTTP/1.1: the turn reads (http1_output). */
+	if (tunnel->stream)
+		h2_resume(tunnel->worker->client.h2, tunnel->stream);
+}
+
+static void on_pump_consumed(struct pump *pump, size_t size)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	if (tunnel->stream)
+		h2_consume(tunnel->worker->client.h2, tunnel->stream, size);
+	else if (pump_pending(pump) == 0)
+		tunnel->worker->client.input_paused = false;
+}
+
+static void on_pump_reset(struct pump *pump)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	if (tunnel->stream)
+		h2_reset(tunnel->worker->client.h2, tunnel->stream, H2_CONNECT_ERROR);
+}
+
+static void on_pump_closed(struct pump *pump)
+{
+	free(tunnel_of(pump));
+}
+
+static void tell_end(const struct tunnel *tunnel)
+{
+	const char *reason = *tunnel->ordered ? tunnel->ordered : pump_end_name(tunnel->pump.end);
+	(void)LINK_SEND(&tunnel->worker->broker, worker_broker, tunnel_closed, -1, .tunnel = tunnel->id,
+			.bytes_to_target = tunnel->pump.bytes_to_near, .bytes_to_client = tunnel->pump.bytes_from_near,
+			.reason = view_string(reason));
+}
+
+static bool ended_well(const struct tunnel *tunnel)
+{
+	return tunnel->pump.end == PUMP_CLIENT_FIN || tunnel->pump.end == PUMP_TARGET_FIN;
+}
+
+static void let_go_of_connection(struct tunnel *tunnel)
+{
+	struct client *client = &tunnel->worker->client;
+	client->whole = NULL;
+	client->input_paused = false;
+	if (!ended_well(tunnel)) {
+		/* HTTP/1.1 has no reset of its own: the connection's stands for it. */
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		return;
+	}
+	client->closing_after = true;
+}
+
+static void on_pump_ended(struct pump *pump)
+{
+	struct tunnel *tunnel = tunnel_of(pump);
+	struct worker *worker = tunnel->worker;
+	tell_end(tunnel);
+	LIST_REMOVE(tunnel, all);
+	worker->tunnel_count--;
+	bool whole = worker->client.whole == tunnel;
+	if (tunnel->stream) {
+		if (pump->end == PUMP_ENDED)
+			h2_reset(worker->client.h2, tunnel->stream, H2_CANCEL);
+		tunnel->stream->owner = NULL;
+		tunnel->stream = NULL;
+	}
+	if (whole)
+		let_go_of_connection(tunnel);
+	bool reset_connection = whole && !ended_well(tunnel);
+	pump_close(pump, on_pump_closed);
+	if (reset_connection)
+		worker_end(EXIT_SUCCESS);
+}
+
+static const struct pump_carrier carrier = {
+	.ready = on_pump_ready, .consumed = on_pump_consumed, .reset = on_pump_reset, .ended = on_pump_ended};
+
+/* ---- opening ---- */
+
+void tunnel_unwanted(struct worker *worker, uint64_t id, int fd)
+{
+	close(fd);
+	(void)LINK_SEND(&worker->broker, worker_broker, tunnel_closed, -1, .tunnel = id, .reason = view_string("client_gone"));
+}
+
+static struct tunnel *make_tunnel(struct exchange *exchange, uint64_t id, uint64_t session, int fd)
+{
+	struct worker *worker = exchange->worker;
+	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	if (!tunnel)
+		return NULL;
+	tunnel->kind = STREAM_TUNNEL;
+	tunnel->worker = worker;
+	tunnel->id = id;
+	tunnel->session = session;
+	tunnel->stream = exchange->stream;
+	if (pump_start(&tunnel->pump, worker->loop, fd, fd, &carrier, tunnel) < 0) {
+		free(tunnel);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&worker->tunnels, tunnel, all);
+	worker->tunnel_count++;
+	return tunnel;
+}
+
+void tunnel_open(struct exchange *exchange, uint64_t id, uint64_t session, int fd)
+{
+	struct worker *worker = exchange->worker;
+	struct h2_stream *stream = exchange->stream;
+	struct tunnel *tunnel = make_tunnel(exchange, id, session, fd);
+	if (!tunnel) {
+		tunnel_unwanted(worker, id, fd);
+		exchange_refuse(exchange, 503, "unavailable", "The gateway has no room for another tunnel now.");
+		return;
+	}
+	exchange->answered = true;
+	if (!stream) {
+		http1_become_tunnel(worker, tunnel);
+		return;
+	}
+	stream->owner = tunnel;
+	exchange_gone(exchange);
+	if (h2_respond_tunnel(worker->client.h2, stream, NULL, 0) < 0)
+		pump_carrier_lost(&tunnel->pump);
+}
+
+/* ---- ending ---- */
+
+void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer)
+{
+	/* The stream frees itself: nothing more is said on it. */
+	tunnel->stream = NULL;
+	/* Both directions ended in good order: the pump may still have bytes for the target, and ends by itself. */
+	if (code == H2_NO_ERROR)
+		return;
+	if (code == H2_CONNECTION_LOST)
+		pump_carrier_lost(&tunnel->pump);
+	else if (by_peer)
+		pump_carrier_reset(&tunnel->pump);
+	else
+		pump_abort(&tunnel->pump);
+}
+
+static bool is_meant(const struct tunnel *tunnel, uint64_t session, uint64_t id)
+{
+	return id ? tunnel->id == id : !session || tunnel->session == session;
+}
+
+unsigned tunnel_close_all(struct worker *worker, uint64_t session, uint64_t id, const char *reason)
+{
+	struct tunnel *tunnel, *next;
+	unsigned count = 0;
+	for (tunnel = LIST_FIRST(&worker->tunnels); tunnel; tunnel = next) {
+		next = LIST_NEXT(tunnel, all);
+		if (!is_meant(tunnel, session, id))
+			continue;
+		str_copy(tunnel->ordered, sizeof(tunnel->ordered), reason);
+		count++;
+		pump_abort(&tunnel->pump);
+	}
+	return count;
+}

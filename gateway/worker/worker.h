@@ -1,0 +1,193 @@
+/* worker.h: the parts of one worker, and what they ask of one another.
+ *
+ * main.c          the template: initialises once, forks workers
+ * forked.c        a worker's life: its edges, its loop, its end
+ * client.c        the one client: handshake, proof, acceptance, bytes, time limits
+ * remote_key.c    signature and device proof, by the signer
+ * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
+ * exchange.c      one request, whatever the HTTP version: routes, bodies, answers, problems
+ * tunnel.c        CONNECT, from the broker's socket to the last byte
+ * broker_edge.c   what the broker answers and orders
+ * request.c       strangers' text, as pure functions (JSON, authorization)
+ */
+#ifndef SALLYPORT_WORKER_WORKER_H
+#define SALLYPORT_WORKER_WORKER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "sallyport/conf.h"
+#include "sallyport/edge/worker_broker.h"
+#include "sallyport/h2.h"
+#include "sallyport/http1.h"
+#include "sallyport/link.h"
+#include "sallyport/pump.h"
+#include "sallyport/tls.h"
+
+struct exchange;
+struct filter;
+struct worker;
+
+/* ---- tunnels ---- */
+
+/* What an HTTP/2 stream belongs to: both structs begin with it. */
+enum stream_kind { STREAM_EXCHANGE, STREAM_TUNNEL };
+
+struct tunnel {
+	enum stream_kind kind;
+	LIST_ENTRY(tunnel) all;
+	struct worker *worker;
+	uint64_t id, session;
+	struct h2_stream *stream; /* NULL: the whole connection, after an HTTP/1.1 CONNECT */
+	char ordered[33];         /* the broker's reason, when it ended by order; else empty */
+	struct pump pump;
+};
+
+/* ---- requests ---- */
+
+struct route;
+
+struct exchange {
+	enum stream_kind kind;
+	LIST_ENTRY(exchange) all;
+	struct worker *worker;
+	uint32_t number;
+	const struct route *route; /* NULL: refused before it was served */
+	struct h2_stream *stream;  /* NULL on HTTP/1.1 */
+	uint64_t deadline_ms;      /* until the request must be whole; 0: it is */
+	char token[WORKER_BROKER_TOKEN_MAX + 1];
+	char user[257];            /* of Basic */
+	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
+	struct buf body;
+	bool overlong; /* the body */
+	bool answered;
+	bool is_connect; /* CONNECT; with is_open the broker was asked */
+	bool is_open;
+	json_t *items; /* messages or resources that came before their end */
+};
+
+/* ---- the client ---- */
+
+enum client_state {
+	CLIENT_NONE,      /* a spare worker: nobody yet */
+	CLIENT_HANDSHAKE, /* door one is being tried */
+	CLIENT_PROVING,   /* the broker is asked */
+	CLIENT_OPEN,      /* requests are served */
+	CLIENT_ENDING,    /* the last bytes go out, input is dropped */
+};
+
+struct client {
+	enum client_state state;
+	int fd;
+	struct tls *tls;
+	uv_poll_t poll;
+	uv_prepare_t turn;  /* once per round of the loop: output, one flush */
+	uv_idle_t more;     /* TLS holds decrypted bytes that no descriptor tells of */
+	uv_timer_t timer;
+	int events;         /* that are being watched */
+	uint64_t timer_ms;  /* when the timer is due; 0: it is not running */
+	uint64_t begun_ms, active_ms, closing_ms; /* closing_ms: since when closing_after holds */
+	char connection[33], device[65];
+	struct h2 *h2;
+	struct http1 *http1;
+	struct exchange *current; /* HTTP/1.1: the request at hand */
+	struct tunnel *whole;     /* HTTP/1.1: the connection is this tunnel */
+	struct buf unread;        /* HTTP/1.1: input that waits for the request before it */
+	uint64_t unread_since_ms; /* HTTP/1.1: a head is on its way since */
+	bool input_paused, closing_after; /* closing_after: when the output is gone */
+	uint64_t requests;
+};
+
+struct worker {
+	uv_loop_t *loop;
+	const struct conf *conf;
+	const struct tls_credentials *credentials;
+	struct link monitor, broker;
+	int signer;
+	struct client client;
+	LIST_HEAD(, exchange) exchanges; /* newest first */
+	unsigned exchange_count;
+	LIST_HEAD(, tunnel) tunnels;
+	unsigned tunnel_count;
+};
+
+/* ---- forked.c ---- */
+/* Lives as a worker until the client is gone; never returns. */
+[[noreturn]] void forked_live(int monitor, const struct conf *conf, const struct tls_credentials *credentials,
+			      const struct filter *calls);
+/* Ends the process: it is the unit of failure. */
+[[noreturn]] void worker_end(int status);
+
+/* ---- client.c ---- */
+void client_begin(struct worker *worker, int fd);
+void client_accepted(struct worker *worker, struct view connection, struct view device);
+void client_rejected(struct worker *worker, struct view code);
+/* Input may be read again, and TLS may hold some already. */
+void client_more(struct worker *worker);
+/* Stops serving: GOAWAY or the end of HTTP/1.1, what is ready goes out, then the process ends. */
+void client_close(struct worker *worker);
+
+/* ---- remote_key.c ---- */
+/* tls_sign_handler; owner is the worker. */
+[[nodiscard]] int remote_key_sign(void *owner, const struct tls_signing *signing, struct buf *out_signature);
+/* Hands the proof to the signer and waits until it is kept. */
+[[nodiscard]] int remote_key_prove(struct worker *worker, const struct tls *tls);
+
+/* ---- broker_edge.c ---- */
+void broker_edge_take(struct link *link, struct edge_frame *frame);
+
+/* ---- http2_side.c ---- */
+[[nodiscard]] int http2_begin(struct worker *worker);
+/* Moves what is ready into TLS; ERR_AGAIN when TLS is full, 0 when nothing is left. */
+[[nodiscard]] int http2_output(struct worker *worker);
+
+/* ---- http1_side.c ---- */
+[[nodiscard]] int http1_begin(struct worker *worker);
+void http1_input(struct worker *worker, struct view bytes);
+/* The peer ended its direction. */
+void http1_finish(struct worker *worker);
+/* Goes on with input that waited for an answer. */
+void http1_continue(struct worker *worker);
+/* The connection becomes this tunnel. */
+void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel);
+[[nodiscard]] int http1_output(struct worker *worker);
+
+/* ---- exchange.c ---- */
+/* A request head. The exchange has been answered already when it was refused. NULL without memory. */
+struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream, const struct http_request *request);
+void exchange_body(struct exchange *exchange, struct view bytes);
+/* The request is whole: serve it. */
+void exchange_whole(struct exchange *exchange);
+/* The client no longer waits. The exchange is gone afterwards. */
+void exchange_gone(struct exchange *exchange);
+/* NULL when there is none (any more). */
+struct exchange *exchange_find(struct worker *worker, uint32_t number);
+
+/* A whole answer. `headers` besides content-type. */
+void exchange_answer(struct exchange *exchange, unsigned status, json_t *json);
+void exchange_empty(struct exchange *exchange, unsigned status);
+struct exchange_problem {
+	unsigned status;
+	const char *code;
+	const char *sentence;
+	unsigned retry_after_s;
+	const char *allow; /* of 405 */
+};
+/* A refusal that the broker has decided (and recorded). */
+void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem);
+/* A refusal of the worker's own: told to the broker, for the record. */
+void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
+
+/* ---- tunnel.c ---- */
+/* The broker has opened it: answer 200, move bytes. `fd` is taken over. */
+void tunnel_open(struct exchange *exchange, uint64_t id, uint64_t session, int fd);
+/* Nobody waits for it any more. */
+void tunnel_unwanted(struct worker *worker, uint64_t id, int fd);
+/* The HTTP/2 stream is gone. */
+void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer);
+/* Closes those of a session (0: of every one), or a single one (id not 0). Returns how many. */
+unsigned tunnel_close_all(struct worker *worker, uint64_t session, uint64_t id, const char *reason);
+
+#endif
