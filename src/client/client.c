@@ -51,7 +51,8 @@ int client_connect(struct client *client, struct diag *diag)
 int client_ask(struct client *client, const char *method, const char *path, struct buf *out_body,
 	       struct refused *out_refused, struct diag *diag)
 {
-	const struct api_request request = {.method = method, .path = path, .token = client->token.text};
+	const char *token = client->token.text[0] ? client->token.text : NULL;
+	const struct api_request request = {.method = method, .path = path, .token = token};
 	return api_call(&client->loop, client->connection, &request, out_body, out_refused, diag);
 }
 

@@ -21,7 +21,7 @@ struct client {
 [[nodiscard]] int client_load_token(struct client *client, struct diag *diag);
 /* Connects and waits. */
 [[nodiscard]] int client_connect(struct client *client, struct diag *diag);
-/* Asks with the session's token. */
+/* Asks with the session's token, if there is one. */
 [[nodiscard]] int client_ask(struct client *client, const char *method, const char *path, struct buf *out_body,
 			     struct refused *out_refused, struct diag *diag);
 /* --json: prints the gateway's answer on standard output, ASCII only. */

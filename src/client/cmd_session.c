@@ -43,11 +43,11 @@ int cmd_status(const struct options *options, struct diag *diag)
 	OWN_CLIENT struct client client = {0};
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	int status = client_init(&client, &options->settings, diag);
-	/* Connects even without a session: whether gateway and device are well is part of the answer. */
-	if (status == STATUS_OK)
-		status = client_connect(&client, diag);
 	if (status == STATUS_OK)
 		status = client_load_token(&client, diag);
+	/* Asks even without a session: whether gateway and device are well is part of the answer. */
+	if (status == STATUS_OK || status == STATUS_LOGIN_NEEDED)
+		status = client_connect(&client, diag);
 	if (status == STATUS_OK)
 		status = client_ask(&client, "GET", "/v1/session", &body, NULL, diag);
 	if (status == STATUS_OK)
