@@ -68,7 +68,7 @@ static void name_fingerprint(const struct worker *worker, struct passage *passag
 {
 	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 	str_hex(view_of(worker->fingerprint, sizeof(worker->fingerprint)), fingerprint);
-	audit_fill(&passage->entry, "door_one", "%s (certificate %s)", detail, fingerprint);
+	audit_fill(&passage->entry, "door_one", "%s (certificate %s, client's port %u)", detail, fingerprint, worker->port);
 }
 
 void door_one_reject(struct worker *worker, const char *code, const char *detail)

@@ -3,6 +3,7 @@
  * Decides who may enter and what is opened; keeps the record; resolves and dials. Nobody here parses a
  * client's bytes. Counterparts: every other room; gateway/README.md has a chart for each edge.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -130,6 +131,8 @@ int main(void)
 	struct taken taken;
 	struct diag diag;
 	room_start(&room, "broker", MONITOR_ROOM_BROKER);
+	/* A log or an admin that is gone is an error of that write, not the end. */
+	signal(SIGPIPE, SIG_IGN);
 	struct broker broker = {.room = &room, .loop = uv_default_loop(), .started_at_ms = clock_wall_ms()};
 	if (prepare(&broker, &walls, &taken, &diag) < 0)
 		room_fail(&room, &diag);

@@ -16,7 +16,6 @@ enum { PENDING_BYTES_MAX = 16 << 20 };
 
 struct monitor_edge {
 	struct link link;
-	bool closing;
 };
 
 static int on_setting(void *self, const struct monitor_room_setting *message, int *fd)
@@ -124,33 +123,17 @@ int monitor_edge_new(struct broker *broker, struct diag *diag)
 	return 0;
 }
 
-static void on_link_closed(struct link *link)
-{
-	struct broker *broker = link->owner;
-	free(broker->monitor);
-	broker->monitor = NULL;
-}
-
-void monitor_edge_free(struct broker *broker)
-{
-	if (broker->monitor)
-		link_close(&broker->monitor->link, on_link_closed);
-}
-
 void monitor_door_one(struct broker *broker, uint64_t worker)
 {
-	if (broker->monitor)
-		(void)LINK_SEND(&broker->monitor->link, monitor_room, door_one, -1, .worker = worker);
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, door_one, -1, .worker = worker);
 }
 
 void monitor_kill_worker(struct broker *broker, uint64_t worker)
 {
-	if (broker->monitor)
-		(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
 }
 
 void monitor_want_conversation(struct broker *broker)
 {
-	if (broker->monitor)
-		(void)LINK_SEND(&broker->monitor->link, monitor_room, conversation_wanted, -1);
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, conversation_wanted, -1);
 }

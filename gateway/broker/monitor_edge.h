@@ -10,7 +10,6 @@ struct broker;
 
 /* After `ready`: watches the monitor's edge. */
 [[nodiscard]] int monitor_edge_new(struct broker *broker, struct diag *diag);
-void monitor_edge_free(struct broker *broker);
 
 void monitor_door_one(struct broker *broker, uint64_t worker);
 void monitor_kill_worker(struct broker *broker, uint64_t worker);

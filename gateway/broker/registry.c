@@ -239,15 +239,3 @@ int registry_load(struct registry *registry, struct store *store, struct diag *d
 	struct store_operation operation = {.work = load, .context = registry};
 	return store_now(store, &operation, diag);
 }
-
-void registry_fini(struct registry *registry)
-{
-	struct device *device;
-	while ((device = LIST_FIRST(&registry->devices))) {
-		LIST_REMOVE(device, all);
-		device_free(device);
-	}
-	map_fini(&registry->names);
-	map_fini(&registry->ids);
-	map_fini(&registry->fingerprints);
-}

@@ -68,7 +68,6 @@ const char *certificate_state_name(enum certificate_state state);
 
 /* Loads everything; before store_start. */
 [[nodiscard]] int registry_load(struct registry *registry, struct store *store, struct diag *diag);
-void registry_fini(struct registry *registry);
 
 /* ---- reading (immediate) ---- */
 /* NULL when there is none. All devices: LIST_FOREACH(device, &registry->devices, all). */

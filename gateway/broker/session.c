@@ -131,15 +131,6 @@ int sessions_load(struct sessions *sessions, struct broker *broker, struct diag 
 	return store_now(broker->store, &operation, diag);
 }
 
-void sessions_fini(struct sessions *sessions)
-{
-	struct session *session;
-	while ((session = LIST_FIRST(&sessions->live)) || (session = LIST_FIRST(&sessions->ended)))
-		forget(sessions, session);
-	map_fini(&sessions->tokens);
-	map_fini(&sessions->ids);
-}
-
 /* ---- ending one ---- */
 
 struct session_end {

@@ -54,7 +54,6 @@ struct sessions {
 [[nodiscard]] int sessions_load(struct sessions *sessions, struct broker *broker, struct diag *diag);
 /* Starts watching the leases. */
 [[nodiscard]] int sessions_start(struct sessions *sessions, uv_loop_t *loop);
-void sessions_fini(struct sessions *sessions);
 
 /* ---- reading (immediate) ---- */
 /* By its public id, live or lately ended; NULL. All live ones: LIST_FOREACH(session, &sessions->live, all). */

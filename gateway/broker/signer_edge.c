@@ -116,13 +116,6 @@ int signer_edge_new(struct broker *broker, struct diag *diag)
 	return broker->signer ? 0 : diag_system(diag, "memory");
 }
 
-void signer_edge_free(struct broker *broker)
-{
-	disconnect(broker);
-	free(broker->signer);
-	broker->signer = NULL;
-}
-
 void signer_connect(struct broker *broker, int fd)
 {
 	OWN_FD int owned = fd;

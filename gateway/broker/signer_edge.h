@@ -11,7 +11,6 @@
 struct broker;
 
 [[nodiscard]] int signer_edge_new(struct broker *broker, struct diag *diag);
-void signer_edge_free(struct broker *broker);
 /* Takes over a new edge in place of the old one; what was asked on the old one has failed. */
 void signer_connect(struct broker *broker, int fd);
 bool signer_is_connected(const struct broker *broker);

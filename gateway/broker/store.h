@@ -68,7 +68,7 @@ void store_health(const struct store *store, struct store_health *out_health);
 
 /* ---- inside `work` ---- */
 
-enum store_kind { STORE_TEXT, STORE_NUMBER, STORE_NULL };
+enum store_kind { STORE_TEXT, STORE_NUMBER };
 struct store_value {
 	enum store_kind kind;
 	const char *text; /* NULL: SQL's NULL */
@@ -81,7 +81,6 @@ struct store_value {
 struct store_row;
 const char *store_row_text(const struct store_row *row, int column);
 int64_t store_row_number(const struct store_row *row, int column);
-bool store_row_is_null(const struct store_row *row, int column);
 /* Returns 0 to go on, else a negative enum err, which ends the query and is passed on. */
 typedef int (*store_row_handler)(void *self, const struct store_row *row, struct diag *diag);
 

@@ -76,7 +76,7 @@ static int bind_one(sqlite3_stmt *statement, int place, const struct store_value
 {
 	if (value->kind == STORE_NUMBER)
 		return sqlite3_bind_int64(statement, place, value->number);
-	if (value->kind == STORE_NULL || !value->text)
+	if (!value->text)
 		return sqlite3_bind_null(statement, place);
 	/* The text lives at least until the statement is reset, before the call returns. */
 	return sqlite3_bind_text(statement, place, value->text, -1, SQLITE_STATIC);
@@ -140,11 +140,6 @@ const char *store_row_text(const struct store_row *row, int column)
 int64_t store_row_number(const struct store_row *row, int column)
 {
 	return sqlite3_column_int64(row->statement, column);
-}
-
-bool store_row_is_null(const struct store_row *row, int column)
-{
-	return sqlite3_column_type(row->statement, column) == SQLITE_NULL;
 }
 
 struct store_chain *store_chain(struct store_db *db)

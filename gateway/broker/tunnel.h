@@ -65,7 +65,6 @@ void tunnel_read(struct broker *broker, uint64_t after, unsigned limit, tunnel_p
 /* ---- for the room itself ---- */
 
 [[nodiscard]] int tunnels_load(struct broker *broker, struct diag *diag);
-void tunnels_fini(struct tunnels *tunnels);
 
 struct worker_broker_open;
 /* A worker asks: decide, record, resolve, check, dial, hand over. */

@@ -194,8 +194,3 @@ int tunnels_load(struct broker *broker, struct diag *diag)
 			   (unsigned long long)recovery.left_open);
 	return result;
 }
-
-void tunnels_fini(struct tunnels *tunnels)
-{
-	map_fini(&tunnels->ids);
-}
