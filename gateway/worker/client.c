@@ -271,6 +271,15 @@ void client_accepted(struct worker *worker, struct view connection, struct view 
 
 /* ---- bytes ---- */
 
+/* The connection is gone: what its tunnels carried is told, then there is nothing left to do. */
+[[noreturn]] static void client_lost(struct worker *worker)
+{
+	struct tunnel *tunnel;
+	while ((tunnel = LIST_FIRST(&worker->tunnels)))
+		pump_carrier_lost(&tunnel->pump);
+	worker_end(EXIT_SUCCESS);
+}
+
 /* The client's direction has ended, in whichever way. */
 static void input_ended(struct worker *worker)
 {
@@ -280,7 +289,7 @@ static void input_ended(struct worker *worker)
 		return;
 	}
 	/* HTTP/2 has END_STREAM for half-close; the end of its connection is the end. */
-	worker_end(EXIT_SUCCESS);
+	client_lost(worker);
 }
 
 static bool take(struct worker *worker, struct view bytes)
@@ -337,7 +346,7 @@ static void write_output(struct worker *worker)
 		flushed = tls_flush(client->tls);
 	} while (output == ERR_AGAIN && flushed == 0);
 	if (flushed < 0 && flushed != ERR_AGAIN)
-		worker_end(EXIT_SUCCESS);
+		client_lost(worker);
 	bool over = client->closing_after || (client->h2 && !h2_is_alive(client->h2));
 	if (over && output == 0 && flushed == 0) {
 		(void)tls_close_write(client->tls);

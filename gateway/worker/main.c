@@ -93,7 +93,7 @@ int main(void)
 	static struct template template;
 	struct diag diag;
 	room_start(&template.room, "worker", MONITOR_ROOM_TEMPLATE);
-	request_wipe_json_memory();
+	request_prepare_json();
 	if (load_credentials(&template, &diag) < 0)
 		room_fail(&template.room, &diag);
 	/* Workers are nobody's to wait for: they are reaped by themselves, the monitor has their pidfds. */

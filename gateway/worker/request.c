@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sallyport/fd.h"
 #include "sallyport/own.h"
 
 DEFINE_OWN(json, json_t *, json_decref)
@@ -20,9 +21,13 @@ static void free_wiped(void *memory)
 	free(memory);
 }
 
-void request_wipe_json_memory(void)
+void request_prepare_json(void)
 {
+	size_t seed = 0;
 	json_set_alloc_funcs(malloc, free_wiped);
+	fd_random(&seed, sizeof(seed));
+	/* 0 would mean: find one by yourself. */
+	json_object_seed(seed ? seed : 1);
 }
 
 /* An object with one member of that name and nothing else. */

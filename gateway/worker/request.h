@@ -23,7 +23,8 @@ void request_answers_fini(struct request_answers *answers);
  * ERR_BAD_INPUT with a sentence. */
 [[nodiscard]] int request_authorization(struct view header, char *out_user, char *out_token, struct diag *diag);
 
-/* JSON's memory is wiped when it is freed: answers are secrets. Once, at the start of the process. */
-void request_wipe_json_memory(void);
+/* Once, at the start of the process: JSON's memory is wiped when it is freed (answers are secrets), and its hash tables
+ * get their seed now, since behind the walls there is no /dev/urandom for jansson to read. */
+void request_prepare_json(void);
 
 #endif

@@ -90,7 +90,7 @@ class Tour:
 
     def shell(self):
         """A real ssh, with `sallyport -W` as its ProxyCommand"""
-        done = subprocess.run(self.ssh_command("echo", "hello from the shell host; id: $(id -un)"), text=True,
+        done = subprocess.run(self.ssh_command("echo hello from the shell host, as $(id -un)"), text=True,
                               env=self.world.client_environment(), capture_output=True, check=False, timeout=60)
         self.show(done.stdout + done.stderr)
         self.check(done.returncode == 0 and "hello from the shell host" in done.stdout, "ssh did not work")
