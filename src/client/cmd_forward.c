@@ -1,8 +1,9 @@
 /* cmd_forward.c: `sallyport -L ...`: local ports that lead behind the gateway.
  *
  * Every accepted connection is a CONNECT stream on the one connection to the gateway. The program runs until a
- * signal, or until the gateway says that session or device are no longer good. A connection that is lost is made
- * again: at once when that tells why it went, otherwise when somebody connects to a port.
+ * signal, or until the gateway says that session or device are no longer good. A connection that ended is made
+ * again at once, since only that tells why it ended; when all is well and nobody needs it, it is closed, and made
+ * anew when somebody connects to a port.
  *
  *     none -> connecting -> checking (GET /v1/session) -> ready -> none ...
  *                 |             |                            |
@@ -40,6 +41,8 @@ struct forwarder {
 	size_t waiting_count;
 	struct connection *retired[RETIRED_MAX];
 	struct api_call *check;
+	bool probing;    /* this connection is there only to learn why the last one ended */
+	bool resting;    /* and is being closed again */
 	bool check_cut;  /* the check was one of the streams that the connection's end has cut */
 	bool ready;      /* client.connection may carry tunnels */
 	bool was_ready;  /* it has worked once: failures are no reason to end any more */
@@ -65,6 +68,13 @@ static bool is_final(int status)
 	return status == STATUS_LOGIN_NEEDED || status == STATUS_DEVICE_REFUSED;
 }
 
+static bool take_flag(bool *flag)
+{
+	bool was = *flag;
+	*flag = false;
+	return was;
+}
+
 static void refuse_waiting(struct forwarder *forwarder)
 {
 	for (size_t i = 0; i < forwarder->waiting_count; i++)
@@ -75,6 +85,7 @@ static void refuse_waiting(struct forwarder *forwarder)
 /* No connection can be had now. */
 static void fail(struct forwarder *forwarder, int status, const struct diag *diag)
 {
+	forwarder->probing = false;
 	if (is_final(status) || !forwarder->was_ready)
 		end(forwarder, status, diag);
 	else
@@ -97,8 +108,8 @@ static void on_tunnel_over(void *owner, const struct tunnel_ending *ending)
 		end(forwarder, ending->status, &ending->diag);
 	else if (ending->refused)
 		say("%s", ending->diag.text);
-	else if (ending->pump == PUMP_CLIENT_RESET)
-		/* By the other side, or by the gateway because the session is over? Only the gateway knows. */
+	else if (ending->pump == PUMP_CLIENT_RESET && ending->code != H2_CONNECT_ERROR)
+		/* Not by the other side, but by the gateway: perhaps because the session is over. */
 		check_session(forwarder);
 }
 
@@ -131,6 +142,10 @@ static void on_checked(struct api_call *call, void *owner)
 		return;
 	}
 	forwarder->ready = forwarder->was_ready = true;
+	forwarder->resting = forwarder->probing && !forwarder->waiting_count;
+	forwarder->probing = false;
+	if (forwarder->resting)
+		connection_finish(forwarder->client.connection);
 	for (size_t i = 0; i < forwarder->waiting_count; i++)
 		open_tunnel(forwarder, forwarder->waiting[i].fd, forwarder->waiting[i].forward);
 	forwarder->waiting_count = 0;
@@ -160,15 +175,17 @@ static void on_lost(struct forwarder *forwarder)
 	size_t cut = connection_streams_cut(forwarder->client.connection) - forwarder->check_cut;
 	forwarder->ready = forwarder->check_cut = false;
 	connection_close(take_pointer(&forwarder->client.connection));
-	/* Closed in good order with nothing on it (idle, an upgrade): the next one who connects makes it anew. */
-	if (had_worked && status == STATUS_OK && !cut)
+	if (take_flag(&forwarder->resting))
 		return;
 	if (!had_worked || is_final(status)) {
 		fail(forwarder, status, &diag);
 		return;
 	}
-	say("%s; %zu connection%s cut; trying again", diag.text[0] ? diag.text : "The gateway closed the connection",
-	    cut, cut == 1 ? " was" : "s were");
+	if (status != STATUS_OK || cut)
+		say("%s; %zu connection%s cut; trying again", diag.text[0] ? diag.text : "The gateway closed the connection", cut,
+		    cut == 1 ? " was" : "s were");
+	/* In good order (idle for long, an upgrade, or the device is no longer wanted): why, only a new one tells. */
+	forwarder->probing = true;
 	connect_gateway(forwarder);
 }
 
@@ -210,7 +227,7 @@ static void retire(struct forwarder *forwarder)
 		i++;
 	connection_close(forwarder->retired[i]);
 	forwarder->retired[i] = take_pointer(&forwarder->client.connection);
-	forwarder->ready = false;
+	forwarder->ready = forwarder->resting = false;
 }
 
 static void on_accept(struct listener *listener, int fd)

@@ -91,6 +91,43 @@ static int deliver(struct stdio *stdio)
 	return loop_wait(&stdio->client.loop, connection_is_over, stdio->client.connection);
 }
 
+/* The gateway itself has cut the tunnel: asks it why, on a new connection when this one is over. Keeps the
+ * sentence there is when that brings nothing to light. */
+static int ask_why(struct client *client, int status, struct diag *diag)
+{
+	struct diag answer;
+	int told = STATUS_OK;
+	if (!connection_takes_requests(client->connection)) {
+		connection_close(take_pointer(&client->connection));
+		told = client_connect(client, &answer);
+	}
+	if (told == STATUS_OK)
+		told = client_ask(client, "GET", "/v1/session", NULL, NULL, &answer);
+	if (told != STATUS_LOGIN_NEEDED && told != STATUS_DEVICE_REFUSED)
+		return told == STATUS_SIGNAL ? told : status;
+	*diag = answer;
+	return told;
+}
+
+static int judge(struct stdio *stdio, struct diag *diag)
+{
+	struct connection *connection = stdio->client.connection;
+	const struct tunnel_ending *ending = &stdio->ending;
+	bool lost = ending->pump == PUMP_CONNECTION_LOST;
+	*diag = ending->diag;
+	if (ending->status == STATUS_OK)
+		return deliver(stdio);
+	struct diag lost_diag;
+	int lost_status = lost ? connection_ending(connection, &lost_diag) : STATUS_OK;
+	if (lost_status != STATUS_OK) {
+		*diag = lost_diag;
+		return lost_status;
+	}
+	if (lost || (ending->pump == PUMP_CLIENT_RESET && ending->code != H2_CONNECT_ERROR))
+		return ask_why(&stdio->client, ending->status, diag);
+	return ending->status;
+}
+
 static int carry(struct stdio *stdio, const struct destination *destination, struct diag *diag)
 {
 	struct client *client = &stdio->client;
@@ -102,12 +139,7 @@ static int carry(struct stdio *stdio, const struct destination *destination, str
 				      stdio, &tunnel, diag);
 	if (status == STATUS_OK)
 		status = loop_wait(&client->loop, is_over, stdio);
-	if (status != STATUS_OK)
-		return status;
-	if (stdio->ending.pump == PUMP_CONNECTION_LOST && connection_ending(client->connection, diag) != STATUS_OK)
-		return connection_ending(client->connection, diag);
-	*diag = stdio->ending.diag;
-	return stdio->ending.status == STATUS_OK ? deliver(stdio) : stdio->ending.status;
+	return status == STATUS_OK ? judge(stdio, diag) : status;
 }
 
 int cmd_stdio(const struct options *options, struct diag *diag)
