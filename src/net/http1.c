@@ -271,13 +271,15 @@ static enum http1_event collect_head(struct http1 *http1, struct view *input)
 	while (input->size) {
 		const uint8_t *newline = memchr(input->data, '\n', input->size);
 		size_t part = newline ? (size_t)(newline - input->data) + 1 : input->size;
-		if (buf_add(&http1->head, view_of(input->data, part)) < 0)
+		size_t room = http1->head_limit - http1->head.size;
+		size_t taken = part < room ? part : room;
+		const char *wrong = buf_add(&http1->head, view_of(input->data, taken)) < 0 ? "out of memory" : look_over(http1);
+		if (wrong)
+			return refuse(http1, 400, wrong);
+		if (taken < part)
 			return refuse(http1, 431, "the request head is too large");
 		input->data += part;
 		input->size -= part;
-		const char *wrong = look_over(http1);
-		if (wrong)
-			return refuse(http1, 400, wrong);
 		if (skip_blank_line(http1))
 			continue;
 		if (http1->head.size >= 4 && memcmp(http1->head.data + http1->head.size - 4, "\r\n\r\n", 4) == 0)
