@@ -133,6 +133,18 @@ int accept_listen(struct monitor *monitor, struct diag *diag)
 	return result;
 }
 
+void accept_rest(struct monitor *monitor, bool rest)
+{
+	if (monitor->resting == rest)
+		return;
+	monitor->resting = rest;
+	for (unsigned i = 0; i < monitor->listener_count; i++)
+		if (rest)
+			loop_forget(&monitor->loop, &monitor->listeners[i]);
+		else
+			monitor_watch_or_die(monitor, &monitor->listeners[i]);
+}
+
 void accept_close(struct monitor *monitor)
 {
 	while (monitor->listener_count) {

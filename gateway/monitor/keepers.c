@@ -233,7 +233,10 @@ static void lose(struct monitor *monitor, struct keeper *keeper)
 	keeper->pid = 0;
 	if (keeper->role == KEEPER_BROKER)
 		conversations_kill(monitor);
-	workers_kill(monitor, keeper->role != KEEPER_BROKER);
+	/* Forked workers need no template; before door one they need the signer; all need the broker. */
+	static const enum workers_extent extents[] = {
+		[KEEPER_SIGNER] = WORKERS_WITHOUT_DEVICE, [KEEPER_BROKER] = WORKERS_ALL, [KEEPER_TEMPLATE] = WORKERS_SPARE};
+	workers_kill(monitor, extents[keeper->role]);
 	if (monitor->reloading == keeper->role)
 		reload_answered(monitor, keeper->role, false, "it died");
 }
@@ -305,7 +308,7 @@ static void stop_one(struct keeper *keeper)
 void keepers_stop_all(struct monitor *monitor)
 {
 	stop_one(&monitor->keepers[KEEPER_BROKER]);
-	workers_kill(monitor, false);
+	workers_kill(monitor, WORKERS_ALL);
 	stop_one(&monitor->keepers[KEEPER_SIGNER]);
 	stop_one(&monitor->keepers[KEEPER_TEMPLATE]);
 }

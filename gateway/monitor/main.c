@@ -180,8 +180,7 @@ static int open_house(struct monitor *monitor, struct diag *diag)
 static void serve(struct monitor *monitor)
 {
 	monitor_watch_or_die(monitor, &monitor->signals);
-	for (unsigned i = 0; i < monitor->listener_count; i++)
-		monitor_watch_or_die(monitor, &monitor->listeners[i]);
+	monitor->resting = true;
 	workers_refill(monitor);
 	notify_ready();
 	log_notice("%s is open (%s)", monitor->conf.name, monitor->conf_path);
@@ -190,6 +189,7 @@ static void serve(struct monitor *monitor)
 		int keepers = keepers_tick(monitor, now), workers = workers_tick(monitor, now);
 		if (keepers_all_run(monitor))
 			workers_refill(monitor);
+		accept_rest(monitor, !keepers_all_run(monitor));
 		bool keepers_first = workers < 0 || (keepers >= 0 && keepers < workers);
 		loop_turn(&monitor->loop, keepers_first ? keepers : workers, monitor);
 	}

@@ -55,6 +55,7 @@ struct monitor {
 	int admin_listener;
 	struct watch listeners[MONITOR_LISTENERS_MAX];
 	unsigned listener_count;
+	bool resting; /* nobody is accepted now */
 	struct watch signals;
 	LIST_HEAD(, worker) workers;
 	uint64_t last_worker;
@@ -93,8 +94,9 @@ struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);
 void worker_kill(struct worker *worker);
-/* `only_without_device`: spares and strangers; else every one. */
-void workers_kill(struct monitor *monitor, bool only_without_device);
+/* Kills the spares; the strangers as well; or every one. */
+enum workers_extent { WORKERS_SPARE, WORKERS_WITHOUT_DEVICE, WORKERS_ALL };
+void workers_kill(struct monitor *monitor, enum workers_extent extent);
 /* Kills strangers whose time is over. Returns the milliseconds until the next one's is, -1 for none. */
 int workers_tick(struct monitor *monitor, uint64_t now_ms);
 
@@ -105,6 +107,8 @@ void conversations_kill(struct monitor *monitor);
 
 /* ---- accept.c ---- */
 [[nodiscard]] int accept_listen(struct monitor *monitor, struct diag *diag);
+/* While a room is being started again clients wait in the kernel's queue. */
+void accept_rest(struct monitor *monitor, bool rest);
 void accept_close(struct monitor *monitor);
 
 /* ---- reload.c ---- */

@@ -181,12 +181,13 @@ void worker_serve(struct monitor *monitor, struct worker *worker, int client, co
 	}
 }
 
-void workers_kill(struct monitor *monitor, bool only_without_device)
+void workers_kill(struct monitor *monitor, enum workers_extent extent)
 {
 	struct worker *worker, *next;
 	for (worker = LIST_FIRST(&monitor->workers); worker; worker = next) {
 		next = LIST_NEXT(worker, all);
-		if (only_without_device && worker->state == WORKER_ACCEPTED)
+		/* The states are in the same order. */
+		if ((unsigned)worker->state > (unsigned)extent)
 			continue;
 		worker_kill(worker);
 		/* One that the template has not told of has no pidfd; it ends when its edge does. */
