@@ -189,7 +189,7 @@ class World:
         stack = self.path("etc", "pam.d", "sallyport")
         stack.parent.mkdir(exist_ok=True)
         stack.write_text("# The demo's user door: a password, then a one-time code.\n"
-                         f"auth required pam_pwdfile.so pwdfile={folder}/passwd\n"
+                         f"auth requisite pam_pwdfile.so pwdfile={folder}/passwd\n"
                          f"auth required pam_oath.so usersfile={folder}/oath window=20 digits=6\n"
                          "account required pam_permit.so\n")
         passwords = [f"{user.name}:{run(['openssl', 'passwd', '-6', '-stdin'], input=user.password).strip()}"

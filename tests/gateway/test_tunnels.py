@@ -210,13 +210,14 @@ def test_E6_slow_reader_grows_no_process(new_world, release):
     with big.open("wb") as file:
         file.truncate(1 << 30)
     with clients.Http2(world, window=(1 << 30)) as h2:
-        h2.h2.increment_flow_control_window(1 << 30)
+        h2.h2.increment_flow_control_window(1 << 29)
         h2.flush()
         number, status = h2.connect(f"127.0.0.1:{world.web}", token)
         assert status == 200
         before = {pid: private_kib(pid) for pid in gateway_processes(world)}
         h2.send(number, b"GET /big HTTP/1.0\r\n\r\n")
         grown = {}
+        h2.peer.settimeout(20)
         for _ in range(12):
             h2.peer.recv(1 << 18)  # deliberately not parsed: only its pace matters here
             time.sleep(0.25)
@@ -264,9 +265,10 @@ def test_B1_no_rule_no_tunnel_and_the_record_knows(world, token):
 def test_B2_every_spelling_of_a_forbidden_target(world, token, host):
     """None of them reaches the listening, but not allowed, server."""
     with clients.Http2(world) as h2:
-        status, problem = problem_of(h2, f"{host}:{world.denied}", token)
-        assert status in (400, 403), problem
-        assert problem["detail"]
+        number, status = h2.connect(f"{host}:{world.denied}", token)
+        stream = h2.streams[number]
+        # An authority that HTTP/2 itself does not allow is a malformed request (RFC 9113 8.1.1): the stream is reset.
+        assert (status in (400, 403) and stream.problem["detail"]) or stream.reset == 1
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]", "127.0.0.1."])
@@ -298,7 +300,7 @@ def test_E5_a_target_that_is_none_gets_one_clear_sentence(world, token, target, 
         head = f"CONNECT {target} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Bearer {token}\r\n\r\n".encode()
         status, _, _, peer = clients.http1(world, head)
         peer.close()
-        assert status == 400
+        assert status in (400, 505)  # an empty target leaves a request line of two words
         return
     with clients.Http2(world) as h2:
         number, status = h2.connect(target, token)
