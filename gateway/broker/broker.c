@@ -174,6 +174,8 @@ void broker_stop(struct broker *broker)
 	if (broker->stopping)
 		return;
 	broker->stopping = true;
+	/* Who asks at the admin socket from here on finds nobody, or the next gateway. */
+	admin_stop(take_pointer(&broker->admin));
 	ending_begin(&ending, broker, "gateway_stopped", on_over);
 	for (worker = LIST_FIRST(&broker->workers->all); worker; worker = next) {
 		next = LIST_NEXT(worker, all);

@@ -207,6 +207,19 @@ void store_health(const struct store *store, struct store_health *out_health)
 
 /* ---- life ---- */
 
+/* The broker before this one may still be closing its record. */
+enum { LOCK_TRIES = 40, LOCK_PAUSE_US = 50000 };
+
+static int lock_file(int fd)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		usleep(LOCK_PAUSE_US);
+	}
+	return ERR_DENIED;
+}
+
 static int take_lock(const char *path, int *out_lock, struct diag *diag)
 {
 	OWN_MEMORY char *name = NULL;
@@ -215,8 +228,8 @@ static int take_lock(const char *path, int *out_lock, struct diag *diag)
 	OWN_FD int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return diag_system(diag, "the store's lock %s cannot be opened", name);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return diag_system(diag, "the store %s is in use by another gateway", path);
+	if (lock_file(fd) < 0)
+		return diag_set(diag, ERR_DENIED, "the store %s is in use by another gateway", path);
 	*out_lock = take_fd(&fd);
 	return 0;
 }
