@@ -36,6 +36,9 @@ struct h2_stream *h2_stream_find(struct h2 *h2, int32_t id)
 void h2_stream_end(struct h2 *h2, struct h2_stream *stream, enum h2_code code)
 {
 	bool by_peer = stream->flags & H2_PEER_RESET;
+	/* A tunnel that is reset without a complaint is cut all the same. */
+	if (code == H2_NO_ERROR && by_peer && stream->flags & H2_TUNNEL)
+		code = H2_CANCEL;
 	stream->previous->next = stream->next;
 	stream->next->previous = stream->previous;
 	if (stream->flags & H2_ANNOUNCED) {

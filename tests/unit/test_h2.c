@@ -279,6 +279,11 @@ static void test_resets_keep_their_reason(void **state)
 	assert_int_equal(talk(&client, &server), 0);
 	expect(&server, "closed(CANCEL,peer);");
 	expect(&client, "closed(CANCEL);");
+	/* A reset that complains of nothing is no good end either. */
+	stream = open_tunnel(&client, &server);
+	h2_reset(client.h2, stream, H2_NO_ERROR);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&server, "closed(CANCEL,peer);");
 	side_fini(&client);
 	side_fini(&server);
 }
