@@ -1,0 +1,147 @@
+"""Medians, spread, ratios and the issue's limits: as tables for people and as JSON."""
+import json
+import os
+import platform
+import statistics
+import time
+
+from figures import BIGGER_IS_BETTER, ROWS
+from peers import LIMIT, TLS_PER_TUNNEL
+
+KIB_PER_CLIENT, KIB_PER_TUNNEL = 400, 8
+TUNNELS_A_SECOND = 2000
+BULK_ROWS = [row for row in ROWS if row[0] == "bulk"]
+
+
+class Results:
+    """All values of all rounds: results[row][peer] is a list."""
+
+    def __init__(self, kinds):
+        self.kinds = kinds  # name of a peer to its kind
+        self.values = {}
+
+    def add(self, row, peer, value):
+        self.values.setdefault(row, {}).setdefault(peer, []).append(value)
+
+    def median(self, row, peer):
+        values = self.values.get(row, {}).get(peer)
+        return statistics.median(values) if values else None
+
+    def names(self, row):
+        return [name for name in self.kinds if self.values.get(row, {}).get(name)]
+
+    def best(self, row, kind=None):
+        """Name and median of the best peer; the limits of the path are no peers, nor is Sallyport its own."""
+        peers = [name for name in self.names(row) if self.kinds[name] != LIMIT and name != "sallyport"
+                 and (kind is None or self.kinds[name] == kind)]
+        choose = max if row in BIGGER_IS_BETTER else min
+        name = choose(peers, key=lambda peer: self.median(row, peer), default=None)
+        return name, self.median(row, name)
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+def number(value):
+    if value is None:
+        return "-"
+    digits = 0 if value >= 1000 else 1 if value >= 100 else 2 if value >= 1 else 3
+    return f"{value:.{digits}f}"
+
+
+def ratio(value, reference):
+    return f"{value / reference:.2f}" if value is not None and reference else "-"
+
+
+def print_columns(lines):
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        first, rest = line[0].ljust(widths[0]), (word.rjust(width) for word, width in zip(line[1:], widths[1:]))
+        print("  " + "  ".join([first, *rest]))
+
+
+def print_row(results, row):
+    names = results.names(row)
+    if not names:
+        return
+    title, unit = ROWS[row]
+    best_name, best = results.best(row)
+    references = [(f"x best ({best_name})", best)]
+    references += [(f"x {name}", results.median(row, name)) for name in ("relay", "nginx", "openssh")
+                   if name in names and name != best_name]
+    lines = [["", "median", "from", "to", *(label for label, _ in references)]]
+    for name in names:
+        values, median = results.values[row][name], results.median(row, name)
+        lines.append([name, number(median), number(min(values)), number(max(values)),
+                      *(ratio(median, reference) for _, reference in references)])
+    print(f"\n{title} ({unit})")
+    print_columns(lines)
+
+
+# ---- the issue's limits ---------------------------------------------------------------------------------------------
+
+def limit(name, value, bound, at_least=False):
+    """One line of the limits; a value or bound that was not measured is neither met nor not met."""
+    known = value is not None and bound is not None
+    met = known and (value >= bound if at_least else value <= bound)
+    verdict = ("met" if met else "not met") if known else "not measured"
+    return {"limit": name, "value": value, "bound": bound, "verdict": verdict}
+
+
+def times(factor, value):
+    return None if value is None else factor * value
+
+
+def best_limit(results, row):
+    name, best = results.best(row)
+    return limit(f"{ROWS[row][0]}: at most the best peer ({name})", results.median(row, "sallyport"), best)
+
+
+def limits(results):
+    def ours(*row):
+        return results.median(row, "sallyport")
+
+    connection, tunnel = ("connection", "cpu"), ("tunnel", "cpu")
+    best_tls_name, best_tls = results.best(tunnel, TLS_PER_TUNNEL)
+    nginx, openssh = (results.median(connection, name) for name in ("nginx", "openssh"))
+    return [
+        limit("Connection: at most 3 x nginx", ours(*connection), times(3, nginx)),
+        limit("Connection: at most 1/5 of OpenSSH", ours(*connection), times(1 / 5, openssh)),
+        limit(f"New tunnel: at most 1/3 of the best TLS-per-tunnel peer ({best_tls_name})", ours(*tunnel),
+              times(1 / 3, best_tls)),
+        limit("New tunnels a second: thousands", ours("tunnel", "rate"), TUNNELS_A_SECOND, at_least=True),
+        *(best_limit(results, row) for row in BULK_ROWS),
+        best_limit(results, ("pingpong", "median")),
+        limit("Idle client: PSS at most 400 KiB", ours("memory", "client pss"), KIB_PER_CLIENT),
+        limit("Idle tunnel: PSS at most 8 KiB", ours("memory", "tunnel pss"), KIB_PER_TUNNEL),
+    ]
+
+
+def print_limits(lines):
+    lines = [line for line in lines if line["value"] is not None or line["bound"] is not None]
+    print("\nThe issue's limits, for Sallyport")
+    print_columns([["", "value", "bound", "of it", ""]] + [
+        [line["limit"], number(line["value"]), number(line["bound"]), ratio(line["value"], line["bound"]),
+         line["verdict"]]
+        for line in lines])
+
+
+# ---- all ------------------------------------------------------------------------------------------------------------
+
+def print_report(results, notes):
+    for row in ROWS:
+        print_row(results, row)
+    print_limits(limits(results))
+    for note in sorted(notes):
+        print(f"\nNote: {note}")
+
+
+def write_json(path, results, notes, options):
+    rows = [{"figure": row[0], "detail": row[1], "title": title, "unit": unit, "peer": name,
+             "kind": results.kinds[name], "median": results.median(row, name), "values": results.values[row][name]}
+            for row, (title, unit) in ROWS.items() for name in results.names(row)]
+    report = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(),
+              "cores": os.cpu_count(), "options": options, "rows": rows, "limits": limits(results),
+              "notes": sorted(notes)}
+    with open(path, "w") as output:
+        json.dump(report, output, indent=2)
+        output.write("\n")
