@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -124,7 +125,23 @@ static void close_record(struct broker *broker)
 	store_close(broker->store);
 }
 
-int main(void)
+/* `sallyport-gateway -T`: is the policy good? The store is another gateway's, perhaps, and is left alone. */
+[[noreturn]] static void check(struct room *room)
+{
+	struct broker_walls walls;
+	struct policy *policy = NULL;
+	struct diag diag;
+	int result = broker_walls_make(&room->conf, &walls, &diag);
+	if (result == 0)
+		result = broker_read_policy(room, &policy, &diag);
+	if (result < 0)
+		room_fail(room, &diag);
+	policy_free(policy);
+	room_lock(room, &walls.jail);
+	exit(EXIT_SUCCESS);
+}
+
+int main(int count, char **arguments)
 {
 	struct room room;
 	struct broker_walls walls;
@@ -133,6 +150,8 @@ int main(void)
 	room_start(&room, "broker", MONITOR_ROOM_BROKER);
 	/* A log or an admin that is gone is an error of that write, not the end. */
 	signal(SIGPIPE, SIG_IGN);
+	if (count > 1 && strcmp(arguments[1], "check") == 0)
+		check(&room);
 	struct broker broker = {.room = &room, .loop = uv_default_loop(), .started_at_ms = clock_wall_ms()};
 	if (prepare(&broker, &walls, &taken, &diag) < 0)
 		room_fail(&room, &diag);

@@ -411,13 +411,18 @@ static void parse_file(const struct policy_file *file)
 		parsing.out_of_memory = true;
 		return;
 	}
+	char *plain = copy_text(file->text);
 	unsigned before = parsing.errors->count;
 	cfg_set_error_function(cfg, on_syntax_error);
 	cfg_set_validate_func(cfg, "resource", on_resource);
 	cfg_set_validate_func(cfg, "rule", on_rule);
 	cfg_set_validate_func(cfg, "rule|resources", on_resources_of_rule);
-	if (cfg_parse_buf(cfg, file->text) != CFG_SUCCESS && parsing.errors->count == before)
+	/* libconfuse counts the line of a comment three times. */
+	if (plain)
+		str_blank_comments(plain);
+	if (cfg_parse_buf(cfg, plain ? plain : "") != CFG_SUCCESS && parsing.errors->count == before)
 		fail_at(cfg->line, "it does not parse");
+	free(plain);
 	cfg_free(cfg);
 }
 

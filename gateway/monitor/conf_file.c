@@ -14,6 +14,7 @@
 #include "files.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 
 #define CONF_FILE_MAX (1 << 20)
 
@@ -64,6 +65,18 @@ static int add_items(cfg_opt_t *option, struct buf *value)
 	return result;
 }
 
+/* What the table's bounds cannot say. */
+static int check_choice(const char *name, struct view value, struct diag *diag)
+{
+	static const char *const levels[] = {"error", "warning", "notice", "debug"};
+	if (strcmp(name, "log_level") != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (view_is(value, levels[i]))
+			return 0;
+	return diag_set(diag, ERR_BAD_CONFIG, "log_level must be error, warning, notice or debug");
+}
+
 static int judge(cfg_t *cfg, cfg_opt_t *option)
 {
 	const char *name = cfg_opt_name(option);
@@ -75,6 +88,8 @@ static int judge(cfg_t *cfg, cfg_opt_t *option)
 	if (result < 0)
 		diag_set(&diag, result, "%s is too long", name);
 	else
+		result = check_choice(name, buf_view(&value), &diag);
+	if (result == 0)
 		result = conf_set(parsing.conf, name, buf_view(&value), &diag);
 	if (result < 0)
 		fail_at(cfg->line, diag.text);
@@ -100,18 +115,14 @@ static int check_whole(const char *path, const struct conf *conf, struct diag *d
 		return diag_set(diag, ERR_BAD_CONFIG, "%s: name is not set; it is the host name of this gateway", path);
 	if (conf->unauthenticated_full < conf->unauthenticated_start)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s: unauthenticated_full is below unauthenticated_start", path);
-	static const char *const levels[] = {"error", "warning", "notice", "debug"};
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(conf->log_level, levels[i]) == 0)
-			return 0;
-	return diag_set(diag, ERR_BAD_CONFIG, "%s: log_level must be error, warning, notice or debug, not \"%s\"", path,
-			conf->log_level);
+	return 0;
 }
 
 static int parse(const char *path, const char *text, struct conf *conf, struct diag *diag)
 {
 	OWN_MEMORY cfg_opt_t *options = make_options();
-	cfg_t *cfg = options ? cfg_init(options, CFGF_NONE) : NULL;
+	OWN_MEMORY char *plain = strdup(text);
+	cfg_t *cfg = options && plain ? cfg_init(options, CFGF_NONE) : NULL;
 	if (!cfg)
 		return diag_set(diag, ERR_SYSTEM, "no memory for the configuration");
 	parsing.conf = conf;
@@ -119,7 +130,9 @@ static int parse(const char *path, const char *text, struct conf *conf, struct d
 	parsing.diag = diag;
 	parsing.failed = false;
 	cfg_set_error_function(cfg, on_syntax_error);
-	int outcome = cfg_parse_buf(cfg, text);
+	/* libconfuse counts the line of a comment three times. */
+	str_blank_comments(plain);
+	int outcome = cfg_parse_buf(cfg, plain);
 	cfg_free(cfg);
 	if (outcome != CFG_SUCCESS && !parsing.failed)
 		diag_set(diag, ERR_BAD_CONFIG, "%s: it does not parse", path);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,15 +79,26 @@ int paths_prepare(const struct conf *conf, int make, struct diag *diag)
 	return 0;
 }
 
+/* A gateway that was killed a moment ago may still hold its socket: its rooms are ending. */
+enum { PATIENCE_TENTHS = 30 };
+
+static bool somebody_answers(const struct sockaddr_un *address)
+{
+	for (int tenths = 0; tenths < PATIENCE_TENTHS; tenths++) {
+		OWN_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		/* A full queue (EAGAIN) is somebody who listens, too. */
+		if (probe < 0 || (connect(probe, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno != EAGAIN))
+			return false;
+		usleep(100000);
+	}
+	return true;
+}
+
 static int remove_stale(const char *path, const struct sockaddr_un *address, struct diag *diag)
 {
-	OWN_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (probe < 0)
-		return diag_system(diag, "cannot make a socket");
-	/* A full queue (EAGAIN) is somebody who listens, too. */
-	if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+	if (somebody_answers(address))
 		return diag_set(diag, ERR_DENIED, "another gateway answers at %s; stop it first", path);
-	if (errno == ECONNREFUSED && unlink(path) < 0)
+	if (unlink(path) < 0 && errno != ENOENT)
 		return diag_system(diag, "cannot remove the old admin socket %s", path);
 	return 0;
 }

@@ -99,7 +99,7 @@ static void write_http1(struct exchange *exchange, unsigned status, const struct
 	struct client *client = &exchange->worker->client;
 	OWN_SECRET_BUF struct buf bytes = BUF_INIT(1 << 20);
 	bool keep = http1_keeps_alive(client->http1) && client->requests < exchange->worker->conf->requests_per_connection &&
-		    exchange->deadline_ms == 0;
+		    (exchange->deadline_ms == 0 || !exchange->has_body);
 	int result = http1_write_head(&bytes, status, headers, count, (int64_t)body.size, keep ? HTTP1_KEEP : HTTP1_CLOSE);
 	if (result == 0)
 		result = buf_add(&bytes, body);
@@ -331,6 +331,7 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 	struct exchange *exchange = new_exchange(worker, stream);
 	if (!exchange)
 		return NULL;
+	exchange->has_body = request->has_body;
 	if (stream)
 		stream->owner = exchange;
 	if (request->refuse) {

@@ -16,13 +16,11 @@ static enum stream_kind kind_of(const struct h2_stream *stream)
 static void on_request(struct h2 *h2, struct h2_stream *stream, const struct http_request *request)
 {
 	struct worker *worker = worker_of(h2);
-	struct exchange *exchange = exchange_begin(worker, stream, request);
-	if (!exchange)
+	/* Served when it is whole: on_finish comes for a request without a body as well. */
+	if (!exchange_begin(worker, stream, request))
 		worker_end(EXIT_FAILURE);
 	if (worker->client.requests >= worker->conf->requests_per_connection)
 		h2_drain(h2);
-	if (!request->has_body)
-		exchange_whole(exchange);
 }
 
 static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)

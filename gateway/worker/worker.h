@@ -61,7 +61,7 @@ struct exchange {
 	char user[257];            /* of Basic */
 	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
 	struct buf body;
-	bool overlong; /* the body */
+	bool has_body, overlong; /* overlong: the body */
 	bool answered;
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;

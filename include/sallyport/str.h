@@ -31,6 +31,10 @@ const char *str_nearest(const char *text, const char *const *words);
  * terminal or in a log line. In place. */
 void str_make_printable(char *text);
 
+/* Puts spaces in place of comments (from # or // to the end of the line, and between slash-star and star-slash) outside
+ * of quotes. Line breaks stay, so that a parser counts the lines of the file that the admin sees. In place. */
+void str_blank_comments(char *text);
+
 /* "HOST:PORT" or "[V6]:PORT" into host (without brackets, not normalised) and port. Anything else,
  * an empty host, port 0 or above 65535 is ERR_BAD_INPUT. RFC 9110 7.2 / RFC 3986 3.2 authority form. */
 [[nodiscard]] int str_split_authority(struct view text, char *out_host, size_t capacity, uint16_t *out_port);

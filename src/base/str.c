@@ -174,6 +174,37 @@ void str_make_printable(char *text)
 	}
 }
 
+/* Length of the comment at the start of `text`; 0 when there is none. */
+static size_t comment_length(const char *text)
+{
+	if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
+		return strcspn(text, "\n");
+	if (text[0] != '/' || text[1] != '*')
+		return 0;
+	const char *end = strstr(text + 2, "*/");
+	return end ? (size_t)(end - text) + 2 : strlen(text);
+}
+
+void str_blank_comments(char *text)
+{
+	char quote = 0;
+	for (char *at = text; *at; at++) {
+		if (quote) {
+			if (*at == '\\' && at[1])
+				at++;
+			else if (*at == quote)
+				quote = 0;
+			continue;
+		}
+		if (*at == '"' || *at == '\'')
+			quote = *at;
+		size_t length = comment_length(at);
+		for (size_t i = 0; i < length; i++)
+			if (at[i] != '\n')
+				at[i] = ' ';
+	}
+}
+
 static int split_port(struct view text, uint16_t *out_port)
 {
 	uint64_t port = 0;

@@ -73,6 +73,14 @@ static void test_printable_has_no_terminal_escapes(void **state)
 	assert_string_equal(text, "a?[2Jb?c??31m\xc3\xa4");
 }
 
+static void test_comments_become_spaces_and_lines_stay(void **state)
+{
+	(void)state;
+	char text[] = "# one\na = \"# no\" # yes\nb = 'it\\'s // no' // yes\n/* x\n # y */c = 1 /* open\n";
+	str_blank_comments(text);
+	assert_string_equal(text, "     \na = \"# no\"      \nb = 'it\\'s // no'       \n    \n       c = 1        \n");
+}
+
 static void test_utf8(void **state)
 {
 	(void)state;
@@ -88,7 +96,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durations_carry_units), cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_nearest_word), cmocka_unit_test(test_printable_has_no_terminal_escapes),
-		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_utf8), cmocka_unit_test(test_comments_become_spaces_and_lines_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
