@@ -70,8 +70,8 @@ struct h2_handlers {
 	 * stream is reset with CONNECT_ERROR. */
 	int (*on_read)(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_t capacity);
 	/* The stream is over; `code` is H2_NO_ERROR when both directions ended in good order, else what the
-	 * RST_STREAM said (for a tunnel never H2_NO_ERROR). `by_peer` is true when the peer reset it. Called once for each stream
-	 * that on_request announced or h2_request returned; the stream is gone afterwards. */
+	 * RST_STREAM said (for a tunnel never H2_NO_ERROR). `by_peer` is true when the peer reset it. Called
+	 * once for each stream that on_request announced or h2_request returned; it is gone afterwards. */
 	void (*on_closed)(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer);
 };
 

@@ -63,9 +63,9 @@ static int make_session(struct h2 *h2)
 		nghttp2_option_set_no_auto_window_update(option, 1);
 		nghttp2_option_set_no_closed_streams(option, 1);
 		nghttp2_option_set_max_send_header_block_length(option, 65536);
-		int made = h2->options.role == H2_SERVER ? nghttp2_session_server_new2(&h2->session, callbacks, h2, option)
-							 : nghttp2_session_client_new2(&h2->session, callbacks, h2, option);
-		result = made == 0 ? 0 : ERR_SYSTEM;
+		int (*const make)(nghttp2_session **, const nghttp2_session_callbacks *, void *, const nghttp2_option *) =
+			h2->options.role == H2_SERVER ? nghttp2_session_server_new2 : nghttp2_session_client_new2;
+		result = make(&h2->session, callbacks, h2, option) == 0 ? 0 : ERR_SYSTEM;
 	}
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
@@ -124,8 +124,8 @@ int h2_input(struct h2 *h2, struct view bytes)
 	ssize_t taken = nghttp2_session_mem_recv(h2->session, bytes.data, bytes.size);
 	if (taken >= 0)
 		return 0;
-	uint32_t code = h2->flooded || taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
-	nghttp2_session_terminate_session(h2->session, code);
+	bool flooded = h2->flooded || taken == NGHTTP2_ERR_FLOODED;
+	nghttp2_session_terminate_session(h2->session, flooded ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
 	return taken == NGHTTP2_ERR_NOMEM ? ERR_SYSTEM : ERR_BAD_PEER;
 }
 

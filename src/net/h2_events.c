@@ -70,7 +70,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
 			     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags, void *owner)
 {
-	(void)session, (void)frame, (void)name, (void)name_size, (void)value, (void)value_size, (void)flags, (void)owner;
+	(void)session, (void)frame, (void)name, (void)name_size, (void)value, (void)value_size, (void)flags;
+	(void)owner;
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -199,7 +200,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 	struct h2 *h2 = owner;
 	bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
 		    (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
-	struct h2_stream *stream = last && h2->options.role == H2_SERVER ? stream_of(session, frame->hd.stream_id) : NULL;
+	if (!last || h2->options.role != H2_SERVER)
+		return 0;
+	struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
 	if (stream && !(stream->flags & (H2_TUNNEL | H2_PEER_FINISHED)))
 		h2_reset(h2, stream, H2_NO_ERROR);
 	return 0;
@@ -222,7 +225,8 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
 static ssize_t data_length(nghttp2_session *session, uint8_t type, int32_t id, int32_t connection_window,
 			   int32_t stream_window, uint32_t frame_size, void *owner)
 {
-	(void)session, (void)type, (void)id, (void)connection_window, (void)stream_window, (void)frame_size, (void)owner;
+	(void)session, (void)type, (void)id, (void)connection_window, (void)stream_window, (void)frame_size;
+	(void)owner;
 	return H2_DATA_MAX;
 }
 

@@ -177,7 +177,8 @@ static enum http1_event refuse_parse(struct http1 *http1)
 	case HPE_INVALID_URL:
 	case HPE_INVALID_HOST:
 	case HPE_INVALID_PORT:
-		return refuse(http1, 400, connect ? "the CONNECT target is not HOST:PORT" : "the request target is not a path");
+		return refuse(http1, 400,
+			      connect ? "the CONNECT target is not HOST:PORT" : "the request target is not a path");
 	case HPE_INVALID_METHOD:
 		return refuse(http1, 400, "the request method is not known");
 	case HPE_INVALID_CONTENT_LENGTH:
@@ -273,7 +274,9 @@ static enum http1_event collect_head(struct http1 *http1, struct view *input)
 		size_t part = newline ? (size_t)(newline - input->data) + 1 : input->size;
 		size_t room = http1->head_limit - http1->head.size;
 		size_t taken = part < room ? part : room;
-		const char *wrong = buf_add(&http1->head, view_of(input->data, taken)) < 0 ? "out of memory" : look_over(http1);
+		if (buf_add(&http1->head, view_of(input->data, taken)) < 0)
+			return refuse(http1, 503, "memory is out");
+		const char *wrong = look_over(http1);
 		if (wrong)
 			return refuse(http1, 400, wrong);
 		if (taken < part)

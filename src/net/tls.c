@@ -123,7 +123,8 @@ static int failed(struct tls *tls, int gnutls_result, struct diag *diag)
 	}
 	int result = tls_records_ended(tls, gnutls_result);
 	if (result == ERR_LIMIT)
-		return diag_set(diag, result, "more than %zu bytes came before the device was accepted", tls->input_limit);
+		return diag_set(diag, result, "more than %zu bytes came before the device was accepted",
+				tls->input_limit);
 	if (tls->ending == TLS_CUT || tls->ending == TLS_RESET)
 		return diag_set(diag, ERR_CLOSED, "the other side went away during the handshake");
 	if (tls->ending == TLS_ALERTED)

@@ -244,6 +244,7 @@ int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
 	result = gnutls_pubkey_import_privkey(public_key, key, 0, 0);
 	if (result < 0)
-		return diag_set(diag, ERR_BAD_INPUT, "the private key has no public half (%s)", gnutls_strerror(result));
+		return diag_set(diag, ERR_BAD_INPUT, "the private key has no public half (%s)",
+				gnutls_strerror(result));
 	return x509_add_public_key(public_key, out_public_key, diag);
 }

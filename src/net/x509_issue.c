@@ -77,7 +77,7 @@ static int set_serial(gnutls_x509_crt_t certificate, const uint8_t *given)
 /* Everything but issuer and signature. Returns GnuTLS's result. */
 static int fill_in(gnutls_x509_crt_t certificate, const struct x509_order *order, gnutls_pubkey_t key)
 {
-	int authority = order->purpose == X509_AUTHORITY;
+	bool authority = order->purpose == X509_AUTHORITY;
 	const char *purpose = profiles[order->purpose].purpose;
 	int result;
 	if ((result = gnutls_x509_crt_set_version(certificate, 3)) < 0 ||
@@ -87,7 +87,7 @@ static int fill_in(gnutls_x509_crt_t certificate, const struct x509_order *order
 	    (result = gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, order->name,
 						    (unsigned)strlen(order->name))) < 0 ||
 	    (result = gnutls_x509_crt_set_pubkey(certificate, key)) < 0 ||
-	    (result = gnutls_x509_crt_set_basic_constraints(certificate, (unsigned)authority, authority ? 0 : -1)) < 0 ||
+	    (result = gnutls_x509_crt_set_basic_constraints(certificate, authority, authority ? 0 : -1)) < 0 ||
 	    (result = gnutls_x509_crt_set_key_usage(certificate, profiles[order->purpose].usage)) < 0 ||
 	    (purpose && (result = gnutls_x509_crt_set_key_purpose_oid(certificate, purpose, 0)) < 0) ||
 	    (order->purpose == X509_SERVER && (result = set_server_name(certificate, order->name)) < 0) ||
@@ -103,7 +103,8 @@ static int sign(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer, gnutls_
 		return result;
 	OWN(own_public_key) gnutls_pubkey_t key = NULL;
 	gnutls_digest_algorithm_t hash = GNUTLS_DIG_SHA256;
-	if ((result = gnutls_pubkey_init(&key)) < 0 || (result = gnutls_pubkey_import_privkey(key, issuer_key, 0, 0)) < 0 ||
+	if ((result = gnutls_pubkey_init(&key)) < 0 ||
+	    (result = gnutls_pubkey_import_privkey(key, issuer_key, 0, 0)) < 0 ||
 	    (result = gnutls_pubkey_get_preferred_hash_algorithm(key, &hash, NULL)) < 0)
 		return result;
 	return gnutls_x509_crt_privkey_sign(certificate, issuer, issuer_key, hash, 0);
@@ -113,7 +114,8 @@ static int check_order(const struct x509_order *order, struct diag *diag)
 {
 	size_t length = strlen(order->name);
 	if (length == 0 || length > 64)
-		return diag_set(diag, ERR_BAD_INPUT, "a certificate's name must have 1 to 64 characters, not %zu", length);
+		return diag_set(diag, ERR_BAD_INPUT, "a certificate's name must have 1 to 64 characters, not %zu",
+				length);
 	if (order->not_after_s <= order->not_before_s)
 		return diag_set(diag, ERR_BAD_INPUT, "a certificate must not end before it begins");
 	return 0;

@@ -44,15 +44,16 @@ int x509_check_strength(gnutls_pubkey_t key, struct diag *diag)
 	if (is_rsa(algorithm) && bits >= RSA_LEAST && bits <= RSA_MOST)
 		return 0;
 	if (is_rsa(algorithm))
-		return diag_set(diag, ERR_DENIED, "an RSA key of %u bits is too %s: take EC P-256, or RSA with %d to %d bits",
-				bits, bits < RSA_LEAST ? "weak" : "long", RSA_LEAST, RSA_MOST);
+		return diag_set(diag, ERR_DENIED,
+				"an RSA key of %u bits is too %s: take EC P-256, or RSA with %d to %d bits", bits,
+				bits < RSA_LEAST ? "weak" : "long", RSA_LEAST, RSA_MOST);
 	bool curve = algorithm == GNUTLS_PK_ECDSA || algorithm == GNUTLS_PK_EDDSA_ED25519;
 	if (curve && curve_kind(key))
 		return 0;
 	const char *name = algorithm < 0 ? "unknown" : gnutls_pk_algorithm_get_name((gnutls_pk_algorithm_t)algorithm);
 	return diag_set(diag, ERR_DENIED,
-			"a key of kind %s with %u bits is not accepted: take EC P-256 or P-384, Ed25519, or RSA with %d bits "
-			"or more", name ? name : "unknown", bits, RSA_LEAST);
+			"a key of kind %s with %u bits is not accepted: take EC P-256 or P-384, Ed25519, or RSA with "
+			"%d bits or more", name ? name : "unknown", bits, RSA_LEAST);
 }
 
 int x509_check_public_key(struct view public_key, struct diag *diag)
@@ -116,7 +117,8 @@ static int check_purpose(gnutls_x509_crt_t leaf, const struct refusal *refusal)
 		return refuse(refusal, "wrong_purpose",
 			      "the certificate is not for TLS clients (clientAuth is not among its purposes)");
 	if (gnutls_x509_crt_get_key_usage(leaf, &usage, NULL) >= 0 && !(usage & GNUTLS_KEY_DIGITAL_SIGNATURE))
-		return refuse(refusal, "wrong_purpose", "the certificate's key may not sign (digitalSignature is missing)");
+		return refuse(refusal, "wrong_purpose",
+			      "the certificate's key may not sign (digitalSignature is missing)");
 	return 0;
 }
 
@@ -144,7 +146,8 @@ static bool names_agree(const char *common, const char *dns)
 
 static int check_names(gnutls_x509_crt_t leaf, const struct refusal *refusal)
 {
-	static const char several[] = "the certificate names several devices", wildcard[] = "the certificate is a wildcard";
+	static const char several[] = "the certificate names several devices";
+	static const char wildcard[] = "the certificate is a wildcard";
 	char common[256] = "", more[256];
 	unsigned of_kind[32] = {0};
 	x509_common_name(leaf, 0, common, sizeof(common));
@@ -175,7 +178,8 @@ static int check_names(gnutls_x509_crt_t leaf, const struct refusal *refusal)
 
 int x509_check_leaf(struct view der, const char **out_code, struct diag *diag)
 {
-	static int (*const checks[])(gnutls_x509_crt_t, const struct refusal *) = {check_key, check_purpose, check_names};
+	static int (*const checks[])(gnutls_x509_crt_t, const struct refusal *) = {
+		check_key, check_purpose, check_names};
 	const char *code = "not_trusted";
 	struct refusal refusal = {&code, diag};
 	OWN(own_certificate) gnutls_x509_crt_t leaf = NULL;
