@@ -64,10 +64,10 @@ class Bench:
             load.wait_ready()
             if processes.strays(peer.server.root, peer.server.core):
                 raise BenchError("a process of the server has left its core")
-            before = settled_cpu_seconds(peer.server.root)
+            before = settled_cpu_seconds(peer.server)
             load.go()
             result = load.result()
-            after = settled_cpu_seconds(peer.server.root)
+            after = settled_cpu_seconds(peer.server)
             load.end()
         return after - before, result
 
@@ -83,10 +83,10 @@ class Bench:
     def ssh_connection(self, peer):
         count = self.amounts.ssh_connections
         peer.visit()
-        before = settled_cpu_seconds(peer.server.root)
+        before = settled_cpu_seconds(peer.server)
         for _ in range(count):
             peer.visit()
-        cpu = settled_cpu_seconds(peer.server.root) - before
+        cpu = settled_cpu_seconds(peer.server) - before
         return [(("connection", "cpu"), 1000 * cpu / count)]
 
     def tunnel(self, peer):
@@ -158,7 +158,7 @@ class Bench:
 
     @staticmethod
     def read_memory(peer):
-        settled_cpu_seconds(peer.server.root)
+        settled_cpu_seconds(peer.server)
         return processes.pss_kib(peer.server.root), processes.kernel_kib(peer.server.root)
 
     # ---- all --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
-"""What a tree of processes costs: CPU time and memory, read from /proc; and pinning, starting, ending.
+"""What a tree of processes costs, CPU time and memory; and pinning, starting, ending.
 
-CPU time of a tree is that of its living processes plus the cutime/cstime that they hold for those they have reaped.
-The living are read from their CPU clocks (the sum of which utime+stime in /proc/PID/stat is a coarser reading).
+CPU time is read from a control group of the server's own, because a process that nobody reaps (SA_NOCLDWAIT, as with
+Sallyport's workers) leaves its CPU time in no ancestor's cutime. Where no control group can be made, it is that of
+the living processes plus the cutime/cstime that they hold for those they have reaped; a note then says so.
 """
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -15,8 +17,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
 STACK_KIB = 16  # kernel stack of a thread on x86-64 and arm64
+SERVER_NUMBERS = itertools.count(1)
 UNIX_SOCKET_BYTES = 1088  # the kernel merges their slab with others, so it has no line in slabinfo
-SIGCHLD_BIT = 1 << (signal.SIGCHLD - 1)
 
 
 class BenchError(Exception):
@@ -56,6 +58,19 @@ def tree(root):
 
 # ---- CPU time -------------------------------------------------------------------------------------------------------
 
+def control_groups():
+    """Where the second version of control groups is mounted, or None."""
+    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return pathlib.Path(place)
+    return None
+
+
+def group_cpu_seconds(group):
+    return number_in(group / "cpu.stat", r"^usage_usec (\d+)") / 1e6
+
+
 def own_cpu_seconds(pid):
     """All threads of one process, those that have ended included."""
     try:
@@ -70,7 +85,7 @@ def reaped_cpu_seconds(pid):
     return (int(fields[13]) + int(fields[14])) / TICKS if fields else 0.0
 
 
-def cpu_seconds(root):
+def tree_cpu_seconds(root):
     """CPU time of all below the warden `root`: the warden's own is not the server's."""
     for _ in range(20):
         pids = tree(root)
@@ -80,30 +95,17 @@ def cpu_seconds(root):
     raise BenchError("the tree of processes does not come to rest")
 
 
-def settled_cpu_seconds(root, seconds=5.0):
+def settled_cpu_seconds(server, seconds=5.0):
     """The CPU time once the server has finished what it was given (closing, reaping)."""
     deadline = time.monotonic() + seconds
-    last = cpu_seconds(root)
+    last = server.cpu_seconds()
     quiet = 0
     while quiet < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-        now = cpu_seconds(root)
+        now = server.cpu_seconds()
         quiet = quiet + 1 if abs(now - last) < 0.001 else 0
         last = now
     return last
-
-
-def lost_children(root):
-    """Processes of the tree that ignore SIGCHLD: the CPU time of their children would be in no sum."""
-    ignoring = []
-    for pid in tree(root)[1:]:
-        try:
-            status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(re.search(r"^SigIgn:\s*(\w+)", status, re.M).group(1), 16) & SIGCHLD_BIT:
-            ignoring.append(pid)
-    return ignoring
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
@@ -186,7 +188,9 @@ class Server:
 
     def __init__(self, name, command, core, log):
         self.name, self.core, self.log = name, core, log
-        warden = [sys.executable, "-B", HERE / "warden.py", *command]
+        groups = control_groups() or pathlib.Path("/nowhere")
+        self.group = groups / f"sallyport-bench.{os.getpid()}.{next(SERVER_NUMBERS)}"  # the warden makes and removes it
+        warden = [sys.executable, "-B", HERE / "warden.py", self.group, *command]
         with open(log, "ab") as output:
             self.process = subprocess.Popen(pinned(core, warden), stdin=subprocess.DEVNULL, stdout=output,
                                             stderr=output, start_new_session=True)
@@ -194,6 +198,12 @@ class Server:
     @property
     def root(self):
         return self.process.pid
+
+    def is_grouped(self):
+        return self.group.exists()
+
+    def cpu_seconds(self):
+        return group_cpu_seconds(self.group) if self.is_grouped() else tree_cpu_seconds(self.root)
 
     def wait_until(self, condition, seconds=20.0):
         deadline = time.monotonic() + seconds
