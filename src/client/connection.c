@@ -238,19 +238,28 @@ static void end_output(struct connection *connection)
 	}
 }
 
+/* Fills the batch. True when there was more than fits. */
+static bool fill_batch(struct connection *connection)
+{
+	struct view bytes;
+	while (tls_can_write(connection->tls))
+		if (h2_output(connection->h2, &bytes) < 0 || tls_write(connection->tls, bytes) < 0)
+			return false;
+	return true;
+}
+
 /* Hands the gateway what the streams have for it. That sending fails is no verdict: why it fails (an alert, a
  * GOAWAY) is about to be read. */
 static void send_output(struct connection *connection)
 {
-	struct view bytes;
-	int result = 0;
-	while (tls_can_write(connection->tls) && (result = h2_output(connection->h2, &bytes)) == 0)
-		if (tls_write(connection->tls, bytes) < 0)
-			break;
-	bool all_sent = tls_flush(connection->tls) == 0 && result == ERR_AGAIN;
-	if (all_sent && connection->finishing && !connection->output_ended)
+	bool more, sent;
+	do {
+		more = fill_batch(connection);
+		sent = tls_flush(connection->tls) == 0;
+	} while (more && sent);
+	if (sent && connection->finishing && !connection->output_ended)
 		end_output(connection);
-	else if (all_sent && !connection->finishing && !h2_is_alive(connection->h2))
+	else if (sent && !connection->finishing && !h2_is_alive(connection->h2))
 		over(connection, STATUS_OK, NULL);
 }
 
