@@ -53,6 +53,7 @@ struct h2_stream {
 	struct h2_stream *previous, *next; /* h2's list of all */
 	struct h2_head *head;              /* h2's: a head on its way in, else NULL */
 	struct h2_body *body;              /* h2's: a body on its way out, else NULL */
+	uint32_t unwanted_bytes;           /* h2's: of the request, after its answer */
 };
 
 struct h2_handlers {

@@ -171,6 +171,19 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	}
 }
 
+/* Some clients (curl 7.88) look at an answer only after their whole body has gone: so it is let in and dropped, up to a
+ * bound. Then no more of it is wanted (RFC 9113 8.1). */
+enum { UNWANTED_MAX = 4 << 20 };
+
+static int drop_unwanted(struct h2 *h2, struct h2_stream *stream, size_t size)
+{
+	stream->unwanted_bytes += (uint32_t)size;
+	if (stream->unwanted_bytes > UNWANTED_MAX)
+		h2_reset(h2, stream, H2_NO_ERROR);
+	nghttp2_session_consume_stream(h2->session, stream->id, size);
+	return 0;
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
 			 void *owner)
 {
@@ -179,6 +192,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 	struct h2_stream *stream = stream_of(session, id);
 	/* The connection's window comes back at once: what holds a stream back is its own window. */
 	nghttp2_session_consume_connection(session, size);
+	if (stream && stream->flags & H2_UNWANTED)
+		return drop_unwanted(h2, stream, size);
 	if (stream && stream->flags & H2_ANNOUNCED && !(stream->flags & H2_REFUSED_HEAD))
 		h2->options.handlers->on_data(h2, stream, view_of(data, size));
 	else
@@ -194,7 +209,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 	return 0;
 }
 
-/* A whole answer was given while the request still comes in: no more of it is wanted (RFC 9113 8.1). */
+/* A whole answer was given while the request still comes in. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
 	struct h2 *h2 = owner;
@@ -204,7 +219,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 		return 0;
 	struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
 	if (stream && !(stream->flags & (H2_TUNNEL | H2_PEER_FINISHED)))
-		h2_reset(h2, stream, H2_NO_ERROR);
+		stream->flags |= H2_UNWANTED;
 	return 0;
 }
 
