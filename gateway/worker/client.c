@@ -20,6 +20,8 @@
 enum { RECORDS_PER_TURN = 32 };
 /* How long an ending connection waits for the client to take the last bytes. */
 enum { ENDING_MS = 2000 };
+/* A client that has not moved a byte for so long is idle. */
+enum { TRIM_MS = 1000 };
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 static void on_turn(uv_prepare_t *turn);
@@ -98,10 +100,18 @@ static void arm_what_is_due(struct worker *worker)
 		arm(worker, client->closing_ms + ENDING_MS);
 		return;
 	}
-	uint64_t due = request_deadline(worker);
+	uint64_t due = request_deadline(worker), trim = client->active_ms + TRIM_MS;
 	if (!due && LIST_EMPTY(&worker->exchanges) && LIST_EMPTY(&worker->tunnels))
 		due = client->active_ms + worker->conf->connection_idle_ms;
-	arm(worker, due);
+	arm(worker, !client->trimmed && (!due || trim < due) ? trim : due);
+}
+
+/* An idle client owns no buffers. */
+static void trim(struct client *client)
+{
+	client->trimmed = true;
+	tls_trim(client->tls);
+	malloc_trim(0);
 }
 
 /* ---- ending ---- */
@@ -183,11 +193,20 @@ static void on_timer(uv_timer_t *timer)
 		refuse(worker, "login_grace", "no accepted device within login_grace");
 		break;
 	case CLIENT_OPEN:
-		end_what_is_late(worker);
+		if (!client->trimmed && clock_monotonic_ms() >= client->active_ms + TRIM_MS)
+			trim(client);
+		else
+			end_what_is_late(worker);
 		break;
 	default:
 		worker_end(EXIT_SUCCESS);
 	}
+}
+
+static void note_activity(struct client *client)
+{
+	client->active_ms = clock_monotonic_ms();
+	client->trimmed = false;
 }
 
 /* ---- door one ---- */
@@ -258,7 +277,7 @@ void client_accepted(struct worker *worker, struct view connection, struct view 
 	    view_to_string(device, client->device, sizeof(client->device)) < 0)
 		worker_end(EXIT_FAILURE);
 	client->state = CLIENT_OPEN;
-	client->active_ms = clock_monotonic_ms();
+	note_activity(client);
 	tls_accept(client->tls);
 	int result = tls_application(client->tls) == TLS_HTTP2 ? http2_begin(worker) : http1_begin(worker);
 	if (result < 0)
@@ -295,7 +314,7 @@ static void input_ended(struct worker *worker)
 static bool take(struct worker *worker, struct view bytes)
 {
 	struct client *client = &worker->client;
-	client->active_ms = clock_monotonic_ms();
+	note_activity(client);
 	if (client->http1) {
 		http1_input(worker, bytes);
 		return true;
@@ -341,6 +360,8 @@ static void write_output(struct worker *worker)
 {
 	struct client *client = &worker->client;
 	int output, flushed;
+	if (tls_wants_write(client->tls))
+		note_activity(client);
 	do {
 		output = client->h2 ? http2_output(worker) : http1_output(worker);
 		flushed = tls_flush(client->tls);

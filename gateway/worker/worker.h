@@ -97,6 +97,7 @@ struct client {
 	struct buf unread;        /* HTTP/1.1: input that waits for the request before it */
 	uint64_t unread_since_ms; /* HTTP/1.1: a head is on its way since */
 	bool input_paused, closing_after; /* closing_after: when the output is gone */
+	bool trimmed; /* memory that moving bytes needed was given back */
 	uint64_t requests;
 };
 
