@@ -14,7 +14,7 @@ import subprocess
 import time
 import urllib.parse
 
-from materials import ROOT, run
+from materials import BUILD_FOLDER, ROOT, run
 from peers import SALLYPORT, Peer
 from processes import BenchError, Server, pinned
 
@@ -41,6 +41,7 @@ class Sallyport(Peer):
     idle_kinds = ("connection", "tunnel")
     demo = ROOT / "packaging" / "demo"
     programs = None  # built once, used by each start
+    build = ["env", f"SALLYPORT_BUILD_FOLDER={BUILD_FOLDER}-sallyport"]  # nobody else's build is disturbed
 
     def __init__(self, materials):
         super().__init__(materials)
@@ -56,13 +57,13 @@ class Sallyport(Peer):
         """Builds the programs as the demo will, on both cores."""
         run([ROOT / "packaging" / "install-depends", "build", "demo"])
         cls.programs = materials.subfolder("programs")
-        run([ROOT / "packaging" / "build-programs", cls.programs, "release"])
+        run([*cls.build, ROOT / "packaging" / "build-programs", cls.programs, "release"])
 
     def command(self):
         self.folder.chmod(0o711)
         if self.programs:
             (self.folder / "programs").symlink_to(self.programs)
-        return [self.demo, "--no-tour", "--no-install", "--dir", self.folder]
+        return [*self.build, self.demo, "--no-tour", "--no-install", "--dir", self.folder]
 
     def start(self):
         env = self.folder / "env"
