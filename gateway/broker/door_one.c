@@ -23,7 +23,7 @@ struct passage {
 	struct store_operation operation;
 	struct worker *worker;
 	struct audit_entry entry;
-	char code[33]; /* empty: it is let in */
+	char code[33]; /* of a refusal */
 	char device_id[33];
 	uint64_t at_ms;
 };
@@ -57,10 +57,8 @@ static void on_refusal(struct store_operation *operation, int result, const stru
 	OWN_MEMORY struct passage *passage = operation->context;
 	struct worker *worker = passage->worker;
 	(void)diag;
-	/* An empty code: the worker has refused the client by itself and waits for nothing. */
-	if (passage->code[0])
-		WORKER_SEND(worker, rejected, -1,
-			    .code = view_string(result < 0 ? "store_unavailable" : passage->code));
+	/* Also where the worker has refused the client by itself: its alert waits for the record. */
+	WORKER_SEND(worker, rejected, -1, .code = view_string(result < 0 ? "store_unavailable" : passage->code));
 	worker_release(worker);
 }
 
@@ -96,6 +94,7 @@ int door_one_peer_refused(struct worker *worker, const struct worker_broker_peer
 	    view_to_string(message->code, passage->entry.code, sizeof(passage->entry.code)) < 0)
 		detail[0] = 0;
 	str_make_printable(passage->entry.code);
+	str_copy(passage->code, sizeof(passage->code), passage->entry.code);
 	if (message->fingerprint.size == FINGERPRINT_BYTES) {
 		memcpy(worker->fingerprint, message->fingerprint.data, FINGERPRINT_BYTES);
 		const struct certificate *certificate =

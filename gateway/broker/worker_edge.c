@@ -142,7 +142,7 @@ struct refusing {
 	struct store_operation operation;
 	struct worker *worker;
 	uint32_t request, status, retry_after_s;
-	const char *code;
+	char code[33];
 	char sentence[513];
 	struct audit_entry entry;
 };
@@ -182,8 +182,9 @@ void worker_refuse(struct worker *worker, uint32_t request, const struct refusal
 	}
 	*refusing = (struct refusing){.operation = {.work = record_refusal, .done = on_refused, .context = refusing},
 				      .worker = worker, .request = request, .status = refusal->status,
-				      .retry_after_s = refusal->retry_after_s, .code = refusal->code};
+				      .retry_after_s = refusal->retry_after_s};
 	worker_hold(worker);
+	str_copy(refusing->code, sizeof(refusing->code), refusal->code);
 	str_copy(refusing->sentence, sizeof(refusing->sentence), refusal->sentence);
 	worker_fill_audit(worker, request, &refusing->entry);
 	str_copy(refusing->entry.code, sizeof(refusing->entry.code),
@@ -310,20 +311,18 @@ static int on_tunnel_closed(void *self, const struct worker_broker_tunnel_closed
 	return 0;
 }
 
-/* A claim, for the record; the worker has answered its client already. */
+/* A claim, for the record. The worker answers its client when the row is committed: `problem` tells it so. */
 static int on_refusal(void *self, const struct worker_broker_refusal *message, int *fd)
 {
-	struct worker *worker = self;
-	struct audit_entry entry = {.code = ""};
-	char sentence[513];
+	char code[33], sentence[513];
 	(void)fd;
-	worker_fill_audit(worker, message->request, &entry);
-	if (view_to_string(message->code, entry.code, sizeof(entry.code)) < 0 ||
-	    view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+	if (view_to_string(message->code, code, sizeof(code)) < 0 ||
+	    view_to_string(message->sentence, sentence, sizeof(sentence)) < 0 || message->status < 400 || message->status > 599)
 		return ERR_BAD_PEER;
-	str_make_printable(entry.code);
-	audit_fill(&entry, "request", "%u: %s", message->status, sentence);
-	audit_record(worker->broker, &entry, NULL, NULL);
+	str_make_printable(code);
+	struct refusal refusal = {.event = "request", .status = message->status, .code = code, .sentence = sentence};
+	snprintf(refusal.detail, sizeof(refusal.detail), "%u: %.500s", message->status, sentence);
+	worker_refuse(self, message->request, &refusal);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  *
  *   NONE -> HANDSHAKE -> PROVING -> OPEN -> (end)
  *               |           |        |
- *               +-----------+--------+--> ENDING: alert or last answer goes out, input is dropped
+ *               +--> REFUSED +--------+--> ENDING: alert or last answer goes out, input is dropped
  *
  * No byte of HTTP is parsed or sent before the broker has accepted the device. What the bytes mean is http1_side.c's and
  * http2_side.c's matter.
@@ -53,7 +53,7 @@ static void watch_what_is_wanted(struct client *client)
 	/* While the broker is asked, a client that goes away is noticed all the same. Elsewhere its end is read. */
 	int events = client->state == CLIENT_PROVING ? UV_DISCONNECT : 0;
 	events |= wants_input(client) ? UV_READABLE : 0;
-	events |= tls_wants_write(client->tls) ? UV_WRITABLE : 0;
+	events |= tls_wants_write(client->tls) && client->state != CLIENT_REFUSED ? UV_WRITABLE : 0;
 	watch(client, events);
 }
 
@@ -89,7 +89,7 @@ static uint64_t request_deadline(const struct worker *worker)
 static void arm_what_is_due(struct worker *worker)
 {
 	struct client *client = &worker->client;
-	if (client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROVING) {
+	if (client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROVING || client->state == CLIENT_REFUSED) {
 		arm(worker, client->begun_ms + worker->conf->login_grace_ms);
 		return;
 	}
@@ -146,7 +146,7 @@ static void refuse(struct worker *worker, const char *code, const char *detail)
 		known = view_of(fingerprint, sizeof(fingerprint));
 	(void)LINK_SEND(&worker->broker, worker_broker, peer_refused, -1, .code = view_string(code), .detail = view_string(detail),
 			.fingerprint = known);
-	begin_ending(worker);
+	worker->client.state = CLIENT_REFUSED;
 }
 
 void client_close(struct worker *worker)
@@ -191,6 +191,10 @@ static void on_timer(uv_timer_t *timer)
 	case CLIENT_HANDSHAKE:
 	case CLIENT_PROVING:
 		refuse(worker, "login_grace", "no accepted device within login_grace");
+		begin_ending(worker);
+		break;
+	case CLIENT_REFUSED:
+		begin_ending(worker);
 		break;
 	case CLIENT_OPEN:
 		if (!client->trimmed && clock_monotonic_ms() >= client->active_ms + TRIM_MS)
@@ -261,16 +265,18 @@ static void go_on_shaking_hands(struct worker *worker)
 void client_rejected(struct worker *worker, struct view code)
 {
 	struct client *client = &worker->client;
-	if (client->state != CLIENT_PROVING)
+	if (client->state != CLIENT_PROVING && client->state != CLIENT_REFUSED)
 		worker_end(EXIT_FAILURE);
-	(void)tls_send_alert(client->tls, tls_alert_for(code));
+	/* A handshake that failed here has its alert in the batch already. */
+	if (client->state == CLIENT_PROVING)
+		(void)tls_send_alert(client->tls, tls_alert_for(code));
 	begin_ending(worker);
 }
 
 void client_accepted(struct worker *worker, struct view connection, struct view device)
 {
 	struct client *client = &worker->client;
-	if (client->state == CLIENT_ENDING)
+	if (client->state == CLIENT_ENDING || client->state == CLIENT_REFUSED)
 		return;
 	if (client->state != CLIENT_PROVING ||
 	    view_to_string(connection, client->connection, sizeof(client->connection)) < 0 ||
@@ -384,7 +390,7 @@ static void on_turn(uv_prepare_t *turn)
 		write_output(worker);
 	else if (client->state == CLIENT_ENDING)
 		go_on_ending(worker);
-	else
+	else if (client->state != CLIENT_REFUSED)
 		(void)tls_flush(client->tls);
 	arm_what_is_due(worker);
 	watch_what_is_wanted(client);

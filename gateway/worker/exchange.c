@@ -99,7 +99,7 @@ static void write_http1(struct exchange *exchange, unsigned status, const struct
 	struct client *client = &exchange->worker->client;
 	OWN_SECRET_BUF struct buf bytes = BUF_INIT(1 << 20);
 	bool keep = http1_keeps_alive(client->http1) && client->requests < exchange->worker->conf->requests_per_connection &&
-		    (exchange->deadline_ms == 0 || !exchange->has_body);
+		    !exchange->is_last;
 	int result = http1_write_head(&bytes, status, headers, count, (int64_t)body.size, keep ? HTTP1_KEEP : HTTP1_CLOSE);
 	if (result == 0)
 		result = buf_add(&bytes, body);
@@ -163,7 +163,7 @@ void exchange_problem(struct exchange *exchange, const struct exchange_problem *
 	} else if (problem->status == 401) {
 		headers[count++] = HTTP_HEADER("www-authenticate", "Bearer");
 	} else if (problem->status == 405) {
-		headers[count++] = HTTP_HEADER("allow", problem->allow);
+		headers[count++] = HTTP_HEADER("allow", exchange->allow);
 	} else if (problem->status == 429 || problem->status == 503) {
 		headers[count++] = HTTP_HEADER("retry-after", seconds);
 	}
@@ -176,20 +176,20 @@ void exchange_problem(struct exchange *exchange, const struct exchange_problem *
 	write_answer(exchange, problem->status, headers, count, view_string(text));
 }
 
-static void refuse(struct exchange *exchange, const struct exchange_problem *problem)
-{
-	(void)LINK_SEND(&exchange->worker->broker, worker_broker, refusal, -1, .request = exchange->number,
-			.status = problem->status, .code = view_string(problem->code), .sentence = view_string(problem->sentence));
-	exchange_problem(exchange, problem);
-}
-
 void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence)
 {
 	char shown[512];
+	if (exchange->refused || exchange->answered)
+		return;
+	exchange->refused = true;
+	/* HTTP/1.1: what is left of a body that nobody reads would be taken for the next request. */
+	exchange->is_last |= exchange->deadline_ms && exchange->has_body;
+	exchange->deadline_ms = 0;
 	/* The sentence may quote the client; the edge carries text only. */
 	str_copy(shown, sizeof(shown), sentence);
 	str_make_printable(shown);
-	refuse(exchange, &(struct exchange_problem){.status = status, .code = code, .sentence = shown});
+	(void)LINK_SEND(&exchange->worker->broker, worker_broker, refusal, -1, .request = exchange->number, .status = status,
+			.code = view_string(code), .sentence = view_string(shown));
 }
 
 /* ---- what is asked of the broker ---- */
@@ -292,13 +292,11 @@ static bool is_json(struct view content_type)
 
 static void check_head(struct exchange *exchange, const struct http_request *request)
 {
-	char allow[64];
 	struct diag diag;
 	char ignored[257];
-	exchange->route = find_route(request, exchange->conversation, allow, sizeof(allow));
-	if (!exchange->route && *allow)
-		refuse(exchange, &(struct exchange_problem){.status = 405, .code = "method_not_allowed", .allow = allow,
-							     .sentence = "That method is not for this path."});
+	exchange->route = find_route(request, exchange->conversation, exchange->allow, sizeof(exchange->allow));
+	if (!exchange->route && *exchange->allow)
+		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");
 	else if (!exchange->route)
 		exchange_refuse(exchange, 404, "not_found", "There is nothing at that path.");
 	else if (exchange->route->body == JSON_BODY && !is_json(request->content_type))
@@ -349,18 +347,17 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 
 void exchange_body(struct exchange *exchange, struct view bytes)
 {
-	if (exchange->answered || exchange->overlong)
+	if (exchange->answered || exchange->refused)
 		return;
 	if (buf_add(&exchange->body, bytes) == 0)
 		return;
-	exchange->overlong = true;
 	exchange_refuse(exchange, 413, "too_large", "The body is larger than this gateway takes.");
 }
 
 void exchange_whole(struct exchange *exchange)
 {
 	exchange->deadline_ms = 0;
-	if (!exchange->answered && exchange->route)
+	if (!exchange->answered && !exchange->refused && exchange->route)
 		exchange->route->serve(exchange);
 }
 

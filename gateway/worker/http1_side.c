@@ -31,10 +31,22 @@ static void begin_request(struct worker *worker)
 	client->current = exchange_begin(worker, NULL, http1_request(client->http1));
 	if (!client->current)
 		worker_end(EXIT_FAILURE);
-	if (client->current->answered || !http1_expects_continue(client->http1))
+	if (client->current->answered || client->current->refused || !http1_expects_continue(client->http1))
 		return;
 	if (http1_write_continue(&bytes) < 0 || tls_write(client->tls, buf_view(&bytes)) < 0)
 		worker_end(EXIT_SUCCESS);
+}
+
+/* The head, or the middle of a body, is not as it should be: that was the connection's last request. */
+static void refuse_framing(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	const struct http_request *request = http1_request(client->http1);
+	if (!client->current)
+		begin_request(worker);
+	else
+		exchange_refuse(client->current, request->refuse, "bad_request", request->refuse_sentence);
+	client->current->is_last = true;
 }
 
 /* Takes one step; false when the rest has to wait. */
@@ -55,9 +67,7 @@ static bool step(struct worker *worker, struct view *input)
 	case HTTP1_TUNNEL:
 		return false;
 	case HTTP1_REFUSED:
-		if (!client->current)
-			client->current = exchange_begin(worker, NULL, http1_request(client->http1));
-		client->closing_after = true;
+		refuse_framing(worker);
 		return false;
 	case HTTP1_MORE:
 		break;

@@ -61,8 +61,10 @@ struct exchange {
 	char user[257];            /* of Basic */
 	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
 	struct buf body;
-	bool has_body, overlong; /* overlong: the body */
-	bool answered;
+	bool has_body;
+	bool answered, is_last; /* is_last: HTTP/1.1 ends with this answer */
+	bool refused;           /* by the worker itself: the answer waits for the record */
+	char allow[64];         /* of 405 */
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
 	json_t *items; /* messages or resources that came before their end */
@@ -74,6 +76,7 @@ enum client_state {
 	CLIENT_NONE,      /* a spare worker: nobody yet */
 	CLIENT_HANDSHAKE, /* door one is being tried */
 	CLIENT_PROVING,   /* the broker is asked */
+	CLIENT_REFUSED,   /* the alert waits until the refusal is recorded */
 	CLIENT_OPEN,      /* requests are served */
 	CLIENT_ENDING,    /* the last bytes go out, input is dropped */
 };
@@ -174,11 +177,10 @@ struct exchange_problem {
 	const char *code;
 	const char *sentence;
 	unsigned retry_after_s;
-	const char *allow; /* of 405 */
 };
-/* A refusal that the broker has decided (and recorded). */
+/* A refusal that is recorded: the broker's own, or one of the worker's that it has committed. */
 void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem);
-/* A refusal of the worker's own: told to the broker, for the record. */
+/* A refusal of the worker's own: it goes to the broker, and the answer out when it is recorded. */
 void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
 
 /* ---- tunnel.c ---- */

@@ -26,7 +26,7 @@ enum worker_broker_state {
 	/* ---- door one ---- */                                                                              \
 	/* worker: this leaf (SHA-256 of its DER) was proven; the signer holds the proof */                   \
 	M(worker_broker, peer, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                                \
-	/* worker: door one stayed shut, by the worker's own checks (a claim, for the record) */              \
+	/* worker: door one stays shut, by the worker's own checks (a claim); `rejected` comes when it is recorded */              \
 	M(worker_broker, peer_refused, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                        \
 	/* broker: the device is known, active and proven */                                                  \
 	M(worker_broker, accepted, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
@@ -68,7 +68,7 @@ enum worker_broker_state {
 	/* ---- refusals, orders ---- */                                                                      \
 	/* broker: the answer to any request that is refused */                                               \
 	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
-	/* worker: a request that the worker refused by itself (for the record) */                            \
+	/* worker: a request that the worker refuses by itself; `problem` comes when it is recorded */                            \
 	M(worker_broker, refusal, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                         \
 	/* broker: close that tunnel; with tunnel = 0 every tunnel of that session, with session = 0 too every \
 	 * one; report each, then `ended`; with connection = 1 end the connection too */                      \
