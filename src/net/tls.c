@@ -142,12 +142,14 @@ int tls_handshake(struct tls *tls, struct diag *diag)
 	do
 		result = gnutls_handshake(tls->session);
 	while (result < 0 && result != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(result));
-	/* What was said must reach the peer in any case; its answer is what the caller polls for. */
 	if (result < 0 && result != GNUTLS_E_AGAIN) {
 		result = failed(tls, result, diag);
-		(void)tls_flush(tls);
+		/* A server's alert waits in the batch: the refusal is recorded before it shows. */
+		if (tls->host)
+			(void)tls_flush(tls);
 		return result;
 	}
+	/* What was said must reach the peer in any case; its answer is what the caller polls for. */
 	int flushed = tls_flush(tls);
 	if (flushed < 0 && flushed != ERR_AGAIN)
 		return diag_set(diag, ERR_CLOSED, "the other side went away during the handshake");
