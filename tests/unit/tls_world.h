@@ -56,4 +56,7 @@ int meeting_sign(void *owner, const struct tls_signing *signing, struct buf *out
 bool meeting_proof_holds(const struct meeting *meeting, const struct tls_proof *proof,
 			 const struct world_identity *device);
 
+/* A turn of the server's handshake as a worker takes it: what it has to say goes out, an alert too. */
+int meeting_shake(struct tls *server, struct diag *diag);
+
 #endif
