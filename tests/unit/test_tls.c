@@ -469,7 +469,7 @@ static int pair_shake(struct pair *pair)
 		if (client == ERR_AGAIN)
 			client = tls_handshake(pair->client, &pair->client_diag);
 		if (pair->meeting.server_result == ERR_AGAIN)
-			pair->meeting.server_result = meeting_shake(pair->meeting.server, &pair->meeting.server_diag);
+			pair->meeting.server_result = server_turn(pair->meeting.server, &pair->meeting.server_diag);
 	}
 	return client;
 }

@@ -166,7 +166,7 @@ void meeting_init(struct meeting *meeting, struct world *world, const struct wor
 	client_init(meeting, identity, priority);
 }
 
-int meeting_shake(struct tls *server, struct diag *diag)
+int server_turn(struct tls *server, struct diag *diag)
 {
 	int result = tls_handshake(server, diag);
 	if (result < 0 && result != ERR_AGAIN)
@@ -182,7 +182,7 @@ void meeting_shake(struct meeting *meeting)
 		if (meeting->client_result < 0 && gnutls_error_is_fatal(meeting->client_result))
 			gnutls_alert_send_appropriate(meeting->client, meeting->client_result);
 		if (meeting->server_result == ERR_AGAIN)
-			meeting->server_result = meeting_shake(meeting->server, &meeting->server_diag);
+			meeting->server_result = server_turn(meeting->server, &meeting->server_diag);
 	}
 }
 

@@ -57,6 +57,6 @@ bool meeting_proof_holds(const struct meeting *meeting, const struct tls_proof *
 			 const struct world_identity *device);
 
 /* A turn of the server's handshake as a worker takes it: what it has to say goes out, an alert too. */
-int meeting_shake(struct tls *server, struct diag *diag);
+int server_turn(struct tls *server, struct diag *diag);
 
 #endif
