@@ -6,7 +6,8 @@ const struct command commands[] = {
 	 .documentation = "answer the gateway's questions; begins your session"},
 	{.name = "status", .takes_json = true, .run = cmd_status, .documentation = "show your session"},
 	{.name = "logout", .run = cmd_logout, .documentation = "end your session and every tunnel in it"},
-	{.name = "ls", .takes_json = true, .run = cmd_ls, .documentation = "list what you may reach, and what is missing for the rest"},
+	{.name = "ls", .takes_json = true, .run = cmd_ls,
+	 .documentation = "list what you may reach, and what is missing for the rest"},
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 

@@ -228,38 +228,41 @@ void connection_forget(struct stream *stream)
 
 /* ---- bytes ---- */
 
-/* All is delivered: say that there is no more. What the gateway still sends is read, so that closing does not
+/* All is handed over: say that there is no more. What the gateway still sends is read, so that closing does not
  * turn into an RST that overtakes the last bytes. */
 static void end_output(struct connection *connection)
 {
-	if (tls_close_write(connection->tls) == 0 && tls_flush(connection->tls) == 0) {
+	if (!connection->output_ended && tls_close_write(connection->tls) == 0 && tls_flush(connection->tls) == 0) {
 		shutdown(connection->fd, SHUT_WR);
 		connection->output_ended = true;
 	}
 }
 
-/* Fills the batch. True when there was more than fits. */
+/* Fills the batch. True when it is full and may not have been enough. */
 static bool fill_batch(struct connection *connection)
 {
 	struct view bytes;
-	while (tls_can_write(connection->tls))
+	bool added = false;
+	while (tls_can_write(connection->tls)) {
 		if (h2_output(connection->h2, &bytes) < 0 || tls_write(connection->tls, bytes) < 0)
 			return false;
-	return true;
+		added = true;
+	}
+	return added;
 }
 
 /* Hands the gateway what the streams have for it. That sending fails is no verdict: why it fails (an alert, a
  * GOAWAY) is about to be read. */
 static void send_output(struct connection *connection)
 {
-	bool more, sent;
+	bool full, sent;
 	do {
-		more = fill_batch(connection);
+		full = fill_batch(connection);
 		sent = tls_flush(connection->tls) == 0;
-	} while (more && sent);
-	if (sent && connection->finishing && !connection->output_ended)
+	} while (full && sent);
+	if (sent && connection->finishing)
 		end_output(connection);
-	else if (sent && !connection->finishing && !h2_is_alive(connection->h2))
+	else if (sent && !h2_is_alive(connection->h2))
 		over(connection, STATUS_OK, NULL);
 }
 
