@@ -78,6 +78,8 @@ static void test_option_wins_over_environment_over_profile(void **state)
 	struct settings settings = {0};
 	struct diag diag = {0};
 	assert_non_null(mkdtemp(folder));
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		unsetenv(setting_rows[i].environment);
 	setenv("XDG_CONFIG_HOME", folder, 1);
 	setenv("SALLYPORT_USER", "environment", 1);
 	setenv("SALLYPORT_CA", "/environment", 1);
