@@ -38,7 +38,7 @@ class Amounts:
         self.tls_tunnels = 300 if quick else 1500
         self.stream_tunnels = 1500 if quick else 6000
         self.bytes = 100_000_000 if quick else 500_000_000
-        self.round_trips = 2000 if quick else 10000
+        self.round_trips = 1000 if quick else 5000
         self.idle_clients = 50 if quick else 200
         self.idle_ssh_clients = 10 if quick else 25
         self.idle_tunnels = 200 if quick else 500
