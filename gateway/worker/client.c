@@ -338,11 +338,16 @@ static void read_input(struct worker *worker)
 	struct client *client = &worker->client;
 	struct view bytes;
 	int result = 0;
+	pump_hold();
 	for (int i = 0; i < RECORDS_PER_TURN && client->state == CLIENT_OPEN && wants_input(client); i++) {
 		result = tls_read(client->tls, &bytes);
 		if (result < 0 || !take(worker, bytes))
 			break;
 	}
+	pump_release();
+	/* HTTP/1.1 has no windows: what the target does not take now keeps the client from sending more. */
+	if (client->whole && pump_pending(&client->whole->pump))
+		client->input_paused = true;
 	/* Not all was taken: go on in the next round, though no descriptor may tell. */
 	if (result == 0 && client->state == CLIENT_OPEN && wants_input(client))
 		uv_idle_start(&client->more, on_more);

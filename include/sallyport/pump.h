@@ -86,6 +86,10 @@ struct pump {
 [[nodiscard]] int pump_read(struct pump *pump, uint8_t *into, size_t capacity);
 /* The carrier's bytes for the near side. What cannot be written now is kept. Ignored after the end. */
 void pump_write(struct pump *pump, struct view bytes);
+/* Around a batch of pump_writes: bytes that follow one another on one pump leave with one system call. What is held has
+ * left (or is kept) when pump_release returns; `consumed` comes then. Not nested. */
+void pump_hold(void);
+void pump_release(void);
 /* Bytes kept at the moment. A carrier without windows of its own (TLS after an HTTP/1.1 CONNECT) stops
  * reading while this is not 0, until `consumed`. */
 size_t pump_pending(const struct pump *pump);

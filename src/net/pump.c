@@ -32,6 +32,7 @@ enum { PENDING_MAX = 64 << 20, COMPACT_FROM = 65536 };
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 static void on_out_poll(uv_poll_t *handle, int status, int events);
+static void forget_held(const struct pump *pump);
 
 static bool is_set(const struct pump *pump, unsigned flag)
 {
@@ -90,6 +91,7 @@ static void end(struct pump *pump, enum pump_end reason)
 	if (has_ended(pump) || is_set(pump, CLOSING))
 		return;
 	pump->end = reason;
+	forget_held(pump);
 	watch(pump, WATCHES_IN, false);
 	watch(pump, WATCHES_OUT, false);
 	buf_fini(&pump->pending);
@@ -219,10 +221,8 @@ static void keep(struct pump *pump, struct view bytes)
 	watch(pump, WATCHES_OUT, true);
 }
 
-void pump_write(struct pump *pump, struct view bytes)
+static void write_now(struct pump *pump, struct view bytes)
 {
-	if (has_ended(pump) || is_set(pump, OUT_ENDING | CLOSING))
-		return;
 	size_t done = pump->pending.size ? 0 : push(pump, bytes);
 	if (has_ended(pump))
 		return;
@@ -230,6 +230,68 @@ void pump_write(struct pump *pump, struct view bytes)
 		keep(pump, view_of(bytes.data + done, bytes.size - done));
 	if (done)
 		pump->carrier->consumed(pump, done);
+}
+
+/* ---- gathering ---- */
+
+/* Between pump_hold and pump_release the bytes of one pump wait here for those that follow, so that a batch of small
+ * frames is one system call. One place for all pumps of the process: a loop serves one carrier at a time. */
+enum { HELD_MAX = 65536 };
+static struct {
+	bool holding;
+	struct pump *pump;
+	size_t size;
+	uint8_t bytes[HELD_MAX];
+} held;
+
+static void write_held(void)
+{
+	struct pump *pump = held.pump;
+	held.pump = NULL;
+	if (pump)
+		write_now(pump, view_of(held.bytes, held.size));
+	held.size = 0;
+}
+
+static void forget_held(const struct pump *pump)
+{
+	if (held.pump == pump) {
+		held.pump = NULL;
+		held.size = 0;
+	}
+}
+
+static void hold(struct pump *pump, struct view bytes)
+{
+	if (held.pump != pump || held.size + bytes.size > HELD_MAX)
+		write_held();
+	/* Writing may have ended this very pump. */
+	if (has_ended(pump))
+		return;
+	memcpy(held.bytes + held.size, bytes.data, bytes.size);
+	held.size += bytes.size;
+	held.pump = pump;
+}
+
+void pump_hold(void)
+{
+	held.holding = true;
+}
+
+void pump_release(void)
+{
+	held.holding = false;
+	write_held();
+}
+
+void pump_write(struct pump *pump, struct view bytes)
+{
+	if (has_ended(pump) || is_set(pump, OUT_ENDING | CLOSING))
+		return;
+	if (held.holding && bytes.size <= HELD_MAX && !pump->pending.size)
+		hold(pump, bytes);
+	else
+		write_now(pump, bytes);
 }
 
 static void forget_pushed(struct pump *pump, size_t done)
@@ -266,6 +328,8 @@ size_t pump_pending(const struct pump *pump)
 
 void pump_finish(struct pump *pump)
 {
+	if (held.pump == pump)
+		write_held();
 	if (has_ended(pump) || is_set(pump, OUT_ENDING | CLOSING))
 		return;
 	set(pump, OUT_ENDING, true);
@@ -410,6 +474,7 @@ void pump_close(struct pump *pump, pump_closed_handler on_closed)
 	if (is_set(pump, CLOSING))
 		return;
 	set(pump, CLOSING, true);
+	forget_held(pump);
 	pump->on_closed = on_closed;
 	buf_fini(&pump->pending);
 	uv_close((uv_handle_t *)&pump->poll, on_handle_closed);
