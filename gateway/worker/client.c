@@ -20,6 +20,8 @@
 enum { RECORDS_PER_TURN = 32 };
 /* How long an ending connection waits for the client to take the last bytes. */
 enum { ENDING_MS = 2000 };
+/* How long a target may take the last bytes of a client that has gone. */
+enum { DRAINING_MS = 60000 };
 /* A client that has not moved a byte for so long is idle. */
 enum { TRIM_MS = 1000 };
 
@@ -116,6 +118,25 @@ static void trim(struct client *client)
 
 /* ---- ending ---- */
 
+void client_over(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct tunnel *tunnel, *next;
+	for (tunnel = LIST_FIRST(&worker->tunnels); tunnel; tunnel = next) {
+		next = LIST_NEXT(tunnel, all);
+		if (tunnel->stream || client->whole == tunnel || client->state == CLIENT_OVER)
+			pump_carrier_lost(&tunnel->pump);
+	}
+	if (LIST_EMPTY(&worker->tunnels))
+		worker_end(EXIT_SUCCESS);
+	client->state = CLIENT_OVER;
+	uv_prepare_stop(&client->turn);
+	uv_idle_stop(&client->more);
+	watch(client, 0);
+	shutdown(client->fd, SHUT_RDWR);
+	arm(worker, clock_monotonic_ms() + DRAINING_MS);
+}
+
 static void begin_ending(struct worker *worker)
 {
 	struct client *client = &worker->client;
@@ -135,7 +156,7 @@ static void go_on_ending(struct worker *worker)
 		return;
 	(void)shutdown(client->fd, SHUT_WR);
 	if (flushed < 0 || tls_discard_input(client->tls) != ERR_AGAIN)
-		worker_end(EXIT_SUCCESS);
+		client_over(worker);
 }
 
 static void refuse(struct worker *worker, const char *code, const char *detail)
@@ -203,7 +224,7 @@ static void on_timer(uv_timer_t *timer)
 			end_what_is_late(worker);
 		break;
 	default:
-		worker_end(EXIT_SUCCESS);
+		client_over(worker);
 	}
 }
 
@@ -296,15 +317,6 @@ void client_accepted(struct worker *worker, struct view connection, struct view 
 
 /* ---- bytes ---- */
 
-/* The connection is gone: what its tunnels carried is told, then there is nothing left to do. */
-[[noreturn]] static void client_lost(struct worker *worker)
-{
-	struct tunnel *tunnel;
-	while ((tunnel = LIST_FIRST(&worker->tunnels)))
-		pump_carrier_lost(&tunnel->pump);
-	worker_end(EXIT_SUCCESS);
-}
-
 /* The client's direction has ended, in whichever way. */
 static void input_ended(struct worker *worker)
 {
@@ -314,7 +326,7 @@ static void input_ended(struct worker *worker)
 		return;
 	}
 	/* HTTP/2 has END_STREAM for half-close; the end of its connection is the end. */
-	client_lost(worker);
+	client_over(worker);
 }
 
 static bool take(struct worker *worker, struct view bytes)
@@ -378,7 +390,7 @@ static void write_output(struct worker *worker)
 		flushed = tls_flush(client->tls);
 	} while (output == ERR_AGAIN && flushed == 0);
 	if (flushed < 0 && flushed != ERR_AGAIN)
-		client_lost(worker);
+		client_over(worker);
 	bool over = client->closing_after || (client->h2 && !h2_is_alive(client->h2));
 	if (over && output == 0 && flushed == 0) {
 		(void)tls_close_write(client->tls);
@@ -397,6 +409,8 @@ static void on_turn(uv_prepare_t *turn)
 		go_on_ending(worker);
 	else if (client->state != CLIENT_REFUSED)
 		(void)tls_flush(client->tls);
+	if (client->state == CLIENT_OVER)
+		return;
 	arm_what_is_due(worker);
 	watch_what_is_wanted(client);
 }

@@ -92,6 +92,8 @@ static void on_pump_ended(struct pump *pump)
 	pump_close(pump, on_pump_closed);
 	if (reset_connection)
 		worker_end(EXIT_SUCCESS);
+	if (worker->client.state == CLIENT_OVER && LIST_EMPTY(&worker->tunnels))
+		worker_end(EXIT_SUCCESS);
 }
 
 static const struct pump_carrier carrier = {

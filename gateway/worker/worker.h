@@ -79,6 +79,7 @@ enum client_state {
 	CLIENT_REFUSED,   /* the alert waits until the refusal is recorded */
 	CLIENT_OPEN,      /* requests are served */
 	CLIENT_ENDING,    /* the last bytes go out, input is dropped */
+	CLIENT_OVER,      /* gone; what it sent before its end still drains into its targets */
 };
 
 struct client {
@@ -128,6 +129,8 @@ struct worker {
 void client_begin(struct worker *worker, int fd);
 void client_accepted(struct worker *worker, struct view connection, struct view device);
 void client_rejected(struct worker *worker, struct view code);
+/* The connection is no more: tunnels end, but those whose client had finished them drain first. */
+void client_over(struct worker *worker);
 /* Input may be read again, and TLS may hold some already. */
 void client_more(struct worker *worker);
 /* Stops serving: GOAWAY or the end of HTTP/1.1, what is ready goes out, then the process ends. */

@@ -330,3 +330,29 @@ def test_limit_of_tunnels_of_a_session(new_world):
         h2.send(open_tunnels[0][0], b"", end=True)
         h2.wait(lambda: h2.streams[open_tunnels[0][0]].ended)
         wait_until(lambda: h2.connect(echo(world), token)[1] == 200, "room for a new tunnel")
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_the_tail_of_an_upload_arrives_when_the_client_has_left(world, token, target, protocol):
+    """The target has said all it had to say and reads slowly; the client sends, finishes and goes away."""
+    payload = os.urandom(1 << 16) * 48
+    if protocol == "h1":
+        status, _, tunnel = clients.http1_connect(world, echo(world), token)
+        assert status == 200
+        peer = target.accept()
+        sender = threading.Thread(target=lambda: (tunnel.sendall(payload), ssl_half_close(tunnel), tunnel.close()))
+    else:
+        h2 = clients.Http2(world)
+        number, _ = h2.connect(echo(world), token)
+        peer = target.accept()
+        peer.shutdown(socket.SHUT_WR)
+        assert h2.wait(lambda: h2.streams[number].ended)
+        sender = threading.Thread(target=lambda: (h2.send(number, payload, end=True), h2.peer.unwrap(), h2.peer.close()))
+    sender.start()
+    received = bytearray()
+    while piece := peer.recv(1 << 16):
+        received += piece
+        time.sleep(0.005)
+    peer.close()
+    sender.join(20)
+    assert len(received) == len(payload) and received == payload
