@@ -6,6 +6,7 @@
 
 #include <ares.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,8 +157,33 @@ static void on_addresses(void *data, int status, int timeouts, struct ares_addri
 	query->done(query, result == 0 && query->count == 0 ? ERR_NOT_FOUND : result);
 }
 
+/* RFC 6761 6.3: these names mean loopback, whatever a name server or a hosts file says. */
+static bool is_localhost(const char *host)
+{
+	static const char zone[] = "localhost";
+	size_t length = strlen(host), zone_length = sizeof(zone) - 1;
+	if (length < zone_length || strcmp(host + length - zone_length, zone) != 0)
+		return false;
+	return length == zone_length || host[length - zone_length - 1] == '.';
+}
+
+static void answer_localhost(struct resolve_query *query)
+{
+	memset(query->addresses, 0, sizeof(query->addresses));
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&query->addresses[0];
+	struct sockaddr_in *four = (struct sockaddr_in *)&query->addresses[1];
+	*six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	*four = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	query->count = 2;
+	query->done(query, 0);
+}
+
 void resolver_look_up(struct resolver *resolver, const char *host, struct resolve_query *query)
 {
+	if (is_localhost(host)) {
+		answer_localhost(query);
+		return;
+	}
 	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	ares_getaddrinfo(resolver->channel, host, NULL, &hints, on_addresses, query);
 	plan_timer(resolver);

@@ -190,6 +190,9 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 	while ((resource = policy_next_resource(policy, &position))) {
 		struct policy_verdict verdict;
 		policy_decide_resource(policy, facts, resource, &verdict);
+		/* What he could reach after a fresh login is his as well; the rest of the policy is not (B3). */
+		if (!verdict.allowed && strcmp(verdict.code, "fresh_login_required") != 0)
+			continue;
 		WORKER_SEND(worker, resource_item, -1, .request = request, .name = cut(policy_resource_name(resource), 128),
 			    .description = cut(policy_resource_description(resource), 512),
 			    .addresses = cut(policy_resource_addresses(resource), 8192), .allowed = verdict.allowed,

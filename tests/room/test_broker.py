@@ -184,7 +184,7 @@ def test_login_travels_with_every_style_and_the_facts(gateway):
     items = {}
     while (message := worker.peer.receive()).name == "resource_item":
         items[message.values["name"]] = message.allowed
-    assert items == {"echo": 1, "closed": 1, "trap": 1, "nowhere": 1, "vault": 0}
+    assert items == {"echo": 1, "closed": 1, "trap": 1, "nowhere": 1}
     assert message.name == "login_granted" and message.user == "alice" and len(message.token) == 64
     assert gateway.query('SELECT "user", token_hash, address FROM session') == [
         ("alice", hashlib.sha256(message.token).hexdigest(), "192.0.2.7")]

@@ -111,6 +111,16 @@ static void test_a_name_has_its_address(void **state)
 	assert_int_equal(address->sin_addr.s_addr, htonl(0xc0000207));
 }
 
+static void test_localhost_is_loopback_without_asking(void **state)
+{
+	(void)state;
+	struct outcome outcome = look_up("silent.localhost", true);
+	assert_int_equal(outcome.result, 0);
+	assert_int_equal(outcome.query.count, 2);
+	assert_int_equal(outcome.query.addresses[0].ss_family, AF_INET6);
+	assert_int_equal(look_up("notlocalhost", true).result, ERR_NOT_FOUND);
+}
+
 static void test_unknown_silent_and_dropped_names_are_told_apart(void **state)
 {
 	(void)state;
@@ -136,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_name_has_its_address),
+		cmocka_unit_test(test_localhost_is_loopback_without_asking),
 		cmocka_unit_test(test_unknown_silent_and_dropped_names_are_told_apart),
 		cmocka_unit_test(test_a_list_of_servers_that_is_none_is_refused),
 	};
