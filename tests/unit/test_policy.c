@@ -1,0 +1,261 @@
+/* test_policy.c: the language of the policy and its decisions, as tables. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+
+#include "../../gateway/broker/policy.h"
+
+static const char text[] =
+	"# comments do not disturb the lines\n"
+	"resource \"wiki\" { address = {\"Wiki.Corp.Example:443\"} description = \"Wiki\" }\n"
+	"resource \"db\" { address = {\"db1:5432-5440\", \"10.20.0.0/16:5432\", \"[2001:db8::/32]:5432\"} kind = postgres }\n"
+	"resource \"zone\" { address = {\"*.dev.example:22\"} }\n"
+	"resource \"local\" { address = {\"127.0.0.1:9000\"} }\n"
+	"resource \"wide\" { address = {\"127.0.0.0/8:9001\", \"169.254.0.0/16:80\"} }\n"
+	"resource \"late\" { address = {\"late:1\"} }\n"
+	"resource \"nobody\" { address = {\"nobody:1\"} }\n"
+	"rule \"readers\" { groups = {\"staff\"} resources = {\"wiki\"} }\n"
+	"rule \"admins\" { users = {\"root\"} device_tags = {\"managed\"} resources = {\"*\"} }\n"
+	"rule \"db people\" { users = {\"alice\"} devices = {\"laptop1\"} resources = {\"db\", \"zone\", \"local\", \"wide\"} }\n"
+	"rule \"fresh\" { users = {\"alice\"} resources = {\"late\"} fresh_login = \"15m\" hours = {\"Mon-Fri 07:00-20:00\"} }\n"
+	"rule \"never carol\" { users = {\"carol\"} resources = {\"*\"} deny = true }\n";
+
+static struct policy *parse(const char *source)
+{
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *policy = NULL;
+	const struct policy_file file = {"policy.conf", source};
+	int result = policy_parse(&file, 1, &policy, errors);
+	if (result < 0)
+		print_message("%s\n", errors->list[0].text);
+	assert_int_equal(result, 0);
+	free(errors);
+	return policy;
+}
+
+static struct policy_facts facts_of(const char *user, const char *device, const char *tags)
+{
+	return (struct policy_facts){.user = user, .device = device, .tags = tags, .weekday = 1, .minute = 600};
+}
+
+static struct policy_verdict decide(const struct policy *policy, const struct policy_facts *facts, const char *host, unsigned port)
+{
+	struct target target;
+	struct policy_verdict verdict;
+	assert_int_equal(target_parse(view_string(host), port, &target, NULL), 0);
+	policy_decide(policy, facts, &target, &verdict);
+	return verdict;
+}
+
+static void test_B1_default_deny_and_who_is_let_through(void **state)
+{
+	(void)state;
+	static const char *const staff[] = {"users", "staff"};
+	static const struct {
+		const char *user, *device, *tags, *host;
+		unsigned port;
+		bool in_staff;
+		const char *rule; /* NULL: refused */
+	} rows[] = {
+		{"bob", "l", "", "wiki.corp.example", 443, true, "readers"},
+		{"bob", "l", "", "WIKI.corp.example.", 443, true, "readers"},
+		{"bob", "l", "", "wiki.corp.example", 443, false, NULL},
+		{"bob", "l", "", "wiki.corp.example", 444, true, NULL},
+		{"", "l", "", "wiki.corp.example", 443, false, NULL},
+		{"alice", "laptop1", "", "db1", 5432, false, "db people"},
+		{"alice", "laptop1", "", "db1", 5440, false, "db people"},
+		{"alice", "laptop1", "", "db1", 5441, false, NULL},
+		{"alice", "laptop2", "", "db1", 5432, false, NULL},
+		{"alice", "laptop1", "", "10.20.255.1", 5432, false, "db people"},
+		{"alice", "laptop1", "", "10.21.0.1", 5432, false, NULL},
+		{"alice", "laptop1", "", "::ffff:10.20.0.1", 5432, false, "db people"},
+		{"alice", "laptop1", "", "[2001:db8:1::5]", 5432, false, "db people"},
+		{"alice", "laptop1", "", "[2001:db9::5]", 5432, false, NULL},
+		{"alice", "laptop1", "", "a.dev.example", 22, false, "db people"},
+		{"alice", "laptop1", "", "b.a.dev.example", 22, false, "db people"},
+		{"alice", "laptop1", "", "dev.example", 22, false, NULL},
+		{"alice", "laptop1", "", "evildev.example", 22, false, NULL},
+		{"alice", "laptop1", "", "a.dev.example.evil", 22, false, NULL},
+		{"root", "any", "managed\n", "nobody", 1, false, "admins"},
+		{"root", "any", "other\nmanaged\n", "nobody", 1, false, "admins"},
+		{"root", "any", "unmanaged\n", "nobody", 1, false, NULL},
+		{"root", "any", "managed\n", "unknown", 1, false, NULL},
+	};
+	struct policy *policy = parse(text);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_facts facts = facts_of(rows[i].user, rows[i].device, rows[i].tags);
+		facts.groups = staff;
+		facts.group_count = rows[i].in_staff ? 2 : 0;
+		struct policy_verdict verdict = decide(policy, &facts, rows[i].host, rows[i].port);
+		assert_int_equal(verdict.allowed, rows[i].rule != NULL);
+		assert_string_equal(verdict.rule, rows[i].rule ? rows[i].rule : "");
+		if (!verdict.allowed)
+			assert_string_equal(verdict.code, "not_allowed");
+	}
+	policy_free(policy);
+}
+
+static void test_B1_deny_wins_wherever_it_stands(void **state)
+{
+	(void)state;
+	static const char first[] = "resource \"a\" { address = {\"a:1\"} }\n"
+				    "rule \"no\" { users = {\"u\"} resources = {\"a\"} deny = true }\n"
+				    "rule \"yes\" { users = {\"*\"} resources = {\"a\"} }\n";
+	static const char last[] = "resource \"a\" { address = {\"a:1\"} }\nresource \"b\" { address = {\"a:1\"} }\n"
+				   "rule \"yes\" { users = {\"*\"} resources = {\"a\"} }\n"
+				   "rule \"no\" { users = {\"u\"} resources = {\"b\"} deny = true }\n";
+	static const char *const sources[] = {first, last};
+	for (size_t i = 0; i < 2; i++) {
+		struct policy *policy = parse(sources[i]);
+		struct policy_facts denied = facts_of("u", "d", ""), other = facts_of("v", "d", "");
+		assert_false(decide(policy, &denied, "a", 1).allowed);
+		assert_string_equal(decide(policy, &denied, "a", 1).rule, "no");
+		assert_true(decide(policy, &other, "a", 1).allowed);
+		policy_free(policy);
+	}
+}
+
+static void test_hours_and_fresh_login(void **state)
+{
+	(void)state;
+	struct policy *policy = parse(text);
+	struct policy_facts facts = facts_of("alice", "d", "");
+	facts.login_age_ms = 900000;
+	assert_true(decide(policy, &facts, "late", 1).allowed);
+	facts.login_age_ms = 900001;
+	assert_string_equal(decide(policy, &facts, "late", 1).code, "fresh_login_required");
+	facts.weekday = 5; /* Saturday: what a fresh login would not mend is not asked for */
+	assert_string_equal(decide(policy, &facts, "late", 1).code, "not_allowed");
+	facts = facts_of("alice", "d", "");
+	facts.minute = 7 * 60;
+	assert_true(decide(policy, &facts, "late", 1).allowed);
+	facts.minute = 20 * 60;
+	assert_false(decide(policy, &facts, "late", 1).allowed);
+	policy_free(policy);
+}
+
+static bool may_dial(const struct policy_resource *resource, const char *address)
+{
+	struct target own_target, target;
+	assert_int_equal(target_parse(view_string("192.0.2.1"), 1, &own_target, NULL), 0);
+	assert_int_equal(target_parse(view_string(address), 1, &target, NULL), 0);
+	const struct policy_own_addresses own = {&own_target.address, 1};
+	return policy_address_allowed(resource, (struct sockaddr *)&target.address, &own);
+}
+
+static void test_B2_special_addresses_only_by_their_literal_name(void **state)
+{
+	(void)state;
+	static const char *const special[] = {"127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "169.254.1.1",
+					      "224.0.0.1", "239.1.1.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1",
+					      "ff02::1", "fd00:ec2::254", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+					      "::ffff:127.0.0.1", "192.0.2.1", "100.100.100.100"};
+	struct policy *policy = parse(text);
+	struct policy_facts alice = facts_of("alice", "laptop1", "");
+	const struct policy_resource *db = decide(policy, &alice, "db1", 5432).matched;
+	const struct policy_resource *local = decide(policy, &alice, "127.0.0.1", 9000).matched;
+	const struct policy_resource *wide = decide(policy, &alice, "127.0.0.1", 9001).matched;
+	assert_non_null(db);
+	assert_non_null(local);
+	assert_non_null(wide);
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+		assert_false(may_dial(db, special[i]));
+		assert_false(may_dial(wide, special[i])); /* a network is no literal address */
+	}
+	assert_true(may_dial(db, "10.1.2.3"));
+	assert_true(may_dial(db, "2001:db8::1"));
+	assert_true(may_dial(local, "127.0.0.1"));
+	assert_true(may_dial(local, "::ffff:127.0.0.1"));
+	assert_false(may_dial(local, "127.0.0.2"));
+	policy_free(policy);
+}
+
+static void test_errors_name_file_line_and_what_to_do(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *source, *where, *what;
+	} rows[] = {
+		{"resurce \"a\" { }\n", "p:1", "did you mean \"resource\""},
+		{"# one\n\nresource \"a\" { adress = {\"h:1\"} }\n", "p:3", "did you mean \"address\""},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"b\"} }\n", "p:2", "no resource \"b\""},
+		{"resource \"a\" { address = {\"h:1\"} }\nresource \"a\" { address = {\"h:2\"} }\n", "p:2", "already"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { resources = {\"a\"} }\n", "p:2", "users = {\"*\"}"},
+		{"rule \"r\" { users = {\"u\"} }\n", "p:1", "resources = {\"*\"}"},
+		{"resource \"a\" { }\n", "p:1", "no address"},
+		{"resource \"a\" { address = {\"h\"} }\n", "p:1", "port"},
+		{"resource \"a\" { address = {\"h:0\"} }\n", "p:1", "port"},
+		{"resource \"a\" { address = {\"h:70000\"} }\n", "p:1", "port"},
+		{"resource \"a\" { address = {\"h:9-2\"} }\n", "p:1", "port"},
+		{"resource \"a\" { address = {\"10.0.0.0/33:1\"} }\n", "p:1", "ADDRESS/BITS"},
+		{"resource \"a\" { address = {\"::1:22\"} }\n", "p:1", "brackets"},
+		{"resource \"a\" { address = {\"*.com:22\"} }\n", "p:1", "two labels"},
+		{"resource \"a\" { address = {\"*:22\"} }\n", "p:1", "\"*:22\""},
+		{"resource \"a\" { address = {\"h:1\"} kind = magic }\n", "p:1", "kind"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} hours = {\"Mon 25:00-26:00\"} }\n", "p:2", "hours"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} fresh_login = \"15\" }\n", "p:2", "unit"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} approve = true }\n", "p:2", "approve"},
+		{"\n\nresource \"${HOME}\" { address = {\"h:1\"} }\n", "p:3", "${"},
+		{"rule \"broken {\n", "p:", ""},
+		{"resource \"a\" {\n", "p:", ""},
+	};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct policy_file file = {"p", rows[i].source};
+		struct policy *policy = NULL;
+		assert_int_equal(policy_parse(&file, 1, &policy, errors), ERR_BAD_CONFIG);
+		assert_null(policy);
+		if (strncmp(errors->list[0].text, rows[i].where, strlen(rows[i].where)) || !strstr(errors->list[0].text, rows[i].what))
+			fail_msg("row %zu: %s", i, errors->list[0].text);
+	}
+	free(errors);
+}
+
+static void test_all_errors_of_meaning_at_once(void **state)
+{
+	(void)state;
+	const struct policy_file files[] = {
+		{"one", "resource \"a\" { address = {\"h\"} }\nrule \"r\" { users = {\"u\"} resources = {\"x\"} }\n"},
+		{"two", "rule \"s\" { users = {\"u\"} resources = {\"a\", \"y\"} }\n"}};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *policy = NULL;
+	assert_int_equal(policy_parse(files, 2, &policy, errors), ERR_BAD_CONFIG);
+	assert_int_equal(errors->count, 3);
+	free(errors);
+}
+
+static void test_explanation_names_the_rule_and_the_fact(void **state)
+{
+	(void)state;
+	struct policy *policy = parse(text);
+	struct policy_facts facts = facts_of("alice", "laptop2", "");
+	struct target target;
+	OWN_BUF struct buf out = BUF_INIT(65536);
+	assert_int_equal(target_parse(view_string("db1"), 5432, &target, NULL), 0);
+	assert_int_equal(policy_explain(policy, &facts, &target, &out), 0);
+	assert_int_equal(buf_add(&out, view_of("", 1)), 0);
+	assert_non_null(strstr((char *)out.data, "rule \"db people\": does not apply: the device"));
+	assert_non_null(strstr((char *)out.data, "refused: not_allowed"));
+	policy_free(policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_B1_default_deny_and_who_is_let_through),
+		cmocka_unit_test(test_B1_deny_wins_wherever_it_stands),
+		cmocka_unit_test(test_hours_and_fresh_login),
+		cmocka_unit_test(test_B2_special_addresses_only_by_their_literal_name),
+		cmocka_unit_test(test_errors_name_file_line_and_what_to_do),
+		cmocka_unit_test(test_all_errors_of_meaning_at_once),
+		cmocka_unit_test(test_explanation_names_the_rule_and_the_fact),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

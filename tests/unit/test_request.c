@@ -1,0 +1,118 @@
+/* test_request.c: what strangers write: bodies and authorization. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../gateway/worker/request.h"
+
+static void test_login_bodies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *user; /* NULL: refused */
+	} rows[] = {
+		{"{\"user\":\"alice\"}", "alice"}, {" { \"user\" : \"\\u00e4\" } ", "\xc3\xa4"}, {"", NULL}, {"{", NULL}, {"[]", NULL},
+		{"null", NULL}, {"{}", NULL}, {"{\"user\":1}", NULL}, {"{\"user\":\"\"}", NULL}, {"{\"user\":\"a\",\"x\":1}", NULL},
+		{"{\"user\":\"a\",\"user\":\"b\"}", NULL}, {"{\"user\":\"a\\u0000b\"}", NULL}, {"{\"user\":\"\xff\"}", NULL},
+		{"{\"user\":\"a\"} x", NULL}, {"{\"user\":[\"a\"]}", NULL}, {"{\"User\":\"a\"}", NULL}, {"\"user\"", NULL},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char user[257] = "";
+		struct diag diag = {""};
+		int result = request_login(view_string(rows[i].body), user, &diag);
+		assert_int_equal(result, rows[i].user ? 0 : ERR_BAD_INPUT);
+		assert_string_equal(user, rows[i].user ? rows[i].user : "");
+		assert_int_equal(diag.text[0] != 0, rows[i].user == NULL);
+	}
+	char longest[300], user[257];
+	snprintf(longest, sizeof(longest), "{\"user\":\"%0256d\"}", 0);
+	assert_int_equal(request_login(view_string(longest), user, NULL), 0);
+	snprintf(longest, sizeof(longest), "{\"user\":\"%0257d\"}", 0);
+	assert_int_equal(request_login(view_string(longest), user, NULL), ERR_BAD_INPUT);
+}
+
+static int count_answers(const char *body)
+{
+	struct request_answers answers;
+	struct diag diag;
+	int result = request_answers(view_string(body), &answers, &diag);
+	if (result < 0)
+		return result;
+	result = (int)answers.count;
+	request_answers_fini(&answers);
+	return result;
+}
+
+static void test_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(count_answers("{\"answers\":[]}"), 0);
+	assert_int_equal(count_answers("{\"answers\":[\"\"]}"), 1);
+	assert_int_equal(count_answers("{\"answers\":[\"a\",\"b\"]}"), 2);
+	assert_int_equal(count_answers("{\"answers\":[\"a\",1]}"), ERR_BAD_INPUT);
+	assert_int_equal(count_answers("{\"answers\":\"a\"}"), ERR_BAD_INPUT);
+	assert_int_equal(count_answers("{\"answers\":{}}"), ERR_BAD_INPUT);
+	OWN_BUF struct buf many = BUF_INIT(1 << 20);
+	assert_int_equal(buf_add_string(&many, "{\"answers\":[\"\""), 0);
+	for (int i = 0; i < CONVERSATION_MESSAGES_MAX; i++)
+		assert_int_equal(buf_add_string(&many, ",\"\""), 0);
+	assert_int_equal(buf_add(&many, view_of("]}", 3)), 0);
+	assert_int_equal(count_answers((char *)many.data), ERR_BAD_INPUT);
+}
+
+static void test_an_answer_of_64_kib_and_one_byte_more(void **state)
+{
+	(void)state;
+	for (size_t more = 0; more < 2; more++) {
+		OWN_BUF struct buf body = BUF_INIT(1 << 20);
+		assert_int_equal(buf_add_string(&body, "{\"answers\":[\""), 0);
+		uint8_t *place = buf_reserve(&body, CONVERSATION_ANSWER_MAX + more);
+		assert_non_null(place);
+		memset(place, 'a', CONVERSATION_ANSWER_MAX + more);
+		buf_grown(&body, CONVERSATION_ANSWER_MAX + more);
+		assert_int_equal(buf_add(&body, view_of("\"]}", 4)), 0);
+		assert_int_equal(count_answers((char *)body.data), more ? ERR_BAD_INPUT : 1);
+	}
+}
+
+static void test_authorization(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *header, *user, *token;
+		int result;
+	} rows[] = {
+		{"Bearer abc", "", "abc", 0}, {"bearer   abc", "", "abc", 0}, {"Basic YWxpY2U6YWJj", "alice", "abc", 0},
+		{"BASIC OmFiYw==", "", "abc", 0}, {"", "", "", ERR_NOT_FOUND}, {"Bearer", "", "", ERR_BAD_INPUT},
+		{"Bearer ", "", "", ERR_BAD_INPUT}, {"Basic !!!!", "", "", ERR_BAD_INPUT}, {"Basic YWxpY2U=", "", "", ERR_BAD_INPUT},
+		{"Basic YWxpY2U6", "", "", ERR_BAD_INPUT}, {"Digest x", "", "", ERR_BAD_INPUT}, {"Bearerabc", "", "", ERR_BAD_INPUT},
+		{"Bearer \xff", "", "", ERR_BAD_INPUT},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char user[257], token[WORKER_BROKER_TOKEN_MAX + 1] = "";
+		struct diag diag;
+		assert_int_equal(request_authorization(view_string(rows[i].header), user, token, &diag), rows[i].result);
+		if (rows[i].result < 0)
+			continue;
+		assert_string_equal(user, rows[i].user);
+		assert_string_equal(token, rows[i].token);
+	}
+	char longest[200], user[257], token[WORKER_BROKER_TOKEN_MAX + 1];
+	snprintf(longest, sizeof(longest), "Bearer %0129d", 0);
+	assert_int_equal(request_authorization(view_string(longest), user, token, NULL), ERR_BAD_INPUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_login_bodies), cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_an_answer_of_64_kib_and_one_byte_more), cmocka_unit_test(test_authorization),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
