@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "sallyport/own.h"
@@ -223,6 +224,8 @@ int dial_start(uv_loop_t *loop, const char *host, uint16_t port, dial_done_handl
 {
 	char service[8];
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	/* RFC 6761 6.3: loopback, also on a machine without a hosts file; that is what no name at all means here. */
+	const char *node = strcasecmp(host, "localhost") == 0 ? NULL : host;
 	struct dial *dial = calloc(1, sizeof(*dial));
 	if (!dial)
 		return diag_set(diag, ERR_SYSTEM, "memory is out");
@@ -234,7 +237,7 @@ int dial_start(uv_loop_t *loop, const char *host, uint16_t port, dial_done_handl
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
 		dial->attempt[i].fd = -1;
 	dial->lookup.data = dial->next.data = dial->limit.data = dial;
-	int result = uv_getaddrinfo(loop, &dial->lookup, on_looked_up, host, service, &hints);
+	int result = uv_getaddrinfo(loop, &dial->lookup, on_looked_up, node, service, &hints);
 	if (result < 0) {
 		free(dial);
 		return diag_set(diag, ERR_SYSTEM, "The gateway's name \"%s\" cannot be looked up: %s", host, uv_strerror(result));
