@@ -268,7 +268,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	*state = NULL;
 }
 
-static void on_log(void *context, const char *format, va_list arguments)
+[[gnu::format(printf, 2, 0)]] static void on_log(void *context, const char *format, va_list arguments)
 {
 	char line[512];
 	(void)context;

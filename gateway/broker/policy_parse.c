@@ -378,7 +378,7 @@ static int on_resources_of_rule(cfg_t *cfg, cfg_opt_t *option)
 static const char *const known_words[] = {"resource", "rule", "address", "description", "kind", "users", "groups", "devices",
 					  "device_tags", "resources", "deny", "fresh_login", "hours", NULL};
 
-static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
+[[gnu::format(printf, 2, 0)]] static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	char message[512];
 	static const char unknown[] = "no such option '";

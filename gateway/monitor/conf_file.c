@@ -44,7 +44,7 @@ static bool name_between(const char *message, const char *before, char *out_name
 	return view_to_string(view_of(start, length), out_name, capacity) == 0;
 }
 
-static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
+[[gnu::format(printf, 2, 0)]] static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	char message[512], name[128];
 	struct diag unknown;

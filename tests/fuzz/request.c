@@ -1,0 +1,22 @@
+/* request.c: fuzz target: login bodies, answers and authorization as clients write them. */
+#include <string.h>
+
+#include "../../gateway/worker/request.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char user[257] = "", token[WORKER_BROKER_TOKEN_MAX + 1] = "";
+	struct request_answers answers;
+	struct diag diag;
+	struct view text = view_of(data, size);
+	if (request_login(text, user, &diag) == 0)
+		MUST(user[0] && view_is_utf8(view_string(user)));
+	if (request_answers(text, &answers, &diag) == 0) {
+		MUST(answers.count <= CONVERSATION_MESSAGES_MAX);
+		request_answers_fini(&answers);
+	}
+	if (request_authorization(text, user, token, &diag) == 0)
+		MUST(token[0] && view_is_utf8(view_string(user)) && view_is_utf8(view_string(token)));
+	return 0;
+}
