@@ -181,15 +181,18 @@ def test_policy_check_and_explain(world):
 
 def test_audit_follow_shows_what_comes(world):
     process = subprocess.Popen([world.program("sallyport-admin"), "--socket", str(world.admin_socket), "audit",
-                                "--follow"], stdout=subprocess.PIPE, text=True)
+                                "--follow"], stdout=subprocess.PIPE)
     try:
         client(world, "-W", f"127.0.0.1:{world.denied}")
         os.set_blocking(process.stdout.fileno(), False)
-        seen = []
+        seen = bytearray()
 
         def not_allowed():
-            seen.append(process.stdout.read() or "")
-            return "not_allowed" in "".join(seen)
+            try:
+                seen.extend(os.read(process.stdout.fileno(), 65536))
+            except BlockingIOError:
+                pass
+            return b"not_allowed" in seen
         wait_until(not_allowed, "the refusal in the followed log")
     finally:
         process.kill()
