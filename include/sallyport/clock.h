@@ -5,11 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sallyport/err.h"
+
 /* Milliseconds of CLOCK_BOOTTIME: goes on during sleep, never back. */
 uint64_t clock_monotonic_ms(void);
 /* Milliseconds since 1970-01-01 UTC. */
 uint64_t clock_wall_ms(void);
 /* "2026-11-23T21:16:05Z" (RFC 3339); capacity at least 21. */
 void clock_format(uint64_t wall_ms, char *out_text, size_t capacity);
+
+/* That form and no other. ERR_BAD_INPUT. */
+[[nodiscard]] int clock_parse(const char *text, uint64_t *out_wall_ms);
 
 #endif

@@ -22,6 +22,9 @@ void str_from_size_bytes(uint64_t bytes, char *out_text, size_t capacity);
 void str_hex(struct view bytes, char *out_text);
 /* ERR_BAD_INPUT unless exactly 2 * size hexadecimal digits. */
 [[nodiscard]] int str_from_hex(struct view text, uint8_t *out_bytes, size_t size);
+/* "ABCD-EFGH" of a hash's first 40 bits, for two people to compare: digits and capitals without those that are
+ * taken for one another. 10 characters with NUL. */
+void str_confirmation_code(const uint8_t *hash, char *out_code);
 /* Copies text, cutting at capacity; returns false when it was cut. Always terminates. */
 bool str_copy(char *out_text, size_t capacity, const char *text);
 /* The word of `words` (NULL-terminated) nearest to `text` by edit distance, or NULL when none is

@@ -87,6 +87,8 @@ struct tls_client_files {
 	const char *authority;
 	const char *certificate;
 	const char *key;
+	/* Whoever answers is accepted: only to fetch what is then compared with a pin (RFC 7030 4.1.1). */
+	bool unverified;
 };
 [[nodiscard]] int tls_credentials_client(const struct tls_client_files *files,
 					 struct tls_credentials **out_credentials, struct diag *diag);
@@ -99,6 +101,11 @@ struct tls_server_options {
 	size_t input_limit_bytes; /* most bytes from the client before tls_accept (handshake_bytes) */
 	tls_sign_handler sign;
 	void *owner; /* of `sign` */
+	/* An expired certificate is let through the handshake for so long after its end (promise A1 then rests on
+	 * the caller, which must serve it nothing but its renewal). 0: not at all. */
+	uint64_t expired_grace_s;
+	/* The enrolment listener: no certificate is asked of the client; there is no proof then. */
+	bool anonymous;
 };
 
 /* Borrows fd (a connected non-blocking socket; TCP_NODELAY and TCP_NOTSENT_LOWAT are set on it where it is

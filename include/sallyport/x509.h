@@ -46,6 +46,27 @@ void x509_fingerprint(struct view der, uint8_t out_fingerprint[X509_FINGERPRINT_
 /* "ec-p256" "ec-p384" "ed25519" "rsa-2048"..., for people; cut at capacity. */
 [[nodiscard]] int x509_key_kind(struct view public_key, char *out_kind, size_t capacity);
 
+/* ---- EST's answers (RFC 7030 4.1.3) ---- */
+
+/* Certificates without a signature of their own (PKCS#7, "certs-only"), as base64 text. Each item is one
+ * certificate or several, PEM or DER; empty ones are skipped. Appends. ERR_BAD_INPUT with a sentence. */
+[[nodiscard]] int x509_certs_only(const struct view *certificates, size_t count, struct buf *out_base64, struct diag *diag);
+/* The other way: DER of the certificate that holds this public key. ERR_NOT_FOUND when there is none. */
+[[nodiscard]] int x509_certs_only_find(struct view base64, struct view public_key, struct buf *out_der, struct diag *diag);
+/* DER of the certificate with this fingerprint. ERR_NOT_FOUND. */
+[[nodiscard]] int x509_certs_only_pinned(struct view base64, const uint8_t fingerprint[X509_FINGERPRINT_SIZE],
+					 struct buf *out_der, struct diag *diag);
+/* Base64 without or with line ends, into bytes. Appends. ERR_BAD_INPUT. */
+[[nodiscard]] int x509_from_base64(struct view base64, struct buf *out_bytes);
+[[nodiscard]] int x509_to_base64(struct view bytes, struct buf *out_base64);
+
+/* ---- for browsers ---- */
+
+/* Certificate and key as PKCS#12 (RFC 7292) under a passphrase. The key is secret: give an OWN_SECRET_BUF. Appends DER.
+ * ERR_BAD_INPUT with a sentence. */
+[[nodiscard]] int x509_pkcs12(struct view certificate_pem, struct view key_pem, const char *name, const char *passphrase,
+			      struct buf *out_der, struct diag *diag);
+
 /* ---- facts ---- */
 
 struct x509_facts {
@@ -63,6 +84,7 @@ struct x509_facts {
 
 /* A new P-256 key (PKCS#8, PEM). Secret: give an OWN_SECRET_BUF. */
 [[nodiscard]] int x509_key_make(struct buf *out_key_pem, struct diag *diag);
+/* Wherever a private key is wanted below, a PKCS#11 URL (RFC 7512) may stand instead of PEM. */
 /* The public half of a private key in PEM (DER SubjectPublicKeyInfo). */
 [[nodiscard]] int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag *diag);
 /* The public key of a certificate in PEM or DER. */

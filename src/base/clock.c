@@ -27,3 +27,14 @@ void clock_format(uint64_t wall_ms, char *out_text, size_t capacity)
 	if (!gmtime_r(&seconds, &parts) || strftime(out_text, capacity, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
 		out_text[0] = 0;
 }
+
+int clock_parse(const char *text, uint64_t *out_wall_ms)
+{
+	struct tm time = {.tm_isdst = 0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &time);
+	time_t seconds = end && !*end ? timegm(&time) : -1;
+	if (seconds < 0)
+		return ERR_BAD_INPUT;
+	*out_wall_ms = (uint64_t)seconds * 1000;
+	return 0;
+}

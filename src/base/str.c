@@ -237,3 +237,15 @@ int str_split_authority(struct view text, char *out_host, size_t capacity, uint1
 	*out_port = port;
 	return 0;
 }
+
+void str_confirmation_code(const uint8_t *hash, char *out_code)
+{
+	static const char letters[] = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+	uint64_t bits = 0;
+	for (int i = 0; i < 5; i++)
+		bits = bits << 8 | hash[i];
+	for (int i = 0; i < 8; i++)
+		out_code[i + (i >= 4)] = letters[bits >> (35 - 5 * i) & 31];
+	out_code[4] = '-';
+	out_code[9] = 0;
+}

@@ -46,6 +46,7 @@ int tls_new_server(const struct tls_credentials *credentials, int fd, const stru
 	tls->input_limit = options->input_limit_bytes;
 	tls->sign = options->sign;
 	tls->sign_owner = options->owner;
+	tls->expired_grace_s = options->expired_grace_s;
 	/* MANDATORY: a client whose list has neither of ours gets an alert; one without a list is served. */
 	int result = setup(tls, GNUTLS_SERVER, GNUTLS_ALPN_SERVER_PRECEDENCE | GNUTLS_ALPN_MANDATORY);
 	if (result == 0)
@@ -54,7 +55,7 @@ int tls_new_server(const struct tls_credentials *credentials, int fd, const stru
 		result = tls_transcript_setup(tls);
 	if (result < 0)
 		return diag_set(diag, result, "a TLS session cannot be made");
-	gnutls_certificate_server_set_request(tls->session, GNUTLS_CERT_REQUIRE);
+	gnutls_certificate_server_set_request(tls->session, options->anonymous ? GNUTLS_CERT_IGNORE : GNUTLS_CERT_REQUIRE);
 	*out_tls = take_pointer(&tls);
 	return 0;
 }

@@ -136,6 +136,8 @@ int tls_credentials_client(const struct tls_client_files *files, struct tls_cred
 	OWN(own_tls_credentials) struct tls_credentials *credentials = NULL;
 	int result = new_credentials(TLS_CLIENT, &credentials, diag);
 	if (result == 0)
+		credentials->unverified = files->unverified;
+	if (result == 0 && !files->unverified)
 		result = load_trust(credentials, files->authority, diag);
 	if (result == 0)
 		result = load_own(credentials, files, diag);

@@ -42,6 +42,7 @@ struct tls_credentials {
 	unsigned key_bits;
 	/* client */
 	bool shows_certificate;
+	bool unverified;
 };
 
 struct tls_transcript {
@@ -63,6 +64,7 @@ struct tls {
 	tls_sign_handler sign;
 	void *sign_owner;
 	int sign_result;
+	uint64_t expired_grace_s;
 	struct tls_transcript *transcript; /* NULL once released */
 	char *host;                        /* client: whom it wants to reach; freed after the handshake */
 	const char *refusal;               /* constant code; NULL */

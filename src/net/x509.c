@@ -79,10 +79,14 @@ int x509_read_private_key(struct view pem, gnutls_privkey_t *out_key, struct dia
 	OWN(own_private_key) gnutls_privkey_t key = NULL;
 	if (gnutls_privkey_init(&key) < 0)
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
+	char url[1024];
 	gnutls_datum_t datum = datum_of(pem);
-	int result = gnutls_privkey_import_x509_raw(key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
+	bool is_url = pem.size > 7 && memcmp(pem.data, "pkcs11:", 7) == 0 && view_to_string(pem, url, sizeof(url)) == 0;
+	int result = is_url ? gnutls_privkey_import_url(key, url, 0)
+			    : gnutls_privkey_import_x509_raw(key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (result < 0)
-		return diag_set(diag, ERR_BAD_INPUT, "this is not a private key (%s)", gnutls_strerror(result));
+		return diag_set(diag, ERR_BAD_INPUT, is_url ? "the token's key cannot be used (%s)" : "this is not a private key (%s)",
+				gnutls_strerror(result));
 	*out_key = take_pointer(&key);
 	return 0;
 }
