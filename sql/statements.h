@@ -8,19 +8,45 @@
 
 #define STATEMENTS(S)                                                                                              \
 	/* ---- registry ---- */                                                                                   \
-	S(device_all, "SELECT id, name, state, tags, generation, created_at, last_seen_at, last_seen_from FROM device") \
-	S(device_user_all, "SELECT device, \"user\" FROM device_user ORDER BY device, \"user\"")                   \
-	S(certificate_all, "SELECT fingerprint, serial, device, generation, public_key, key_kind, not_before, "    \
-			   "not_after, state, issued_at FROM certificate ORDER BY device, generation")             \
+	S(device_all, "SELECT id, name, state, tags, generation, created_at, last_seen_at, last_seen_from FROM device " \
+		      "WHERE forgotten_at IS NULL")                                                                \
+	S(device_user_all, "SELECT device, \"user\" FROM device_user JOIN device ON device.id = device_user.device " \
+			   "WHERE forgotten_at IS NULL ORDER BY device, \"user\"")                                 \
+	S(certificate_all, "SELECT fingerprint, serial, device, certificate.generation, public_key, key_kind, not_before, " \
+			   "not_after, certificate.state, issued_at, key_store, first_used_at, superseded_at, noticed_at, " \
+			   "CASE WHEN first_used_at IS NULL THEN der ELSE '' END "                                 \
+			   "FROM certificate JOIN device ON device.id = certificate.device "                       \
+			   "WHERE forgotten_at IS NULL ORDER BY device, certificate.generation")                   \
 	S(device_insert, "INSERT INTO device (id, name, state, tags, generation, created_at) "                     \
 			 "VALUES ($1, $2, 'active', $3, $4, $5)")                                                  \
 	S(device_user_insert, "INSERT INTO device_user (device, \"user\") VALUES ($1, $2)")                        \
 	S(certificate_insert, "INSERT INTO certificate (fingerprint, serial, device, generation, public_key, "     \
-			      "key_kind, not_before, not_after, state, issued_at) "                                \
-			      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9)")                             \
+			      "key_kind, not_before, not_after, state, issued_at, der, key_store) "                \
+			      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11)")                   \
 	S(device_set_state, "UPDATE device SET state = $1 WHERE id = $2 AND (state <> 'revoked' OR $1 = 'revoked')") \
 	S(certificate_revoke, "UPDATE certificate SET state = 'revoked' WHERE device = $1 AND state = 'active'")   \
 	S(device_seen, "UPDATE device SET last_seen_at = $1, last_seen_from = $2 WHERE id = $3")                   \
+	S(certificate_first_used, "UPDATE certificate SET first_used_at = $1, der = '' "                           \
+				  "WHERE fingerprint = $2 AND first_used_at IS NULL")                              \
+	S(certificate_supersede, "UPDATE certificate SET state = 'superseded', superseded_at = $1 "                \
+				 "WHERE device = $2 AND generation < $3 AND state = 'active'")                     \
+	S(certificate_noticed, "UPDATE certificate SET noticed_at = $1 WHERE fingerprint = $2")                    \
+	S(device_set_generation, "UPDATE device SET generation = $1 WHERE id = $2 AND state <> 'revoked'")         \
+	S(device_rename, "UPDATE device SET name = $1 WHERE id = $2")                                              \
+	S(device_set_tags, "UPDATE device SET tags = $1 WHERE id = $2")                                            \
+	S(device_user_delete, "DELETE FROM device_user WHERE device = $1 AND \"user\" = $2")                       \
+	S(device_forget, "UPDATE device SET forgotten_at = $1, name = $2 WHERE id = $3 AND state = 'revoked'")     \
+	/* ---- invitations ---- */                                                                                \
+	S(invitation_all, "SELECT id, secret_hash, device_name, device, users, tags, state, attempts, created_at, " \
+			  "expires_at, public_key, key_kind, key_store, address FROM invitation "                  \
+			  "WHERE expires_at > $1 ORDER BY created_at")                                             \
+	S(invitation_insert, "INSERT INTO invitation (id, secret_hash, device_name, device, users, tags, state, "  \
+			     "attempts, created_at, expires_at, public_key, key_kind, key_store, address) "        \
+			     "VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, $8, '', '', '', '')")                 \
+	S(invitation_set_state, "UPDATE invitation SET state = $1 WHERE id = $2")                                  \
+	S(invitation_attempt, "UPDATE invitation SET attempts = $1, state = $2 WHERE id = $3")                     \
+	S(invitation_claim, "UPDATE invitation SET state = $1, device = $2, public_key = $3, key_kind = $4, "      \
+			    "key_store = $5, address = $6 WHERE id = $7 AND state IN ('open', 'pending', 'approved')") \
 	/* ---- sessions ---- */                                                                                   \
 	S(session_live, "SELECT id, number, token_hash, device, \"user\", created_at, expires_at, address, "       \
 			"connection FROM session WHERE ended_at IS NULL ORDER BY number")                          \
@@ -30,6 +56,8 @@
 	S(session_extend, "UPDATE session SET expires_at = $1 WHERE id = $2 AND ended_at IS NULL")                 \
 	S(session_end, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")     \
 	S(session_end_device, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE device = $3 AND ended_at IS NULL") \
+	S(session_end_user_device, "UPDATE session SET ended_at = $1, end_reason = $2 "                            \
+				   "WHERE device = $3 AND \"user\" = $4 AND ended_at IS NULL")                     \
 	/* ---- tunnels ---- */                                                                                    \
 	S(tunnel_last, "SELECT coalesce(max(id), 0) FROM tunnel")                                                  \
 	S(tunnel_insert, "INSERT INTO tunnel (id, session, device, \"user\", rule, resource, requested_host, "     \

@@ -30,6 +30,20 @@ void admin_reply(struct admin_call *call, unsigned status, json_t *json);
 /* A value of the query string, or NULL. */
 const char *admin_query(const struct admin_call *call, const char *name);
 
+/* The status that fits an error of an act. */
+unsigned admin_status_of(int result);
+/* Answers an act with how many sessions and tunnels it has ended. `context` is the call. */
+void admin_on_act(void *context, const struct act_result *act);
+/* An array of words (NULL: none) as one a line, with its NUL. ERR_BAD_INPUT for what is none, or holds a line break. */
+[[nodiscard]] int admin_words(const json_t *array, struct buf *out_lines);
+
+/* ---- admin_devices.c ---- */
+void admin_get_invitations(struct admin_call *call);
+void admin_post_invitation(struct admin_call *call);
+void admin_post_invitation_act(struct admin_call *call);
+/* False: the verb is none of its own. */
+bool admin_post_device_change(struct admin_call *call);
+
 /* admin_routes.c: finds what is asked and does it; answers every call. */
 void admin_route(struct admin_call *call);
 

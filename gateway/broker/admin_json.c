@@ -9,6 +9,7 @@
 #include "sallyport/conf.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "worker.h"
 
 json_t *admin_json_time(uint64_t wall_ms)
 {
@@ -38,10 +39,11 @@ json_t *admin_json_status(const struct broker *broker)
 {
 	struct broker_status status;
 	broker_status(broker, &status);
-	return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "version", SALLYPORT_VERSION,
+	return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "version", SALLYPORT_VERSION,
 			 "name", broker->room->conf.name, "started_at", admin_json_time(status.started_at_ms), "devices",
 			 (int)status.devices, "connections", (int)status.connections, "sessions", (int)status.sessions,
-			 "tunnels", (int)status.tunnels, "logins_under_way", (int)status.conversations, "signer",
+			 "tunnels", (int)status.tunnels, "logins_under_way", (int)status.conversations, "certificates_ending_soon", (int)status.ending_soon,
+			 "enrolments_pending", (int)status.pending, "signer",
 			 status.signer_connected, "store_good", status.store.good, "store_trouble", status.store.trouble,
 			 "commits", (json_int_t)status.store.groups, "records", (json_int_t)status.store.operations,
 			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
@@ -52,11 +54,45 @@ static json_t *certificate_json(const struct certificate *certificate)
 {
 	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
 			 "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
-			 "key_kind", certificate->key_kind, "not_before", admin_json_time(certificate->not_before_ms),
+			 "key_kind", certificate->key_kind, "key_store", certificate->key_store, "first_used_at",
+			 admin_json_time(certificate->first_used_at_ms), "superseded_at",
+			 admin_json_time(certificate->superseded_at_ms), "not_before", admin_json_time(certificate->not_before_ms),
 			 "not_after", admin_json_time(certificate->not_after_ms), "issued_at",
 			 admin_json_time(certificate->issued_at_ms));
+}
+
+/* Where it is connected from now: one certificate in two networks at once is worth a look. */
+static json_t *connections_json(const struct device *device)
+{
+	json_t *array = json_array();
+	const struct worker *worker;
+	LIST_FOREACH(worker, &device->workers, of_device)
+		if (worker->counted)
+			json_array_append_new(array, json_pack("{s:s, s:s}", "connection", worker->connection, "address", worker->address));
+	return array;
+}
+
+/* The certificate that is in use: the newest that was used, or the newest. */
+static const struct certificate *current(const struct device *device)
+{
+	const struct certificate *certificate, *found = NULL;
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		if (!found || (certificate->first_used_at_ms && !found->first_used_at_ms) ||
+		    (certificate->generation > found->generation &&
+		     !!certificate->first_used_at_ms == !!found->first_used_at_ms))
+			found = certificate;
+	return found;
+}
+
+static void add_current(json_t *json, const struct device *device)
+{
+	const struct certificate *certificate = current(device);
+	json_object_set_new(json, "key_kind", json_string(certificate ? certificate->key_kind : ""));
+	json_object_set_new(json, "key_store", json_string(certificate ? certificate->key_store : ""));
+	json_object_set_new(json, "certificate_until", certificate ? admin_json_time(certificate->not_after_ms) : json_null());
+	json_object_set_new(json, "ends_soon", json_boolean(certificate && certificate_ends_soon(certificate, clock_wall_ms())));
 }
 
 json_t *admin_json_device(const struct device *device)
@@ -71,12 +107,14 @@ json_t *admin_json_device(const struct device *device)
 		sessions++;
 		tunnels += (int)session->tunnel_count;
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o}", "name", device->name, "id", device->id,
-			 "state", device_state_name(device->state), "users", admin_json_lines(device->users), "tags",
-			 admin_json_lines(device->tags), "generation", (int)device->generation, "created_at",
-			 admin_json_time(device->created_at_ms), "last_seen_at", admin_json_time(device->last_seen_at_ms),
-			 "last_seen_from", text_or_null(device->last_seen_from), "sessions", sessions, "tunnels", tunnels,
-			 "certificates", certificates);
+	json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "name", device->name, "id",
+				 device->id, "state", device_state_name(device->state), "users", admin_json_lines(device->users),
+				 "tags", admin_json_lines(device->tags), "generation", (int)device->generation, "created_at",
+				 admin_json_time(device->created_at_ms), "last_seen_at", admin_json_time(device->last_seen_at_ms),
+				 "last_seen_from", text_or_null(device->last_seen_from), "sessions", sessions, "tunnels", tunnels,
+				 "connections", connections_json(device), "certificates", certificates);
+	add_current(json, device);
+	return json;
 }
 
 json_t *admin_json_session(const struct session *session)
@@ -131,18 +169,4 @@ json_t *admin_json_certificate(struct view der)
 	if (result == 0)
 		result = buf_add_string(&text, "-----END CERTIFICATE-----\n");
 	return result < 0 ? NULL : json_stringn((const char *)text.data, text.size);
-}
-
-int admin_json_bytes(const char *base64, struct buf *out_bytes)
-{
-	struct base64_decode_ctx context;
-	size_t length = strlen(base64), size = BASE64_DECODE_LENGTH(length);
-	uint8_t *place = buf_reserve(out_bytes, size);
-	if (!place)
-		return ERR_BAD_INPUT;
-	base64_decode_init(&context);
-	if (!base64_decode_update(&context, &size, place, length, base64) || !base64_decode_final(&context))
-		return ERR_BAD_INPUT;
-	buf_grown(out_bytes, size);
-	return 0;
 }

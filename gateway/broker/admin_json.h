@@ -22,7 +22,4 @@ json_t *admin_json_audit_row(const struct audit_row *row);
 /* DER as PEM text. */
 json_t *admin_json_certificate(struct view der);
 
-/* Base64 of a bounded size. ERR_BAD_INPUT. */
-[[nodiscard]] int admin_json_bytes(const char *base64, struct buf *out_bytes);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include "admin_call.h"
 #include "admin_json.h"
+#include "hash.h"
 #include "judge.h"
 #include "policy.h"
 #include "sallyport/own.h"
@@ -16,7 +17,7 @@
 
 /* ---- helpers ---- */
 
-static unsigned status_of(int result)
+unsigned admin_status_of(int result)
 {
 	switch (result) {
 	case ERR_NOT_FOUND:
@@ -40,11 +41,11 @@ static uint64_t number_query(const struct admin_call *call, const char *name, ui
 	return number;
 }
 
-static void on_act(void *context, const struct act_result *act)
+void admin_on_act(void *context, const struct act_result *act)
 {
 	struct admin_call *call = context;
 	if (act->result < 0) {
-		admin_fail(call, status_of(act->result), "%s", act->diag.text);
+		admin_fail(call, admin_status_of(act->result), "%s", act->diag.text);
 		return;
 	}
 	admin_reply(call, 200, json_pack("{s:i, s:i}", "sessions_ended", (int)act->sessions_ended, "tunnels_closed",
@@ -104,7 +105,7 @@ static void on_tunnel_page(void *context, int result, const struct diag *diag, c
 {
 	struct admin_call *call = context;
 	if (result < 0) {
-		admin_fail(call, status_of(result), "%s", diag->text);
+		admin_fail(call, admin_status_of(result), "%s", diag->text);
 		return;
 	}
 	json_t *array = json_array();
@@ -130,7 +131,7 @@ static void on_audit_page(void *context, int result, const struct diag *diag, co
 {
 	struct admin_call *call = context;
 	if (result < 0) {
-		admin_fail(call, status_of(result), "%s", diag->text);
+		admin_fail(call, admin_status_of(result), "%s", diag->text);
 		return;
 	}
 	json_t *array = json_array();
@@ -159,7 +160,7 @@ static void on_added(void *context, const struct act_result *act)
 	struct admin_call *call = addition->call;
 	const struct device *device = act->result == 0 ? registry_device(&call->broker->registry, addition->name) : NULL;
 	if (act->result < 0)
-		admin_fail(call, status_of(act->result), "%s", act->diag.text);
+		admin_fail(call, admin_status_of(act->result), "%s", act->diag.text);
 	else
 		admin_reply(call, 201, json_pack("{s:o, s:o}", "device", device ? admin_json_device(device) : json_null(),
 						 "certificate", admin_json_certificate(act->certificate)));
@@ -167,8 +168,7 @@ static void on_added(void *context, const struct act_result *act)
 	free(addition);
 }
 
-/* An array of words as one a line. ERR_BAD_INPUT for what is none, or holds a line break. */
-static int words_of(const json_t *array, struct buf *out_lines)
+int admin_words(const json_t *array, struct buf *out_lines)
 {
 	size_t index;
 	const json_t *item;
@@ -187,8 +187,8 @@ static int add_device(struct admin_call *call, const char *name, const char *bas
 	OWN_BUF struct buf users = BUF_INIT(65536);
 	OWN_BUF struct buf tags = BUF_INIT(65536);
 	OWN_BUF struct buf key = BUF_INIT(8192);
-	if (words_of(json_object_get(call->body, "users"), &users) < 0 || words_of(json_object_get(call->body, "tags"), &tags) < 0 ||
-	    admin_json_bytes(base64, &key) < 0)
+	if (admin_words(json_object_get(call->body, "users"), &users) < 0 || admin_words(json_object_get(call->body, "tags"), &tags) < 0 ||
+	    hash_base64(base64, &key) < 0)
 		return ERR_BAD_INPUT;
 	struct addition *addition = calloc(1, sizeof(*addition));
 	if (!addition || !(addition->name = strdup(name))) {
@@ -220,7 +220,7 @@ static void post_device(struct admin_call *call)
 	}
 	int result = add_device(call, name, base64, key_kind);
 	if (result < 0)
-		admin_fail(call, status_of(result), "users and tags are lists of words, public_key is base64");
+		admin_fail(call, admin_status_of(result), "users and tags are lists of words, public_key is base64");
 }
 
 static void post_device_act(struct admin_call *call)
@@ -231,11 +231,13 @@ static void post_device_act(struct admin_call *call)
 	} acts[] = {{"lock", registry_lock}, {"unlock", registry_unlock}, {"revoke", registry_revoke}};
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
 		if (strcmp(call->segments[2], acts[i].name) == 0) {
-			acts[i].act(call->broker, call->segments[1], &call->by, on_act, call);
+			acts[i].act(call->broker, call->segments[1], &call->by, admin_on_act, call);
 			return;
 		}
 	}
-	admin_fail(call, 404, "a device can be locked, unlocked and revoked, not \"%s\"", call->segments[2]);
+	if (!admin_post_device_change(call))
+		admin_fail(call, 404, "a device can be locked, unlocked, revoked, renamed, tagged, bound, unbound and forgotten, not \"%s\"",
+			   call->segments[2]);
 }
 
 static void post_session_act(struct admin_call *call)
@@ -243,7 +245,7 @@ static void post_session_act(struct admin_call *call)
 	if (strcmp(call->segments[2], "end") != 0)
 		admin_fail(call, 404, "a session can be ended, not \"%s\"", call->segments[2]);
 	else
-		session_end_by_admin(call->broker, call->segments[1], &call->by, on_act, call);
+		session_end_by_admin(call->broker, call->segments[1], &call->by, admin_on_act, call);
 }
 
 /* ---- policy ---- */
@@ -367,7 +369,7 @@ static void get_policy_explain(struct admin_call *call)
 	}
 	int result = explain(call, user, device, to, &diag);
 	if (result < 0)
-		admin_fail(call, status_of(result), "%s", diag.text);
+		admin_fail(call, admin_status_of(result), "%s", diag.text);
 }
 
 /* ---- the table ---- */
@@ -383,6 +385,9 @@ static const struct route {
 	{"GET", {"devices", "*"}, get_device},
 	{"POST", {"devices"}, post_device},
 	{"POST", {"devices", "*", "*"}, post_device_act},
+	{"GET", {"invitations"}, admin_get_invitations},
+	{"POST", {"invitations"}, admin_post_invitation},
+	{"POST", {"invitations", "*", "*"}, admin_post_invitation_act},
 	{"GET", {"sessions"}, get_sessions},
 	{"GET", {"sessions", "*"}, get_session},
 	{"POST", {"sessions", "*", "*"}, post_session_act},

@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "broker_life.h"
 #include "ending.h"
+#include "hash.h"
 #include "login.h"
 #include "policy.h"
 #include "resolve.h"
@@ -32,6 +33,10 @@ void broker_status(const struct broker *broker, struct broker_status *out_status
 		.signer_connected = signer_is_connected(broker),
 	};
 	store_health(broker->store, &out_status->store);
+	registry_count_ends(&broker->registry, &out_status->ending_soon);
+	const struct invitation *invitation;
+	LIST_FOREACH(invitation, &broker->invitations.all, all)
+		out_status->pending += invitation->state == INVITATION_PENDING && invitation_is_live(invitation, clock_wall_ms());
 }
 
 /* ---- the policy's files ---- */
@@ -95,6 +100,32 @@ int broker_read_policy(struct room *room, struct policy **out_policy, struct dia
 	return result < 0 ? diag_set(diag, result, "%s", errors->count ? errors->list[0].text : "memory") : 0;
 }
 
+/* ---- the pin of invitations ---- */
+
+int broker_read_pin(struct room *room, char *out_pin, struct diag *diag)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
+	OWN_BUF struct buf pem = BUF_INIT(POLICY_BYTES_MAX);
+	OWN_BUF struct buf der = BUF_INIT(POLICY_BYTES_MAX);
+	size_t position = 0;
+	out_pin[0] = 0;
+	if (!room_descriptor(room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &position))
+		return 0;
+	int result = room_read_descriptor(room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &pem, NULL, diag);
+	if (result == 0)
+		result = buf_add(&pem, view_of("", 1));
+	if (result < 0)
+		return result;
+	char *from = strstr((char *)pem.data, begin), *to = from ? strstr(from, end) : NULL;
+	if (!to)
+		return diag_set(diag, ERR_BAD_CONFIG, "server_authority holds no certificate (PEM)");
+	*to = 0;
+	if (hash_base64(from + sizeof(begin) - 1, &der) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "server_authority: the certificate is damaged");
+	hash_sha256_hex(buf_view(&der), out_pin);
+	return 0;
+}
+
 /* ---- new settings ---- */
 
 static void record_reload(struct broker *broker, int result, const char *sentence)
@@ -125,10 +156,14 @@ void broker_reload(struct broker *broker)
 	struct policy *policy = NULL;
 	struct resolver *resolver = NULL;
 	struct diag diag;
+	char pin[65];
 	int result = broker_read_policy(broker->room, &policy, &diag);
+	if (result == 0)
+		result = broker_read_pin(broker->room, pin, &diag);
 	if (result == 0)
 		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &resolver, &diag);
 	if (result == 0) {
+		str_copy(broker->authority_pin, sizeof(broker->authority_pin), pin);
 		put_in_force(broker, policy, resolver);
 		return;
 	}
@@ -149,6 +184,7 @@ static void on_minute_timer(uv_timer_t *timer)
 		return;
 	broker->judged_minute = minute;
 	tunnels_judge_again(broker);
+	registry_notice_ends(broker);
 }
 
 int broker_start_minutes(struct broker *broker)
@@ -179,7 +215,7 @@ void broker_stop(struct broker *broker)
 	ending_begin(&ending, broker, "gateway_stopped", on_over);
 	for (worker = LIST_FIRST(&broker->workers->all); worker; worker = next) {
 		next = LIST_NEXT(worker, all);
-		if (worker->state == WORKER_BROKER_ACCEPTED)
+		if (worker->counted)
 			ending_add_worker(&ending, worker);
 	}
 	ending_commit(&ending);

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "audit.h"
+#include "invitation.h"
 #include "registry.h"
 #include "room.h"
 #include "session.h"
@@ -41,6 +42,8 @@ struct broker {
 	struct room *room; /* room->conf holds the settings in force */
 	struct store *store;
 	struct registry registry;
+	struct invitations invitations;
+	char authority_pin[65]; /* SHA-256 of the server authority's certificate; empty: laptops trust their system's list */
 	struct sessions sessions;
 	struct tunnels tunnels;
 	struct policy *policy; /* the one in force */
@@ -62,6 +65,8 @@ struct broker {
 struct broker_status {
 	uint64_t started_at_ms;
 	unsigned devices, sessions, tunnels, connections, conversations;
+	unsigned ending_soon; /* certificates that were not renewed */
+	unsigned pending;     /* enrolments that wait for approval */
 	bool signer_connected;
 	struct store_health store;
 };

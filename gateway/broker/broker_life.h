@@ -11,6 +11,8 @@ struct room;
 /* Parses the policy files that the monitor has sent. The diag names file and line of the first error; the
  * others are logged. */
 [[nodiscard]] int broker_read_policy(struct room *room, struct policy **out_policy, struct diag *diag);
+/* The server authority's fingerprint (64 hexadecimal characters), or "" where none is configured. */
+[[nodiscard]] int broker_read_pin(struct room *room, char *out_pin, struct diag *diag);
 /* Watches the minutes: rules have hours, and groups change. */
 [[nodiscard]] int broker_start_minutes(struct broker *broker);
 /* The settings and policy files since the last reload: all good and in force, or none of them. */

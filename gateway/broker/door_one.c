@@ -26,6 +26,10 @@ struct passage {
 	char code[33]; /* of a refusal */
 	char device_id[33];
 	uint64_t at_ms;
+	/* The first use of a certificate supersedes those before it. */
+	bool is_first_use;
+	uint32_t generation;
+	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 };
 
 /* Only for a moment: the worker is told, whatever the record says, and has nothing to lose. */
@@ -119,18 +123,46 @@ static int record_passage(struct store_db *db, struct store_operation *operation
 	struct passage *passage = operation->context;
 	int result = STORE_RUN(db, diag, device_seen, NUMBER(passage->at_ms), TEXT(passage->entry.address),
 			       TEXT(passage->device_id));
+	if (result == 0 && passage->is_first_use)
+		result = STORE_RUN(db, diag, certificate_first_used, NUMBER(passage->at_ms), TEXT(passage->fingerprint));
+	if (result == 0 && passage->is_first_use)
+		result = STORE_RUN(db, diag, certificate_supersede, NUMBER(passage->at_ms), TEXT(passage->device_id),
+				   NUMBER(passage->generation));
 	return result < 0 ? result : audit_append(db, &passage->entry, diag);
+}
+
+static void supersede_older(struct certificate *used, uint64_t at_ms)
+{
+	struct certificate *certificate;
+	used->first_used_at_ms = at_ms;
+	buf_fini(&used->der);
+	LIST_FOREACH(certificate, &used->device->certificates, of_device)
+		if (certificate->generation < used->generation && certificate->state == CERTIFICATE_ACTIVE) {
+			certificate->state = CERTIFICATE_SUPERSEDED;
+			certificate->superseded_at_ms = at_ms;
+		}
 }
 
 static void let_in(struct worker *worker, const struct passage *passage)
 {
-	worker->state = WORKER_BROKER_ACCEPTED;
+	worker->state = worker->returning ? WORKER_BROKER_RETURNING : WORKER_BROKER_ACCEPTED;
+	worker->counted = true;
 	worker->broker->workers->accepted++;
 	worker->device->last_seen_at_ms = passage->at_ms;
 	str_copy(worker->device->last_seen_from, sizeof(worker->device->last_seen_from), worker->address);
 	monitor_door_one(worker->broker, worker->number);
 	WORKER_SEND(worker, accepted, -1, .connection = view_string(worker->connection),
-		    .device = view_string(worker->device->name));
+		    .device = view_string(worker->device->name), .returning = worker->returning);
+}
+
+/* What the registry says of a certificate here. One that has expired within renew_grace may come in to be renewed. */
+static int check_certificate(struct worker *worker, const struct certificate *certificate, const char **out_code)
+{
+	uint64_t now_ms = clock_wall_ms();
+	int result = certificate_check(certificate, now_ms, out_code);
+	worker->returning = result < 0 && strcmp(*out_code, "certificate_expired") == 0 &&
+			    now_ms - certificate->not_after_ms < worker->broker->room->conf.renew_grace_ms;
+	return worker->returning ? 0 : result;
 }
 
 static void on_passage(struct store_operation *operation, int result, const struct diag *diag)
@@ -139,17 +171,41 @@ static void on_passage(struct store_operation *operation, int result, const stru
 	struct worker *worker = passage->worker;
 	(void)diag;
 	const char *code = NULL;
-	const struct certificate *certificate = registry_certificate(
-		&worker->broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
+	struct certificate *certificate = registry_certificate(&worker->broker->registry,
+							       view_of(worker->fingerprint, sizeof(worker->fingerprint)));
+	if (result == 0 && certificate && passage->is_first_use)
+		supersede_older(certificate, passage->at_ms);
 	if (worker->gone || worker->state != WORKER_BROKER_PROVING)
 		;
 	else if (result < 0)
 		door_one_reject(worker, "store_unavailable", "the record could not be written");
-	else if (certificate_check(certificate, clock_wall_ms(), &code) < 0)
-		door_one_reject(worker, code, "it changed while the device was being let in");
+	else if (!certificate || check_certificate(worker, certificate, &code) < 0)
+		door_one_reject(worker, certificate ? code : "device_unknown", "it changed while the device was being let in");
 	else
 		let_in(worker, passage);
 	worker_release(worker);
+}
+
+static void note_first_use(struct passage *passage, const struct certificate *certificate)
+{
+	if (!certificate || certificate->first_used_at_ms)
+		return;
+	passage->is_first_use = true;
+	passage->generation = certificate->generation;
+	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), passage->fingerprint);
+}
+
+/* Its successor was used, so the laptop has no more use for it: whoever proves this key now has a copy (F5). For a
+ * moment programs of the laptop may still run that have read the old files. */
+static void refuse_superseded(struct worker *worker, const struct certificate *certificate)
+{
+	const struct conf *conf = &worker->broker->room->conf;
+	struct device *device = certificate->device;
+	bool alarm = clock_wall_ms() - certificate->superseded_at_ms >= conf->renew_overlap_ms;
+	door_one_reject(worker, "certificate_superseded",
+			alarm ? "its successor is in use: this key was copied" : "its successor has just come into use");
+	if (alarm)
+		registry_alarm_copied(worker->broker, device, worker->address);
 }
 
 void door_one_verified(struct broker *broker, uint64_t number, bool good, const char *reason)
@@ -162,11 +218,18 @@ void door_one_verified(struct broker *broker, uint64_t number, bool good, const 
 		door_one_reject(worker, "proof_failed", reason);
 		return;
 	}
+	const struct certificate *certificate =
+		registry_certificate(&broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
+	if (certificate && certificate->state == CERTIFICATE_SUPERSEDED) {
+		refuse_superseded(worker, certificate);
+		return;
+	}
 	struct passage *passage = passage_new(worker);
 	if (!passage)
 		return;
 	name_fingerprint(worker, passage, worker->suite);
 	str_copy(passage->device_id, sizeof(passage->device_id), worker->device->id);
+	note_first_use(passage, certificate);
 	passage->operation.work = record_passage;
 	passage->operation.done = on_passage;
 	store_submit(broker->store, &passage->operation);
@@ -200,7 +263,9 @@ static void judge(struct worker *worker, const struct certificate *certificate)
 		return;
 	}
 	attach_device(worker, certificate->device);
-	if (certificate_check(certificate, clock_wall_ms(), &code) < 0)
+	/* A superseded one is refused all the same, but first it must prove its key: only then it is a copy. */
+	int result = check_certificate(worker, certificate, &code);
+	if (result < 0 && strcmp(code, "certificate_superseded") != 0)
 		door_one_reject(worker, code, "the registry says no");
 	else if (!signer_verify(worker->broker, worker->number, buf_view(&certificate->public_key)))
 		door_one_reject(worker, "store_unavailable", "there is no signer that could verify the proof");

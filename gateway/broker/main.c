@@ -68,6 +68,8 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 	if (result == 0)
 		result = registry_load(&broker->registry, broker->store, diag);
 	if (result == 0)
+		result = invitations_load(&broker->invitations, broker->store, diag);
+	if (result == 0)
 		result = sessions_load(&broker->sessions, broker, diag);
 	return result < 0 ? result : give_identity_back(diag);
 }
@@ -78,6 +80,8 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 	int result = broker_walls_make(&room->conf, walls, diag);
 	if (result == 0)
 		result = broker_read_policy(room, &broker->policy, diag);
+	if (result == 0)
+		result = broker_read_pin(room, broker->authority_pin, diag);
 	if (result == 0)
 		result = load(broker, &walls->jail, diag);
 	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER)};

@@ -60,7 +60,7 @@ static int on_worker(void *self, const struct monitor_room_worker *message, int 
 static int on_worker_client(void *self, const struct monitor_room_worker_client *message, int *fd)
 {
 	(void)fd;
-	worker_set_client(self, message->worker, message->address, message->port);
+	worker_set_client(self, message);
 	return 0;
 }
 

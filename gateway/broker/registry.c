@@ -9,7 +9,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
-enum { PUBLIC_KEY_MAX = 4096 };
+enum { PUBLIC_KEY_MAX = 4096, DER_MAX = 16384 };
 
 static const char *const device_states[] = {"active", "locked", "revoked", NULL};
 static const char *const certificate_states[] = {"active", "superseded", "revoked", NULL};
@@ -57,7 +57,7 @@ bool device_is_bound_to(const struct device *device, const char *user)
 	if (!user[0])
 		return false;
 	while (conf_list_next(device->users, &position, &item))
-		if (view_is(item, user))
+		if (view_is(item, user) || view_is(item, DEVICE_ANY_USER))
 			return true;
 	return false;
 }
@@ -91,6 +91,7 @@ void certificate_free(struct certificate *certificate)
 	if (!certificate)
 		return;
 	buf_fini(&certificate->public_key);
+	buf_fini(&certificate->der);
 	free(certificate);
 }
 
@@ -199,6 +200,24 @@ static void fill_certificate(struct certificate *certificate, const struct store
 	certificate->not_after_ms = (uint64_t)store_row_number(row, 7);
 	certificate->state = (enum certificate_state)state_of(certificate_states, store_row_text(row, 8));
 	certificate->issued_at_ms = (uint64_t)store_row_number(row, 9);
+	str_copy(certificate->key_store, sizeof(certificate->key_store), store_row_text(row, 10));
+	certificate->first_used_at_ms = (uint64_t)store_row_number(row, 11);
+	certificate->superseded_at_ms = (uint64_t)store_row_number(row, 12);
+	certificate->noticed_at_ms = (uint64_t)store_row_number(row, 13);
+}
+
+/* One that waits for its first use. */
+static int take_der(struct certificate *certificate, const char *hex)
+{
+	size_t size = strlen(hex) / 2;
+	certificate->der = BUF_INIT(DER_MAX);
+	uint8_t *place = size ? buf_reserve(&certificate->der, size) : NULL;
+	if (!size || certificate->first_used_at_ms)
+		return 0;
+	if (!place || str_from_hex(view_string(hex), place, size) < 0)
+		return ERR_BAD_INPUT;
+	buf_grown(&certificate->der, size);
+	return 0;
 }
 
 static int take_certificate(void *self, const struct store_row *row, struct diag *diag)
@@ -212,7 +231,7 @@ static int take_certificate(void *self, const struct store_row *row, struct diag
 		return diag_system(diag, "memory");
 	fill_certificate(certificate, row);
 	if (str_from_hex(view_string(store_row_text(row, 0)), certificate->fingerprint, FINGERPRINT_BYTES) < 0 ||
-	    take_key(certificate, store_row_text(row, 4)) < 0) {
+	    take_key(certificate, store_row_text(row, 4)) < 0 || take_der(certificate, store_row_text(row, 14)) < 0) {
 		certificate_free(certificate);
 		return diag_set(diag, ERR_SYSTEM, "a certificate of %s is damaged in the store", device->name);
 	}

@@ -19,6 +19,8 @@ struct session;
 struct worker;
 
 #define DEVICE_NAME_MAX 64
+/* Among a device's users: everybody may log in there (device invite --any-user). */
+#define DEVICE_ANY_USER "*"
 #define FINGERPRINT_BYTES 32
 #define SERIAL_BYTES 16
 
@@ -34,8 +36,13 @@ struct certificate {
 	uint32_t generation;
 	enum certificate_state state;
 	uint64_t not_before_ms, not_after_ms, issued_at_ms;
+	uint64_t first_used_at_ms; /* 0: not yet */
+	uint64_t superseded_at_ms; /* when its successor was first used; 0: not superseded */
+	uint64_t noticed_at_ms;    /* when its coming end was recorded; 0: not yet */
 	char key_kind[32];
+	char key_store[17];    /* the laptop's claim; empty: none */
 	struct buf public_key; /* DER SubjectPublicKeyInfo */
+	struct buf der;        /* until it is used: an answer may have been lost */
 };
 
 struct device {
@@ -76,6 +83,8 @@ struct device *registry_device_by_id(const struct registry *registry, const char
 struct certificate *registry_certificate(const struct registry *registry, struct view fingerprint);
 /* Exact match with one of the device's users; an empty name is never bound (A4). */
 bool device_is_bound_to(const struct device *device, const char *user);
+bool registry_name_is_good(const char *name);
+bool registry_key_is_in_use(const struct registry *registry, struct view public_key);
 /* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. */
 [[nodiscard]] int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code);
 
@@ -89,6 +98,9 @@ struct registry_request {
 	struct view public_key;
 	const char *key_kind; /* "EC P-256", for people */
 };
+/* Name, users and tags alone. */
+[[nodiscard]] int registry_check_device(const struct registry *registry, const struct registry_request *request,
+					struct diag *diag);
 void registry_add(struct broker *broker, const struct registry_request *request, const struct act_by *by,
 		  act_done done, void *context);
 /* Lock and revoke end every session, connection and tunnel of the device. A revoked device stays revoked
@@ -96,5 +108,31 @@ void registry_add(struct broker *broker, const struct registry_request *request,
 void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+
+/* ---- registry_edit.c ---- */
+/* What an admin changes of a device that stays what it is. */
+enum registry_change {
+	REGISTRY_RENAME, /* value: the new name; the id and the certificates stay */
+	REGISTRY_TAGS,   /* value: all tags, one a line */
+	REGISTRY_BIND,   /* value: a user */
+	REGISTRY_UNBIND, /* value: a user; his sessions there end */
+	REGISTRY_FORGET, /* a revoked one: no longer listed; its record stays and its name is free */
+};
+struct registry_edit {
+	enum registry_change change;
+	const char *name, *value;
+};
+/* ERR_NOT_FOUND, ERR_DENIED (the name is taken, not revoked, the last user), ERR_BAD_INPUT. */
+void registry_edit(struct broker *broker, const struct registry_edit *edit, const struct act_by *by, act_done done,
+		   void *context);
+/* A superseded certificate was used (F5): recorded, and as configured the device is locked. */
+void registry_alarm_copied(struct broker *broker, struct device *device, const char *address);
+/* Records each certificate that will end soon and was not renewed, once. Every minute. */
+void registry_notice_ends(struct broker *broker);
+void registry_count_ends(const struct registry *registry, unsigned *out_count);
+/* Soon: the last fifth of its life. */
+bool certificate_ends_soon(const struct certificate *certificate, uint64_t now_ms);
+/* How many of a user's devices there are, open invitations not counted; * counts for nobody. */
+unsigned registry_devices_of(const struct registry *registry, const char *user);
 
 #endif

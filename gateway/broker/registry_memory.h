@@ -11,6 +11,11 @@ void device_free(struct device *device);
 void certificate_free(struct certificate *certificate);
 [[nodiscard]] int certificate_set_key(struct certificate *certificate, struct view key);
 
+/* A device of generation 1 with a fresh id; not attached. NULL without memory. */
+struct device *registry_new_device(const char *name, const char *users, const char *tags);
+/* Inside an operation: its rows, without a certificate's. ERR_DENIED when the name is taken. */
+[[nodiscard]] int registry_record_device(struct store_db *db, const struct device *device, struct diag *diag);
+
 /* From now on it is found. The registry owns it. */
 void registry_attach(struct registry *registry, struct device *device);
 void registry_attach_certificate(struct registry *registry, struct device *device, struct certificate *certificate);

@@ -15,6 +15,7 @@
 #include "ending.h"
 #include "map.h"
 #include "sallyport/edge/broker_conversation.h"
+#include "sallyport/edge/monitor_room.h"
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/link.h"
 #include "tunnel.h"
@@ -40,6 +41,8 @@ struct worker {
 	enum worker_broker_state state;
 	bool gone;     /* no more messages to it or from it */
 	bool verifying; /* the signer is asked */
+	bool returning; /* its certificate has expired, within renew_grace */
+	bool counted;   /* among workers.accepted */
 	unsigned holds;
 	unsigned handles; /* libuv's that are not closed yet */
 	char address[65]; /* of the client, from the monitor */
@@ -65,7 +68,7 @@ struct workers {
 [[nodiscard]] int workers_new(struct broker *broker, struct diag *diag);
 /* From the monitor: a new worker's edge (taken over), and who its client is. */
 void worker_connect(struct broker *broker, uint64_t number, int fd);
-void worker_set_client(struct broker *broker, uint64_t number, struct view address, uint32_t port);
+void worker_set_client(struct broker *broker, const struct monitor_room_worker_client *message);
 /* NULL when there is none. */
 struct worker *worker_find(const struct broker *broker, uint64_t number);
 

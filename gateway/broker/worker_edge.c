@@ -9,8 +9,10 @@
 
 #include "broker.h"
 #include "door_one.h"
+#include "enrolment.h"
 #include "login.h"
 #include "monitor_edge.h"
+#include "renewal.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -96,7 +98,7 @@ static void leave(struct worker *worker, const char *reason)
 	LIST_REMOVE(worker, all);
 	if (worker->device)
 		LIST_REMOVE(worker, of_device);
-	if (worker->state == WORKER_BROKER_ACCEPTED)
+	if (worker->counted)
 		broker->workers->accepted--;
 	forget_answers(worker);
 	login_forget_worker(worker);
@@ -295,6 +297,18 @@ static int on_open_cancel(void *self, const struct worker_broker_open_cancel *me
 	return 0;
 }
 
+static int on_enroll(void *self, const struct worker_broker_enroll *message, int *fd)
+{
+	(void)fd;
+	return enrolment_asked(self, message);
+}
+
+static int on_renew(void *self, const struct worker_broker_renew *message, int *fd)
+{
+	(void)fd;
+	return renewal_asked(self, message);
+}
+
 static int on_tunnel_closed(void *self, const struct worker_broker_tunnel_closed *message, int *fd)
 {
 	struct worker *worker = self;
@@ -346,6 +360,8 @@ static const struct worker_broker_handlers handlers = {
 	.resources = on_resources,
 	.open = on_open,
 	.open_cancel = on_open_cancel,
+	.enroll = on_enroll,
+	.renew = on_renew,
 	.tunnel_closed = on_tunnel_closed,
 	.refusal = on_refusal,
 	.ended = on_ended,
@@ -412,13 +428,18 @@ void worker_connect(struct broker *broker, uint64_t number, int fd)
 	take_pointer(&worker);
 }
 
-void worker_set_client(struct broker *broker, uint64_t number, struct view address, uint32_t port)
+void worker_set_client(struct broker *broker, const struct monitor_room_worker_client *message)
 {
-	struct worker *worker = worker_find(broker, number);
+	struct worker *worker = worker_find(broker, message->worker);
 	if (!worker)
 		return;
-	if (view_to_string(address, worker->address, sizeof(worker->address)) < 0)
+	if (view_to_string(message->address, worker->address, sizeof(worker->address)) < 0)
 		worker->address[0] = 0;
 	str_make_printable(worker->address);
-	worker->port = port;
+	worker->port = message->port;
+	/* Where it came in is the monitor's word: a worker of the main listener can never say `enroll`. */
+	if (message->listener != MONITOR_ROOM_ENROLMENT || worker->state != WORKER_BROKER_NEW)
+		return;
+	worker->state = WORKER_BROKER_ENROLLING;
+	WORKER_SEND(worker, accepted, -1, .connection = view_string(worker->connection), .device = view_string(""));
 }

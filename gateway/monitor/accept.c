@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "monitor.h"
+#include "sallyport/edge/monitor_room.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -68,7 +69,8 @@ static void on_client(struct watch *watch, void *self)
 		return;
 	}
 	spell(&from, address, sizeof(address), &port);
-	worker_serve(monitor, worker, client, address, port);
+	bool enrols = watch >= &monitor->listeners[monitor->enroll_from];
+	worker_serve(monitor, worker, &(struct arrival){client, address, port, enrols ? MONITOR_ROOM_ENROLMENT : MONITOR_ROOM_MAIN});
 	workers_refill(monitor);
 }
 
@@ -94,7 +96,7 @@ static int parse_address(struct view item, struct sockaddr_storage *out_address,
 		*out_size = sizeof(*six);
 		return 0;
 	}
-	return diag_set(diag, ERR_BAD_CONFIG, "listen: \"%.*s\" is no ADDRESS:PORT, such as 0.0.0.0:443 or [::]:443",
+	return diag_set(diag, ERR_BAD_CONFIG, "a listener: \"%.*s\" is no ADDRESS:PORT, such as 0.0.0.0:443 or [::]:443",
 			(int)item.size, (const char *)item.data);
 }
 
@@ -117,12 +119,12 @@ static int listen_at(struct view item, int *out_fd, struct diag *diag)
 	return 0;
 }
 
-int accept_listen(struct monitor *monitor, struct diag *diag)
+static int listen_all(struct monitor *monitor, const char *list, struct diag *diag)
 {
 	size_t position = 0;
 	struct view item;
 	int result = 0;
-	while (result == 0 && conf_list_next(monitor->conf.listen, &position, &item)) {
+	while (result == 0 && conf_list_next(list, &position, &item)) {
 		struct watch *watch = &monitor->listeners[monitor->listener_count];
 		result = listen_at(item, &watch->fd, diag);
 		if (result == 0) {
@@ -131,6 +133,13 @@ int accept_listen(struct monitor *monitor, struct diag *diag)
 		}
 	}
 	return result;
+}
+
+int accept_listen(struct monitor *monitor, struct diag *diag)
+{
+	int result = listen_all(monitor, monitor->conf.listen, diag);
+	monitor->enroll_from = monitor->listener_count;
+	return result < 0 ? result : listen_all(monitor, monitor->conf.enroll_listen, diag);
 }
 
 void accept_rest(struct monitor *monitor, bool rest)

@@ -53,6 +53,8 @@ static const struct file_row {
 	 CONF_SIGNER | CONF_WORKER},
 	{MONITOR_ROOM_PURPOSE_AUTHORITY, offsetof(struct conf, device_authority), FILES_NOT_WRITABLE_BY_OTHERS,
 	 CONF_SIGNER | CONF_WORKER},
+	{MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, offsetof(struct conf, server_authority), FILES_NOT_WRITABLE_BY_OTHERS,
+	 CONF_BROKER | CONF_WORKER},
 	{MONITOR_ROOM_PURPOSE_POLICY, offsetof(struct conf, policy), FILES_NOT_WRITABLE_BY_OTHERS, CONF_BROKER},
 };
 
@@ -87,7 +89,8 @@ int files_send(int edge, unsigned room, const struct conf *conf, struct diag *di
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *path = *(char *const *)(const void *)((const char *)conf + rows[i].offset);
-		if (rows[i].rooms & room)
+		/* An empty path: not configured, and no default either. */
+		if (rows[i].rooms & room && *path)
 			result = send_file(edge, rows[i].purpose, path, rows[i].care, diag);
 	}
 	if (result == 0 && (room & CONF_BROKER))

@@ -17,7 +17,7 @@
 #include "loop.h"
 #include "sallyport/conf.h"
 
-#define MONITOR_LISTENERS_MAX 16
+#define MONITOR_LISTENERS_MAX 32 /* 16 of each kind */
 
 enum keeper_role { KEEPER_SIGNER, KEEPER_BROKER, KEEPER_TEMPLATE, KEEPER_COUNT };
 
@@ -54,6 +54,7 @@ struct monitor {
 	struct keeper keepers[KEEPER_COUNT];
 	int admin_listener;
 	struct watch listeners[MONITOR_LISTENERS_MAX];
+	unsigned enroll_from; /* the listeners from here on are for enrolment */
 	unsigned listener_count;
 	bool resting; /* nobody is accepted now */
 	struct watch signals;
@@ -89,7 +90,13 @@ void workers_refill(struct monitor *monitor);
 /* A spare, forked on demand; NULL when none can be had. */
 struct worker *workers_take_spare(struct monitor *monitor);
 /* Hands a client to it. */
-void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port);
+struct arrival {
+	int client;
+	const char *address;
+	uint16_t port;
+	uint8_t listener; /* enum monitor_room_listener */
+};
+void worker_serve(struct monitor *monitor, struct worker *worker, const struct arrival *arrival);
 struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);

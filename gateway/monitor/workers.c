@@ -166,13 +166,15 @@ struct worker *workers_take_spare(struct monitor *monitor)
 
 /* ---- serving ---- */
 
-void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port)
+void worker_serve(struct monitor *monitor, struct worker *worker, const struct arrival *arrival)
 {
 	/* The broker hears of the address from the monitor, and before the worker can speak of its client. */
 	int result = WIRE_SEND(monitor->keepers[KEEPER_BROKER].watch.fd, monitor_room, worker_client, -1,
-			       .worker = worker->id, .address = view_string(address), .port = port);
+			       .worker = worker->id, .address = view_string(arrival->address), .port = arrival->port,
+			       .listener = arrival->listener);
 	if (result == 0)
-		result = WIRE_SEND(worker->edge, monitor_room, client, client, .address = view_string(address), .port = port);
+		result = WIRE_SEND(worker->edge, monitor_room, client, arrival->client, .address = view_string(arrival->address),
+				   .port = arrival->port, .listener = arrival->listener);
 	set_state(monitor, worker, WORKER_STRANGER);
 	worker->deadline_ms = clock_monotonic_ms() + monitor->conf.login_grace_ms + GRACE_EXTRA_MS;
 	if (result < 0) {

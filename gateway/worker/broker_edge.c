@@ -47,7 +47,7 @@ static void add_item(struct worker *worker, uint32_t request, json_t *item)
 static int on_accepted(void *self, const struct worker_broker_accepted *message, int *fd)
 {
 	(void)fd;
-	client_accepted(self, message->connection, message->device);
+	client_accepted(self, message);
 	return 0;
 }
 
@@ -167,6 +167,26 @@ static int on_opened(void *self, const struct worker_broker_opened *message, int
 	return 0;
 }
 
+/* ---- certificates ---- */
+
+static int on_certificate(void *self, const struct worker_broker_certificate *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		enrolment_certificate(exchange, message->certificate);
+	return 0;
+}
+
+static int on_pending(void *self, const struct worker_broker_pending *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		enrolment_pending(exchange, message->retry_after_s);
+	return 0;
+}
+
 static int on_problem(void *self, const struct worker_broker_problem *message, int *fd)
 {
 	struct exchange *exchange = exchange_find(self, message->request);
@@ -207,6 +227,8 @@ static const struct worker_broker_handlers handlers = {
 	.resource_item = on_resource_item,
 	.resources_end = on_resources_end,
 	.opened = on_opened,
+	.certificate = on_certificate,
+	.pending = on_pending,
 	.problem = on_problem,
 	.end = on_end,
 };

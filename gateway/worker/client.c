@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sallyport/clock.h"
+#include "sallyport/edge/monitor_room.h"
 #include "sallyport/log.h"
 #include "worker.h"
 
@@ -268,6 +269,21 @@ static const char *code_of(int result)
 	}
 }
 
+static void open_up(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	client->state = CLIENT_OPEN;
+	note_activity(client);
+	tls_accept(client->tls);
+	int result = tls_application(client->tls) == TLS_HTTP2 ? http2_begin(worker) : http1_begin(worker);
+	if (result < 0)
+		worker_end(EXIT_FAILURE);
+	/* What the handshake needed and an idle client does not. */
+	malloc_trim(0);
+	/* A quick client's first request may be inside TLS already. */
+	client_more(worker);
+}
+
 static void go_on_shaking_hands(struct worker *worker)
 {
 	struct client *client = &worker->client;
@@ -275,6 +291,13 @@ static void go_on_shaking_hands(struct worker *worker)
 	int result = tls_handshake(client->tls, &diag);
 	if (result == ERR_AGAIN)
 		return;
+	if (result == 0 && client->listener == MONITOR_ROOM_ENROLMENT) {
+		tls_proof_release(client->tls);
+		client->state = CLIENT_PROVING;
+		if (client->connection[0])
+			open_up(worker);
+		return;
+	}
 	if (result == 0) {
 		ask_broker(worker);
 		return;
@@ -294,25 +317,20 @@ void client_rejected(struct worker *worker, struct view code)
 	begin_ending(worker);
 }
 
-void client_accepted(struct worker *worker, struct view connection, struct view device)
+void client_accepted(struct worker *worker, const struct worker_broker_accepted *accepted)
 {
 	struct client *client = &worker->client;
 	if (client->state == CLIENT_ENDING || client->state == CLIENT_REFUSED)
 		return;
-	if (client->state != CLIENT_PROVING ||
-	    view_to_string(connection, client->connection, sizeof(client->connection)) < 0 ||
-	    view_to_string(device, client->device, sizeof(client->device)) < 0)
+	/* On the enrolment listener the broker has nothing to decide yet: its word may come at any time. */
+	bool early = client->listener == MONITOR_ROOM_ENROLMENT && client->state == CLIENT_HANDSHAKE;
+	if ((client->state != CLIENT_PROVING && !early) || client->connection[0] ||
+	    view_to_string(accepted->connection, client->connection, sizeof(client->connection)) < 0 ||
+	    view_to_string(accepted->device, client->device, sizeof(client->device)) < 0)
 		worker_end(EXIT_FAILURE);
-	client->state = CLIENT_OPEN;
-	note_activity(client);
-	tls_accept(client->tls);
-	int result = tls_application(client->tls) == TLS_HTTP2 ? http2_begin(worker) : http1_begin(worker);
-	if (result < 0)
-		worker_end(EXIT_FAILURE);
-	/* What the handshake needed and an idle client does not. */
-	malloc_trim(0);
-	/* A quick client's first request may be inside TLS already. */
-	client_more(worker);
+	client->returning = accepted->returning;
+	if (!early)
+		open_up(worker);
 }
 
 /* ---- bytes ---- */
@@ -431,13 +449,17 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ---- the beginning ---- */
 
-void client_begin(struct worker *worker, int fd)
+void client_begin(struct worker *worker, int fd, uint8_t listener)
 {
 	struct client *client = &worker->client;
 	struct diag diag;
-	const struct tls_server_options options = {
-		.input_limit_bytes = worker->conf->handshake_bytes, .sign = remote_key_sign, .owner = worker};
+	const struct tls_server_options options = {.input_limit_bytes = worker->conf->handshake_bytes,
+						   .sign = remote_key_sign,
+						   .owner = worker,
+						   .expired_grace_s = worker->conf->renew_grace_ms / 1000,
+						   .anonymous = listener == MONITOR_ROOM_ENROLMENT};
 	client->fd = fd;
+	client->listener = listener;
 	client->begun_ms = clock_monotonic_ms();
 	client->state = CLIENT_HANDSHAKE;
 	if (tls_new_server(worker->credentials, fd, &options, &client->tls, &diag) < 0 ||

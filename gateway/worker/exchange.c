@@ -9,6 +9,7 @@
 
 #include "request.h"
 #include "sallyport/clock.h"
+#include "sallyport/edge/monitor_room.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -25,10 +26,18 @@ static void session_end(struct exchange *exchange);
 static void resources(struct exchange *exchange);
 static void front_page(struct exchange *exchange);
 
-enum body_rule { NO_BODY, JSON_BODY };
-enum token_rule { NO_TOKEN, WITH_TOKEN };
+enum body_rule { NO_BODY, JSON_BODY, PKCS10_BODY };
+enum token_rule { NO_TOKEN, WITH_TOKEN, BASIC };
+
+/* Where and for whom a route exists. */
+enum door {
+	MAIN = 1 << 0,      /* an accepted device */
+	RETURNING = 1 << 1, /* a device whose certificate has expired */
+	ENROLMENT = 1 << 2, /* the enrolment listener */
+};
 
 struct route {
+	unsigned doors;
 	const char *method, *path; /* a path that ends in '/' goes on with the id of a conversation */
 	enum body_rule body;
 	enum token_rule token;
@@ -36,15 +45,23 @@ struct route {
 };
 
 static const struct route routes[] = {
-	{"POST", "/v1/login", JSON_BODY, NO_TOKEN, login_start},
-	{"POST", "/v1/login/", JSON_BODY, NO_TOKEN, login_answer},
-	{"DELETE", "/v1/login/", NO_BODY, NO_TOKEN, login_cancel},
-	{"GET", "/v1/session", NO_BODY, WITH_TOKEN, session_get},
-	{"POST", "/v1/session/renew", NO_BODY, WITH_TOKEN, session_renew},
-	{"DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
-	{"GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
-	{"GET", "/", NO_BODY, NO_TOKEN, front_page},
+	{MAIN | RETURNING, "POST", "/v1/login", JSON_BODY, NO_TOKEN, login_start},
+	{MAIN | RETURNING, "POST", "/v1/login/", JSON_BODY, NO_TOKEN, login_answer},
+	{MAIN | RETURNING, "DELETE", "/v1/login/", NO_BODY, NO_TOKEN, login_cancel},
+	{MAIN, "GET", "/v1/session", NO_BODY, WITH_TOKEN, session_get},
+	{MAIN, "POST", "/v1/session/renew", NO_BODY, WITH_TOKEN, session_renew},
+	{MAIN, "DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
+	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
+	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, front_page},
+	{MAIN | RETURNING, "POST", "/.well-known/est/simplereenroll", PKCS10_BODY, NO_TOKEN, enrolment_renew},
+	{MAIN | RETURNING | ENROLMENT, "GET", "/.well-known/est/cacerts", NO_BODY, NO_TOKEN, enrolment_authorities},
+	{ENROLMENT, "POST", "/.well-known/est/simpleenroll", PKCS10_BODY, BASIC, enrolment_enroll},
 };
+
+static unsigned door_of(const struct client *client)
+{
+	return client->listener == MONITOR_ROOM_ENROLMENT ? ENROLMENT : client->returning ? RETURNING : MAIN;
+}
 
 static bool path_fits(const struct route *route, struct view path, char *out_conversation)
 {
@@ -59,16 +76,18 @@ static bool path_fits(const struct route *route, struct view path, char *out_con
 	       view_to_string(id, out_conversation, WORKER_BROKER_CONVERSATION_MAX + 1) == 0;
 }
 
-/* The route; or NULL with the methods that the path knows in out_allow ("" for an unknown path). */
-static const struct route *find_route(const struct http_request *request, char *out_conversation, char *out_allow, size_t capacity)
+/* The route; or NULL with the methods that the path knows in exchange->allow ("" for an unknown path). */
+static const struct route *find_route(struct exchange *exchange, const struct http_request *request)
 {
-	size_t used = 0;
+	size_t used = 0, capacity = sizeof(exchange->allow);
+	char *out_allow = exchange->allow;
+	unsigned door = door_of(&exchange->worker->client);
 	struct view path = request->path;
 	const uint8_t *query = path.size ? memchr(path.data, '?', path.size) : NULL;
 	path.size = query ? (size_t)(query - path.data) : path.size;
 	out_allow[0] = 0;
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (!path_fits(&routes[i], path, out_conversation))
+		if (!(routes[i].doors & door) || !path_fits(&routes[i], path, exchange->conversation))
 			continue;
 		if (view_is(request->method, routes[i].method))
 			return &routes[i];
@@ -142,6 +161,21 @@ void exchange_empty(struct exchange *exchange, unsigned status)
 	write_answer(exchange, status, NULL, 0, (struct view){0});
 }
 
+void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text)
+{
+	struct http_header headers[4] = {HTTP_HEADER("cache-control", "no-store")};
+	char seconds[16];
+	size_t count = 1;
+	if (text->content_type)
+		headers[count++] = HTTP_HEADER("content-type", text->content_type);
+	if (text->is_base64)
+		headers[count++] = HTTP_HEADER("content-transfer-encoding", "base64");
+	snprintf(seconds, sizeof(seconds), "%u", text->retry_after_s);
+	if (text->retry_after_s)
+		headers[count++] = HTTP_HEADER("retry-after", seconds);
+	write_answer(exchange, status, headers, count, text->body);
+}
+
 static json_t *problem_json(const struct exchange *exchange, const struct exchange_problem *problem)
 {
 	char request_id[64];
@@ -161,7 +195,9 @@ void exchange_problem(struct exchange *exchange, const struct exchange_problem *
 		headers[count++] = HTTP_HEADER("proxy-authenticate", "Basic realm=\"sallyport\"");
 		headers[count++] = HTTP_HEADER("proxy-authenticate", "Bearer");
 	} else if (problem->status == 401) {
-		headers[count++] = HTTP_HEADER("www-authenticate", "Bearer");
+		headers[count++] = HTTP_HEADER("www-authenticate", exchange->worker->client.listener == MONITOR_ROOM_ENROLMENT
+									   ? "Basic realm=\"invitation\""
+									   : "Bearer");
 	} else if (problem->status == 405) {
 		headers[count++] = HTTP_HEADER("allow", exchange->allow);
 	} else if (problem->status == 429 || problem->status == 503) {
@@ -194,9 +230,6 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 
 /* ---- what is asked of the broker ---- */
 
-#define ASK(exchange, name, ...)                                                                                    \
-	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__))
-
 static void login_start(struct exchange *exchange)
 {
 	char user[257];
@@ -204,7 +237,7 @@ static void login_start(struct exchange *exchange)
 	if (request_login(buf_view(&exchange->body), user, &diag) < 0)
 		exchange_refuse(exchange, 400, "bad_request", diag.text);
 	else
-		ASK(exchange, login_start, .user = view_string(user));
+		EXCHANGE_ASK(exchange, login_start, .user = view_string(user));
 }
 
 static void login_answer(struct exchange *exchange)
@@ -216,34 +249,34 @@ static void login_answer(struct exchange *exchange)
 		return;
 	}
 	for (uint32_t i = 0; i < answers.count; i++)
-		ASK(exchange, answer_item, .text = buf_view(&answers.list[i]));
-	ASK(exchange, login_answer, .conversation = view_string(exchange->conversation), .answers = answers.count);
+		EXCHANGE_ASK(exchange, answer_item, .text = buf_view(&answers.list[i]));
+	EXCHANGE_ASK(exchange, login_answer, .conversation = view_string(exchange->conversation), .answers = answers.count);
 	request_answers_fini(&answers);
 }
 
 static void login_cancel(struct exchange *exchange)
 {
-	ASK(exchange, login_cancel, .conversation = view_string(exchange->conversation));
+	EXCHANGE_ASK(exchange, login_cancel, .conversation = view_string(exchange->conversation));
 }
 
 static void session_get(struct exchange *exchange)
 {
-	ASK(exchange, session_get, .token = view_string(exchange->token));
+	EXCHANGE_ASK(exchange, session_get, .token = view_string(exchange->token));
 }
 
 static void session_renew(struct exchange *exchange)
 {
-	ASK(exchange, session_renew, .token = view_string(exchange->token));
+	EXCHANGE_ASK(exchange, session_renew, .token = view_string(exchange->token));
 }
 
 static void session_end(struct exchange *exchange)
 {
-	ASK(exchange, session_end, .token = view_string(exchange->token));
+	EXCHANGE_ASK(exchange, session_end, .token = view_string(exchange->token));
 }
 
 static void resources(struct exchange *exchange)
 {
-	ASK(exchange, resources, .token = view_string(exchange->token));
+	EXCHANGE_ASK(exchange, resources, .token = view_string(exchange->token));
 }
 
 static void front_page(struct exchange *exchange)
@@ -273,7 +306,7 @@ static void ask_tunnel(struct exchange *exchange, const struct http_request *req
 		return;
 	}
 	exchange->is_open = true;
-	ASK(exchange, open, .token = view_string(exchange->token), .user = view_string(exchange->user), .host = view_string(host),
+	EXCHANGE_ASK(exchange, open, .token = view_string(exchange->token), .user = view_string(exchange->user), .host = view_string(host),
 	    .port = port);
 	wipe(exchange->token, sizeof(exchange->token));
 }
@@ -290,22 +323,42 @@ static bool is_json(struct view content_type)
 	return kind.size == 0 || view_is(kind, "application/json") || view_is(kind, "application/x-www-form-urlencoded");
 }
 
+/* "?key=tpm": a claim, shown in the inventory. Anything else is no claim. */
+static void take_key_store(struct exchange *exchange, struct view path)
+{
+	static const char *const stores[] = {"software", "pkcs11", "tpm"};
+	char query[32];
+	const uint8_t *mark = path.size ? memchr(path.data, '?', path.size) : NULL;
+	if (!mark || view_to_string(view_of(mark, path.size - (size_t)(mark - path.data)), query, sizeof(query)) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++)
+		if (strncmp(query, "?key=", 5) == 0 && strcmp(query + 5, stores[i]) == 0)
+			str_copy(exchange->key_store, sizeof(exchange->key_store), stores[i]);
+}
+
 static void check_head(struct exchange *exchange, const struct http_request *request)
 {
 	struct diag diag;
-	char ignored[257];
-	exchange->route = find_route(request, exchange->conversation, exchange->allow, sizeof(exchange->allow));
+	exchange->route = find_route(exchange, request);
+	take_key_store(exchange, request->path);
 	if (!exchange->route && *exchange->allow)
 		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");
+	else if (!exchange->route && exchange->worker->client.returning)
+		exchange_refuse(exchange, 403, "certificate_expired",
+				"This device's certificate has expired: log in and renew it (sallyport renew).");
 	else if (!exchange->route)
 		exchange_refuse(exchange, 404, "not_found", "There is nothing at that path.");
 	else if (exchange->route->body == JSON_BODY && !is_json(request->content_type))
 		exchange_refuse(exchange, 415, "bad_request", "The body must be application/json.");
+	else if (exchange->route->body == PKCS10_BODY && !view_is(request->content_type, "application/pkcs10"))
+		exchange_refuse(exchange, 415, "bad_request", "The body must be application/pkcs10 (base64).");
 	else if (request->content_length > (int64_t)exchange->worker->conf->body_bytes)
 		exchange_refuse(exchange, 413, "too_large", "The body is larger than this gateway takes.");
-	else if (exchange->route->token == WITH_TOKEN &&
-		 request_authorization(request->authorization, ignored, exchange->token, &diag) < 0)
-		exchange_refuse(exchange, 401, "no_session", diag.text);
+	else if (exchange->route->token != NO_TOKEN &&
+		 request_authorization(request->authorization, exchange->user, exchange->token, &diag) < 0)
+		exchange_refuse(exchange, 401, exchange->route->token == BASIC ? "no_invitation" : "no_session",
+				exchange->route->token == BASIC ? "Enrolment needs an invitation: its id and secret as Basic authorization."
+								: diag.text);
 }
 
 static struct exchange *new_exchange(struct worker *worker, struct h2_stream *stream)
@@ -335,7 +388,7 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 	if (request->refuse) {
 		const char *code = request->refuse == 431 || request->refuse == 413 ? "too_large" : "bad_request";
 		exchange_refuse(exchange, request->refuse, code, request->refuse_sentence);
-	} else if (view_is(request->method, "CONNECT")) {
+	} else if (view_is(request->method, "CONNECT") && door_of(&worker->client) == MAIN) {
 		exchange->deadline_ms = 0;
 		exchange->is_connect = true;
 		ask_tunnel(exchange, request);
@@ -374,7 +427,7 @@ static void exchange_free(struct exchange *exchange)
 void exchange_gone(struct exchange *exchange)
 {
 	if (exchange->is_open && !exchange->answered)
-		ASK(exchange, open_cancel, );
+		EXCHANGE_ASK(exchange, open_cancel, );
 	exchange_free(exchange);
 }
 

@@ -51,10 +51,9 @@ static int on_signer_edge(void *self, const struct monitor_room_signer_edge *mes
 static int on_client(void *self, const struct monitor_room_client *message, int *fd)
 {
 	struct worker *worker = self;
-	(void)message;
 	if (worker->client.state != CLIENT_NONE || worker->signer < 0)
 		return ERR_BAD_PEER;
-	client_begin(worker, take_fd(fd));
+	client_begin(worker, take_fd(fd), message->listener);
 	return 0;
 }
 
@@ -85,13 +84,14 @@ static void on_monitor_end(struct link *link, int reason)
 
 /* ---- life ---- */
 
-void forked_live(int monitor, const struct conf *conf, const struct tls_credentials *credentials, const struct filter *calls)
+void forked_live(int monitor, const struct inheritance *inheritance)
 {
 	static struct worker worker;
 	static uv_loop_t loop;
 	struct diag diag;
-	worker.conf = conf;
-	worker.credentials = credentials;
+	worker.conf = inheritance->conf;
+	worker.credentials = inheritance->credentials;
+	worker.authorities = inheritance->authorities;
 	worker.loop = &loop;
 	worker.signer = -1;
 	LIST_INIT(&worker.exchanges);
@@ -101,7 +101,7 @@ void forked_live(int monitor, const struct conf *conf, const struct tls_credenti
 		log_error("a worker cannot make its loop");
 		worker_end(EXIT_FAILURE);
 	}
-	if (worker_walls_tighten(calls, &diag) < 0) {
+	if (worker_walls_tighten(inheritance->calls, &diag) < 0) {
 		log_error("%s", diag.text);
 		worker_end(EXIT_FAILURE);
 	}

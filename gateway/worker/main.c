@@ -18,6 +18,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/wire.h"
+#include "sallyport/x509.h"
 #include "walls.h"
 #include "worker.h"
 
@@ -26,9 +27,23 @@
 struct template {
 	struct room room;
 	struct tls_credentials *credentials;
+	struct buf authorities;
 	struct filter calls;
 	bool stopped;
 };
+
+/* What a laptop is told at enrolment: who vouches for devices, and who for this gateway. */
+static int make_authorities(struct template *template, struct view device_authority, struct diag *diag)
+{
+	OWN_BUF struct buf server_authority = BUF_INIT(PEM_MAX);
+	size_t position = 0;
+	int result = 0;
+	if (room_descriptor(&template->room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &position))
+		result = room_read_descriptor(&template->room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &server_authority, NULL, diag);
+	const struct view certificates[] = {device_authority, buf_view(&server_authority)};
+	template->authorities = BUF_INIT(PEM_MAX);
+	return result < 0 ? result : x509_certs_only(certificates, 2, &template->authorities, diag);
+}
 
 static int load_credentials(struct template *template, struct diag *diag)
 {
@@ -39,6 +54,8 @@ static int load_credentials(struct template *template, struct diag *diag)
 		result = room_read_descriptor(&template->room, MONITOR_ROOM_PURPOSE_AUTHORITY, &authority, NULL, diag);
 	if (result == 0)
 		result = tls_credentials_server(buf_view(&chain), buf_view(&authority), &template->credentials, diag);
+	if (result == 0)
+		result = make_authorities(template, buf_view(&authority), diag);
 	return result < 0 ? result : filter_compile(&worker_calls, &template->calls, diag);
 }
 
@@ -55,7 +72,8 @@ static int on_fork_worker(void *self, const struct monitor_room_fork_worker *mes
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(template->room.monitor);
-		forked_live(take_fd(fd), &template->room.conf, template->credentials, &template->calls);
+		forked_live(take_fd(fd), &(struct inheritance){&template->room.conf, template->credentials,
+							      buf_view(&template->authorities), &template->calls});
 	}
 	if (pid < 0) {
 		log_error("cannot fork a worker: %m");

@@ -6,6 +6,7 @@
  * remote_key.c    signature and device proof, by the signer
  * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
  * exchange.c      one request, whatever the HTTP version: routes, bodies, answers, problems
+ * enrolment.c     EST: authorities, first certificate, renewal
  * tunnel.c        CONNECT, from the broker's socket to the last byte
  * broker_edge.c   what the broker answers and orders
  * request.c       strangers' text, as pure functions (JSON, authorization)
@@ -60,6 +61,7 @@ struct exchange {
 	char token[WORKER_BROKER_TOKEN_MAX + 1];
 	char user[257];            /* of Basic */
 	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
+	char key_store[17];        /* renewal, enrolment: where the laptop says that its key lives */
 	struct buf body;
 	bool has_body;
 	bool answered, is_last; /* is_last: HTTP/1.1 ends with this answer */
@@ -85,6 +87,8 @@ enum client_state {
 struct client {
 	enum client_state state;
 	int fd;
+	uint8_t listener; /* enum monitor_room_listener: main, or enrolment */
+	bool returning;   /* its certificate has expired: login and renewal only */
 	struct tls *tls;
 	uv_poll_t poll;
 	uv_prepare_t turn;  /* once per round of the loop: output, one flush */
@@ -109,6 +113,7 @@ struct worker {
 	uv_loop_t *loop;
 	const struct conf *conf;
 	const struct tls_credentials *credentials;
+	struct view authorities; /* EST's cacerts, base64: made by the template */
 	struct link monitor, broker;
 	int signer;
 	struct client client;
@@ -120,14 +125,19 @@ struct worker {
 
 /* ---- forked.c ---- */
 /* Lives as a worker until the client is gone; never returns. */
-[[noreturn]] void forked_live(int monitor, const struct conf *conf, const struct tls_credentials *credentials,
-			      const struct filter *calls);
+struct inheritance {
+	const struct conf *conf;
+	const struct tls_credentials *credentials;
+	struct view authorities; /* base64 of a certs-only message: what EST's cacerts answers */
+	const struct filter *calls;
+};
+[[noreturn]] void forked_live(int monitor, const struct inheritance *inheritance);
 /* Ends the process: it is the unit of failure. */
 [[noreturn]] void worker_end(int status);
 
 /* ---- client.c ---- */
-void client_begin(struct worker *worker, int fd);
-void client_accepted(struct worker *worker, struct view connection, struct view device);
+void client_begin(struct worker *worker, int fd, uint8_t listener);
+void client_accepted(struct worker *worker, const struct worker_broker_accepted *accepted);
 void client_rejected(struct worker *worker, struct view code);
 /* The connection is no more: tunnels end, but those whose client had finished them drain first. */
 void client_over(struct worker *worker);
@@ -175,6 +185,17 @@ struct exchange *exchange_find(struct worker *worker, uint32_t number);
 /* A whole answer. `headers` besides content-type. */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *json);
 void exchange_empty(struct exchange *exchange, unsigned status);
+/* A whole answer of another type; retry_after_s 0: no such header. */
+struct exchange_text {
+	const char *content_type;
+	struct view body;
+	unsigned retry_after_s;
+	bool is_base64;
+};
+void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text);
+/* What the broker is asked for this exchange. */
+#define EXCHANGE_ASK(exchange, name, ...)                                                                           \
+	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__))
 struct exchange_problem {
 	unsigned status;
 	const char *code;
@@ -185,6 +206,14 @@ struct exchange_problem {
 void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem);
 /* A refusal of the worker's own: it goes to the broker, and the answer out when it is recorded. */
 void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
+
+/* ---- enrolment.c: EST (RFC 7030) ---- */
+void enrolment_authorities(struct exchange *exchange);
+void enrolment_enroll(struct exchange *exchange);
+void enrolment_renew(struct exchange *exchange);
+/* The broker's answers. */
+void enrolment_certificate(struct exchange *exchange, struct view certificate);
+void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s);
 
 /* ---- tunnel.c ---- */
 /* The broker has opened it: answer 200, move bytes. `fd` is taken over. */

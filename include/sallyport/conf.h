@@ -34,6 +34,9 @@ enum conf_room {
 	/* where */                                                                                                   \
 	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_BROKER | CONF_SIGNER, "Host name of this gateway, as clients know it.") \
 	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
+	K(LIST, enroll_listen, "", 0, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the enrolment listener, as ADDRESS:PORT; empty: nobody can enrol.") \
+	K(TEXT, public_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \
+	K(TEXT, public_enroll_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the enrolment listener as laptops reach it; empty: name, and the port of the first enroll_listen.") \
 	K(PATH, store, "/var/lib/sallyport/sallyport.db", 1, 4095, CONF_MONITOR | CONF_BROKER, "The SQLite store; its folder belongs to broker_user.") \
 	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR, "The policy file.")                      \
 	K(PATH, policy_directory, "/etc/sallyport/policy.d", 0, 4095, CONF_MONITOR, "More policy files (*.conf), read after the policy file in the order of their names.") \
@@ -42,9 +45,18 @@ enum conf_room {
 	/* keys */                                                                                                    \
 	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR, "Certificate chain that the gateway shows (PEM).") \
 	K(PATH, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
+	K(PATH, server_authority, "", 0, 4095, CONF_MONITOR, "What laptops must trust to know this gateway (PEM), pinned by invitations; empty: their system's trust list.") \
 	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR, "Certificate of the authority that device certificates must chain to (PEM).") \
 	K(PATH, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
 	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
+	K(DURATION, renew_grace, "0s", 0, 365ULL * CONF_DAY, CONF_WORKER | CONF_BROKER, "For so long after its end a certificate may still be renewed, after a login of one of the device's users; for nothing else.") \
+	K(DURATION, renew_overlap, "10m", 0, CONF_DAY, CONF_BROKER, "For so long after the first use of its successor a certificate is refused without an alarm.") \
+	K(FLAG, copied_key_locks, "yes", 0, 0, CONF_BROKER, "Lock a device whose superseded certificate is used (a copied key); no: only raise the alarm.") \
+	/* enrolment */                                                                                               \
+	K(DURATION, invitation_life, "1d", CONF_MINUTE, 90ULL * CONF_DAY, CONF_BROKER, "How long an invitation is good for.") \
+	K(COUNT, invitation_attempts, "5", 1, 1000, CONF_BROKER, "Wrong secrets until an invitation is withdrawn.")   \
+	K(FLAG, enroll_needs_approval, "no", 0, 0, CONF_BROKER, "An enrolment waits for: sallyport-admin device approve.") \
+	K(COUNT, devices_per_user, "10", 1, 100000, CONF_BROKER, "Most devices of one user, open invitations included.") \
 	/* identities */                                                                                              \
 	K(TEXT, worker_user, "sallyport-worker", 1, 64, CONF_MONITOR | CONF_WORKER, "Identity of the workers: a user name or a number.") \
 	K(TEXT, signer_user, "sallyport-signer", 1, 64, CONF_MONITOR | CONF_SIGNER, "Identity of the signer: a user name or a number.") \

@@ -21,6 +21,12 @@ enum monitor_room_state {
 };
 #define MONITOR_ROOM_KEEPERS (MONITOR_ROOM_BROKER | MONITOR_ROOM_SIGNER)
 
+/* `listener`: where a client came in. */
+enum monitor_room_listener {
+	MONITOR_ROOM_MAIN = 1,      /* a device: door one, door two, tunnels */
+	MONITOR_ROOM_ENROLMENT = 2, /* a laptop with an invitation and no certificate yet */
+};
+
 #define monitor_room_MESSAGES(M)                                                                              \
 	/* monitor -> room: one configuration key in its canonical spelling (conf.h) */                       \
 	M(monitor_room, setting, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS, EDGE_NO_FD)   \
@@ -69,7 +75,7 @@ enum monitor_room_state {
 #define monitor_room_reload_FIELDS(F)
 #define monitor_room_reloaded_FIELDS(F) F(u8, good, 0) F(str, sentence, 767)
 #define monitor_room_worker_FIELDS(F) F(u64, worker, 0)
-#define monitor_room_worker_client_FIELDS(F) F(u64, worker, 0) F(str, address, 64) F(u32, port, 0)
+#define monitor_room_worker_client_FIELDS(F) F(u64, worker, 0) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
 #define monitor_room_door_one_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_kill_worker_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_conversation_wanted_FIELDS(F)
@@ -79,7 +85,7 @@ enum monitor_room_state {
 #define monitor_room_worker_forked_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_broker_edge_FIELDS(F)
 #define monitor_room_signer_edge_FIELDS(F)
-#define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0)
+#define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
 #define monitor_room_stop_FIELDS(F)
 EDGE_DECLARE(monitor_room)
 
@@ -88,6 +94,7 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_AUTHORITY_KEY "device_authority_key"    /* signer */
 #define MONITOR_ROOM_PURPOSE_AUTHORITY "device_authority"            /* signer, template (PEM) */
 #define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer (PEM chain) */
+#define MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY "server_authority"     /* template, broker (PEM); only when configured */
 #define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
 /* The two ends of the broker_signer edge. At the start of both; and again, in the working state, to the one

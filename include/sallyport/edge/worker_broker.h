@@ -16,8 +16,12 @@ enum worker_broker_state {
 	WORKER_BROKER_PROVING = 1 << 1,  /* registry and signer are asked */
 	WORKER_BROKER_ACCEPTED = 1 << 2, /* door one is open */
 	WORKER_BROKER_ENDING = 1 << 3,   /* ordered to end; reports only */
+	WORKER_BROKER_ENROLLING = 1 << 4, /* the enrolment listener: no device, and no other request */
+	WORKER_BROKER_RETURNING = 1 << 5, /* an expired device within renew_grace: login and renewal only */
 };
-#define WORKER_BROKER_REPORTS (WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING)
+#define WORKER_BROKER_DEVICE (WORKER_BROKER_ACCEPTED | WORKER_BROKER_RETURNING)
+#define WORKER_BROKER_REPORTS \
+	(WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING | WORKER_BROKER_ENROLLING | WORKER_BROKER_RETURNING)
 
 #define WORKER_BROKER_TOKEN_MAX 128
 #define WORKER_BROKER_CONVERSATION_MAX 32 /* hexadecimal id of a conversation */
@@ -27,18 +31,18 @@ enum worker_broker_state {
 	/* worker: this leaf (SHA-256 of its DER) was proven; the signer holds the proof */                   \
 	M(worker_broker, peer, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                                \
 	/* worker: door one stays shut, by the worker's own checks (a claim); `rejected` comes when it is recorded */              \
-	M(worker_broker, peer_refused, EDGE_FROM_FIRST, WORKER_BROKER_NEW, EDGE_NO_FD)                        \
+	M(worker_broker, peer_refused, EDGE_FROM_FIRST, WORKER_BROKER_NEW | WORKER_BROKER_ENROLLING, EDGE_NO_FD)                        \
 	/* broker: the device is known, active and proven */                                                  \
 	M(worker_broker, accepted, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
 	/* broker: it is not: send the alert that fits the code, and end */                                   \
 	M(worker_broker, rejected, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
 	/* ---- door two ---- */                                                                              \
-	M(worker_broker, login_start, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	M(worker_broker, login_start, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                    \
 	/* worker: one answer; `login_answer` follows after the last */                                       \
-	M(worker_broker, answer_item, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
-	M(worker_broker, login_answer, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	M(worker_broker, answer_item, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                    \
+	M(worker_broker, login_answer, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                   \
 	/* worker: the user gives up; answered by `login_state` with no messages */                          \
-	M(worker_broker, login_cancel, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	M(worker_broker, login_cancel, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                   \
 	/* broker: one message of the conversation; `login_state` follows after the last */                   \
 	M(worker_broker, login_message, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
 	M(worker_broker, login_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
@@ -65,6 +69,15 @@ enum worker_broker_state {
 	M(worker_broker, opened, EDGE_FROM_SECOND, EDGE_ANY, EDGE_WITH_FD)                                    \
 	/* worker: the tunnel is over (byte counts are the worker's claim) */                                 \
 	M(worker_broker, tunnel_closed, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                   \
+	/* ---- certificates ---- */                                                                           \
+	/* worker: a laptop with an invitation wants its first certificate */                                 \
+	M(worker_broker, enroll, EDGE_FROM_FIRST, WORKER_BROKER_ENROLLING, EDGE_NO_FD)                        \
+	/* worker: this device wants its next certificate */                                                  \
+	M(worker_broker, renew, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                            \
+	/* broker: here it is (DER), committed */                                                             \
+	M(worker_broker, certificate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
+	/* broker: an admin must approve it first; ask again with the same key */                             \
+	M(worker_broker, pending, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
 	/* ---- refusals, orders ---- */                                                                      \
 	/* broker: the answer to any request that is refused */                                               \
 	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
@@ -78,7 +91,8 @@ enum worker_broker_state {
 
 #define worker_broker_peer_FIELDS(F) F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64)
 #define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32)
-#define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64)
+/* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING */
+#define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0)
 #define worker_broker_rejected_FIELDS(F) F(str, code, 32)
 #define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256)
 #define worker_broker_answer_item_FIELDS(F) F(u32, request, 0) F(secret, text, 65536)
@@ -111,6 +125,14 @@ enum worker_broker_state {
 	F(str, host, 255) F(u32, port, 0)
 #define worker_broker_open_cancel_FIELDS(F) F(u32, request, 0)
 #define worker_broker_opened_FIELDS(F) F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0)
+/* key_kind: "ec-p256", of the key itself; key_store: "software" "pkcs11" "tpm" or empty, the laptop's claim */
+#define worker_broker_enroll_FIELDS(F)                                                                \
+	F(u32, request, 0) F(str, invitation, 32) F(secret, secret, WORKER_BROKER_TOKEN_MAX)          \
+	F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16)
+#define worker_broker_renew_FIELDS(F)                                                                 \
+	F(u32, request, 0) F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16)
+#define worker_broker_certificate_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384)
+#define worker_broker_pending_FIELDS(F) F(u32, request, 0) F(u32, retry_after_s, 0)
 /* reason: "client_fin" "target_fin" "client_reset" "target_reset" "ended" "connection_lost" ... */
 #define worker_broker_tunnel_closed_FIELDS(F)                                                         \
 	F(u64, tunnel, 0) F(u64, bytes_to_target, 0) F(u64, bytes_to_client, 0) F(str, reason, 32)

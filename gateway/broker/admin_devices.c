@@ -1,0 +1,127 @@
+/* admin_devices.c: what the admin socket is asked about invitations, and what changes of devices.
+ *
+ * Reading is from memory; acts are invitation_act.c's and registry_edit.c's. The table of routes: admin_routes.c.
+ */
+#include <string.h>
+
+#include "admin_call.h"
+#include "admin_json.h"
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+
+/* ---- invitations ---- */
+
+static json_t *invitation_json(const struct invitation *invitation)
+{
+	char code[10];
+	uint64_t now_ms = clock_wall_ms();
+	const char *state = invitation_is_live(invitation, now_ms) || invitation->state == INVITATION_USED ||
+					    invitation->state == INVITATION_WITHDRAWN
+				    ? invitation_state_name(invitation->state)
+				    : "expired";
+	invitation_confirmation(invitation, code);
+	bool claimed = invitation->public_key.size > 0;
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "invitation", invitation->id, "name",
+			 invitation->device_name, "state", state, "users", admin_json_lines(invitation->users), "tags",
+			 admin_json_lines(invitation->tags), "again", *invitation->device_id && invitation->state != INVITATION_USED,
+			 "created_at", admin_json_time(invitation->created_at_ms), "expires_at",
+			 admin_json_time(invitation->expires_at_ms), "attempts", (int)invitation->attempts, "confirmation",
+			 claimed ? code : "", "key_kind", invitation->key_kind, "address", invitation->address);
+}
+
+void admin_get_invitations(struct admin_call *call)
+{
+	json_t *array = json_array();
+	const struct invitation *invitation;
+	LIST_FOREACH(invitation, &call->broker->invitations.all, all)
+		json_array_append_new(array, invitation_json(invitation));
+	admin_reply(call, 200, json_pack("{s:o}", "invitations", array));
+}
+
+static void on_invited(void *context, const struct act_result *act)
+{
+	struct admin_call *call = context;
+	if (act->result < 0)
+		admin_fail(call, admin_status_of(act->result), "%s", act->diag.text);
+	else
+		admin_reply(call, 201, json_pack("{s:s}", "line", act->line));
+}
+
+void admin_post_invitation(struct admin_call *call)
+{
+	const char *name = NULL, *life = "0";
+	int again = 0;
+	json_t *users = NULL, *tags = NULL;
+	uint64_t life_ms = 0;
+	OWN_BUF struct buf user_lines = BUF_INIT(65536);
+	OWN_BUF struct buf tag_lines = BUF_INIT(65536);
+	if (!call->body || json_unpack(call->body, "{s:s, s?o, s?o, s?s, s?b !}", "name", &name, "users", &users, "tags", &tags,
+				       "life", &life, "again", &again) < 0 ||
+	    admin_words(users, &user_lines) < 0 || admin_words(tags, &tag_lines) < 0) {
+		admin_fail(call, 400, "wanted: name, users and tags (lists of words), and perhaps life (such as 24h) and again");
+		return;
+	}
+	if (str_to_duration_ms(view_string(life), &life_ms) < 0 || (life_ms && life_ms < 60000) || life_ms > 90ULL * 86400000) {
+		admin_fail(call, 400, "\"%s\" is no time for an invitation: from 1m to 90d", life);
+		return;
+	}
+	const struct invitation_request request = {.name = name,
+						   .users = (const char *)user_lines.data,
+						   .tags = (const char *)tag_lines.data,
+						   .life_ms = life_ms,
+						   .again = again};
+	invitation_create(call->broker, &request, &call->by, on_invited, call);
+}
+
+void admin_post_invitation_act(struct admin_call *call)
+{
+	const char *verb = call->segments[2];
+	if (strcmp(verb, "approve") == 0)
+		invitation_approve(call->broker, call->segments[1], &call->by, admin_on_act, call);
+	else if (strcmp(verb, "withdraw") == 0)
+		invitation_withdraw(call->broker, call->segments[1], &call->by, admin_on_act, call);
+	else
+		admin_fail(call, 404, "an invitation can be approved and withdrawn, not \"%s\"", verb);
+}
+
+/* ---- devices ---- */
+
+static const struct change_row {
+	const char *verb;
+	enum registry_change change;
+	const char *member; /* of the body: the value; NULL: none */
+} changes[] = {
+	{"rename", REGISTRY_RENAME, "name"}, {"tag", REGISTRY_TAGS, "tags"},   {"bind", REGISTRY_BIND, "user"},
+	{"unbind", REGISTRY_UNBIND, "user"}, {"forget", REGISTRY_FORGET, NULL},
+};
+
+static void change(struct admin_call *call, const struct change_row *row)
+{
+	OWN_BUF struct buf lines = BUF_INIT(65536);
+	const json_t *value = row->member ? json_object_get(call->body, row->member) : NULL;
+	if (row->member && !value) {
+		admin_fail(call, 400, "wanted: %s", row->member);
+		return;
+	}
+	if (json_is_array(value) && admin_words(value, &lines) < 0) {
+		admin_fail(call, 400, "%s is a list of words", row->member);
+		return;
+	}
+	const struct registry_edit edit = {
+		.change = row->change,
+		.name = call->segments[1],
+		.value = json_is_array(value) ? (const char *)lines.data : json_is_string(value) ? json_string_value(value) : "",
+	};
+	registry_edit(call->broker, &edit, &call->by, admin_on_act, call);
+}
+
+bool admin_post_device_change(struct admin_call *call)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		if (strcmp(call->segments[2], changes[i].verb) == 0) {
+			change(call, &changes[i]);
+			return true;
+		}
+	return false;
+}
