@@ -16,8 +16,8 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 
 /* The command line, taken apart. */
 struct admin_options {
 	const char *socket;
-	bool json, all, follow;
-	const char *name, *directory, *listen, *csr, *user, *device, *to, *after;
+	bool json, all, follow, any_user, qr, csv;
+	const char *name, *directory, *listen, *csr, *user, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen;
 	const char *users[ADMIN_VALUES_MAX], *tags[ADMIN_VALUES_MAX];
 	unsigned user_count, tag_count;
 	char **words; /* behind the subcommand's own */
@@ -43,6 +43,12 @@ void table_print_object(const json_t *object, const char *const *pairs);
 /* The JSON itself, for programs. */
 int table_print_json(const json_t *json);
 
+/* An array of objects as comma-separated values (RFC 4180), with the headings' keys as the first line. */
+void table_print_csv(const json_t *array, const char *const *columns);
+
+/* ---- qr.c ---- */
+[[nodiscard]] int qr_print(const char *text);
+
 /* ---- subcommands ---- */
 int cmd_init(const struct admin_options *options);
 int cmd_device_add(const struct admin_options *options);
@@ -51,6 +57,17 @@ int cmd_device_show(const struct admin_options *options);
 int cmd_device_lock(const struct admin_options *options);
 int cmd_device_unlock(const struct admin_options *options);
 int cmd_device_revoke(const struct admin_options *options);
+int cmd_device_invite(const struct admin_options *options);
+int cmd_device_reinvite(const struct admin_options *options);
+int cmd_device_invitations(const struct admin_options *options);
+int cmd_device_approve(const struct admin_options *options);
+int cmd_device_withdraw(const struct admin_options *options);
+int cmd_device_import(const struct admin_options *options);
+int cmd_device_rename(const struct admin_options *options);
+int cmd_device_tag(const struct admin_options *options);
+int cmd_device_bind(const struct admin_options *options);
+int cmd_device_unbind(const struct admin_options *options);
+int cmd_device_forget(const struct admin_options *options);
 int cmd_session_list(const struct admin_options *options);
 int cmd_session_show(const struct admin_options *options);
 int cmd_session_end(const struct admin_options *options);

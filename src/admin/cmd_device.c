@@ -5,21 +5,25 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "sallyport/x509.h"
 
 DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 static const char *const list_columns[] = {"NAME", "name", "STATE", "state", "USERS", "users", "TAGS", "tags", "SESSIONS",
-					   "sessions", "TUNNELS", "tunnels", "LAST SEEN", "last_seen_at", "FROM",
-					   "last_seen_from", NULL};
+					   "sessions", "TUNNELS", "tunnels", "KEY", "key_kind", "IN", "key_store", "UNTIL",
+					   "certificate_until", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
 static const char *const show_pairs[] = {"name", "name", "id", "id", "state", "state", "users", "users", "tags", "tags", "created",
 					 "created_at", "last seen", "last_seen_at", "from", "last_seen_from", "sessions",
 					 "sessions", "tunnels", "tunnels", NULL};
-static const char *const certificate_columns[] = {"SERIAL", "serial", "STATE", "state", "KEY", "key_kind", "FROM", "not_before",
-						  "UNTIL", "not_after", "FINGERPRINT", "fingerprint", NULL};
+static const char *const connection_columns[] = {"CONNECTION", "connection", "FROM", "address", NULL};
+static const char *const certificate_columns[] = {"SERIAL", "serial", "GENERATION", "generation", "STATE", "state", "KEY", "key_kind",
+						  "IN", "key_store", "FROM", "not_before",
+						  "UNTIL", "not_after", "FIRST USED", "first_used_at", "FINGERPRINT", "fingerprint", NULL};
 
 /* A name that can stand in a command, a path and a certificate. */
 static bool is_device_name(const char *name)
@@ -99,15 +103,75 @@ int cmd_device_add(const struct admin_options *options)
 	return send_addition(options, buf_view(&public_key));
 }
 
+/* ---- list ---- */
+
+struct filter {
+	const char *user, *tag;
+	uint64_t expiring_ms, unseen_ms; /* 0: not asked for */
+	uint64_t now_ms;
+};
+
+static bool has_word(const json_t *array, const char *word)
+{
+	size_t index;
+	const json_t *item;
+	json_array_foreach(array, index, item)
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	return false;
+}
+
+/* 0 when there is none. */
+static uint64_t time_of(const json_t *device, const char *key)
+{
+	uint64_t ms = 0;
+	const char *text = json_string_value(json_object_get(device, key));
+	return text && clock_parse(text, &ms) == 0 ? ms : 0;
+}
+
+static bool fits(const struct filter *filter, const json_t *device)
+{
+	if (filter->user && !has_word(json_object_get(device, "users"), filter->user))
+		return false;
+	if (filter->tag && !has_word(json_object_get(device, "tags"), filter->tag))
+		return false;
+	if (filter->expiring_ms && time_of(device, "certificate_until") > filter->now_ms + filter->expiring_ms)
+		return false;
+	return !filter->unseen_ms || time_of(device, "last_seen_at") + filter->unseen_ms <= filter->now_ms;
+}
+
+static int take_span(const char *option, const char *text, uint64_t *out_ms)
+{
+	if (!text || str_to_duration_ms(view_string(text), out_ms) == 0)
+		return ADMIN_DONE;
+	return admin_say(ADMIN_USAGE, "%s %s: wanted is a time with its unit, such as 14d or 12h", option, text);
+}
+
+static void drop_others(const struct filter *filter, json_t *devices)
+{
+	for (size_t i = json_array_size(devices); i-- > 0;)
+		if (!fits(filter, json_array_get(devices, i)))
+			json_array_remove(devices, i);
+}
+
 int cmd_device_list(const struct admin_options *options)
 {
 	OWN_JSON json_t *answer = NULL;
-	int status = call(options, "GET", "/v1/devices", NULL, &answer);
+	struct filter filter = {.user = options->user_count ? options->users[0] : NULL,
+				.tag = options->tag_count ? options->tags[0] : NULL,
+				.now_ms = clock_wall_ms()};
+	int status = take_span("--expiring", options->expiring, &filter.expiring_ms);
+	if (status == ADMIN_DONE)
+		status = take_span("--unseen", options->unseen, &filter.unseen_ms);
+	if (status == ADMIN_DONE)
+		status = call(options, "GET", "/v1/devices", NULL, &answer);
 	if (status != ADMIN_DONE)
 		return status;
+	json_t *devices = json_object_get(answer, "devices");
+	drop_others(&filter, devices);
 	if (options->json)
 		return table_print_json(answer);
-	table_print(json_object_get(answer, "devices"), list_columns);
+	(options->csv ? table_print_csv : table_print)(devices, list_columns);
 	return ADMIN_DONE;
 }
 
@@ -125,10 +189,14 @@ int cmd_device_show(const struct admin_options *options)
 	table_print_object(answer, show_pairs);
 	putchar('\n');
 	table_print(json_object_get(answer, "certificates"), certificate_columns);
+	if (json_array_size(json_object_get(answer, "connections"))) {
+		putchar('\n');
+		table_print(json_object_get(answer, "connections"), connection_columns);
+	}
 	return ADMIN_DONE;
 }
 
-static int act(const struct admin_options *options, const char *verb, const char *past)
+static int change(const struct admin_options *options, const char *verb, json_t *body, const char *past)
 {
 	char path[1024] = "/v1/devices/";
 	OWN_JSON json_t *answer = NULL;
@@ -136,7 +204,7 @@ static int act(const struct admin_options *options, const char *verb, const char
 		return admin_say(ADMIN_USAGE, "the name is too long");
 	size_t used = strlen(path);
 	snprintf(path + used, sizeof(path) - used, "/%s", verb);
-	int status = call(options, "POST", path, NULL, &answer);
+	int status = call(options, "POST", path, body, &answer);
 	if (status != ADMIN_DONE)
 		return status;
 	if (options->json)
@@ -145,6 +213,43 @@ static int act(const struct admin_options *options, const char *verb, const char
 	       (long long)json_integer_value(json_object_get(answer, "sessions_ended")),
 	       (long long)json_integer_value(json_object_get(answer, "tunnels_closed")));
 	return ADMIN_DONE;
+}
+
+static int act(const struct admin_options *options, const char *verb, const char *past)
+{
+	return change(options, verb, NULL, past);
+}
+
+int cmd_device_rename(const struct admin_options *options)
+{
+	return change(options, "rename", json_pack("{s:s}", "name", options->words[1]), "renamed");
+}
+
+int cmd_device_tag(const struct admin_options *options)
+{
+	json_t *tags = json_array();
+	for (int i = 1; i < options->word_count; i++)
+		json_array_append_new(tags, json_string(options->words[i]));
+	return change(options, "tag", json_pack("{s:o}", "tags", tags), "tagged");
+}
+
+int cmd_device_bind(const struct admin_options *options)
+{
+	if (options->user_count != 1)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device bind NAME --user USER");
+	return change(options, "bind", json_pack("{s:s}", "user", options->users[0]), "bound");
+}
+
+int cmd_device_unbind(const struct admin_options *options)
+{
+	if (options->user_count != 1)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device unbind NAME --user USER");
+	return change(options, "unbind", json_pack("{s:s}", "user", options->users[0]), "unbound");
+}
+
+int cmd_device_forget(const struct admin_options *options)
+{
+	return act(options, "forget", "forgotten");
 }
 
 int cmd_device_lock(const struct admin_options *options)

@@ -191,6 +191,7 @@ static int set_paths(struct conf *conf, const struct place *place, struct diag *
 		     {"admin_socket", place->admin_socket},
 		     {"server_certificate", place->server},
 		     {"server_key", place->server_key},
+		     {"server_authority", place->server_ca},
 		     {"device_authority", place->device_ca},
 		     {"device_authority_key", place->device_ca_key}};
 	int result = 0;
@@ -211,6 +212,11 @@ static int fill_conf(struct conf *conf, const struct place *place, const struct 
 		snprintf(listen, sizeof(listen), "%s\n", options->listen);
 		result = set(conf, "listen", listen, diag);
 	}
+	/* A trial takes no port that it was not told. */
+	const char *enroll = options->enroll_listen ? options->enroll_listen : place->is_trial ? "" : "0.0.0.0:8443\n[::]:8443";
+	snprintf(listen, sizeof(listen), "%s%s", enroll, *enroll ? "\n" : "");
+	if (result == 0)
+		result = set(conf, "enroll_listen", listen, diag);
 	return result < 0 ? result : set_paths(conf, place, diag);
 }
 
@@ -299,12 +305,12 @@ static void tell(const struct place *place, const char *host)
 	printf("Made for %s:\n"
 	       "  %s   the configuration\n"
 	       "  %s   the policy: nothing is allowed yet\n"
-	       "  %s   what clients trust (give it to laptops)\n"
+	       "  %s   what laptops trust (invitations carry its pin)\n"
 	       "  %s   the authority of devices; its key stays here\n\n"
 	       "Next:\n"
 	       "  sallyport-gateway -f %s -T\n"
 	       "  sallyport-gateway -f %s\n"
-	       "  sallyport-admin --socket %s device add laptop1 --user alice --csr laptop1.csr\n",
+	       "  sallyport-admin --socket %s device invite laptop1 --user alice\n",
 	       host, place->conf, place->policy, place->server_ca, place->device_ca, place->conf, place->conf, place->admin_socket);
 }
 
@@ -314,7 +320,8 @@ int cmd_init(const struct admin_options *options)
 	struct conf conf = {0};
 	struct diag diag;
 	if (!options->name || !*options->name)
-		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--dir DIR] [--listen ADDRESS:PORT]");
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--dir DIR] [--listen ADDRESS:PORT] "
+				"[--enroll-listen ADDRESS:PORT]");
 	int result = fill_place(&place, options->directory, &diag);
 	if (result == 0)
 		result = check_nothing_exists(&place, &diag);

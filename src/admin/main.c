@@ -17,13 +17,24 @@ static const struct subcommand {
 	int least, most; /* words behind it */
 	int (*run)(const struct admin_options *options);
 } subcommands[] = {
-	{"init", "", "--name HOST [--dir DIR] [--listen ADDRESS:PORT]", "make authority, server certificate, configuration; never overwrites", 0, 0, cmd_init},
+	{"init", "", "--name HOST [--dir DIR] [--listen ADDRESS:PORT] [--enroll-listen ADDRESS:PORT]", "make authority, server certificate, configuration; never overwrites", 0, 0, cmd_init},
 	{"device", "add", "NAME --user USER [--tag TAG] --csr FILE|-", "register a laptop and print its certificate", 1, 1, cmd_device_add},
-	{"device", "list", "", "all devices", 0, 0, cmd_device_list},
+	{"device", "invite", "NAME --user USER [--user USER]... | --any-user [--tag TAG]... [--expires 24h] [--qr]", "print the line with which a laptop enrols itself, once", 1, 1, cmd_device_invite},
+	{"device", "reinvite", "NAME [--expires 24h] [--qr]", "the same for a known device whose key is lost; its old certificates end then", 1, 1, cmd_device_reinvite},
+	{"device", "invitations", "", "open and late invitations, and the confirmation codes of those that wait", 0, 0, cmd_device_invitations},
+	{"device", "approve", "NAME", "let a waiting laptop in: its code is the one that its user sees", 1, 1, cmd_device_approve},
+	{"device", "withdraw", "NAME", "make an invitation worthless", 1, 1, cmd_device_withdraw},
+	{"device", "import", "FILE.csv|-", "invite many: NAME,USER USER,TAG TAG a line", 1, 1, cmd_device_import},
+	{"device", "list", "[--user USER] [--tag TAG] [--expiring 14d] [--unseen 30d] [--csv]", "devices: all, or those that fit", 0, 0, cmd_device_list},
 	{"device", "show", "NAME", "one device, whole", 1, 1, cmd_device_show},
 	{"device", "lock", "NAME", "shut it out now, until it is unlocked", 1, 1, cmd_device_lock},
 	{"device", "unlock", "NAME", "let it in again", 1, 1, cmd_device_unlock},
 	{"device", "revoke", "NAME", "shut it out now, for ever", 1, 1, cmd_device_revoke},
+	{"device", "rename", "NAME NEW-NAME", "another name; id, certificates and record stay", 2, 2, cmd_device_rename},
+	{"device", "tag", "NAME [TAG...]", "set its tags: these and no others", 1, 64, cmd_device_tag},
+	{"device", "bind", "NAME --user USER", "let that user log in there too", 1, 1, cmd_device_bind},
+	{"device", "unbind", "NAME --user USER", "no longer; his sessions there end now", 1, 1, cmd_device_unbind},
+	{"device", "forget", "NAME", "drop a revoked device from the list; its record stays", 1, 1, cmd_device_forget},
 	{"session", "list", "", "who is logged in", 0, 0, cmd_session_list},
 	{"session", "show", "ID", "one session, with its tunnels", 1, 1, cmd_session_show},
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},
@@ -71,7 +82,8 @@ static int add_value(const char **values, unsigned *count, const char *value)
 }
 
 enum { OPTION_SOCKET = 256, OPTION_JSON, OPTION_ALL, OPTION_FOLLOW, OPTION_NAME, OPTION_DIR, OPTION_LISTEN, OPTION_CSR,
-       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_HELP, OPTION_VERSION };
+       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_EXPIRES, OPTION_EXPIRING, OPTION_UNSEEN,
+       OPTION_ENROLL_LISTEN, OPTION_ANY_USER, OPTION_QR, OPTION_CSV, OPTION_HELP, OPTION_VERSION };
 
 static const struct option option_names[] = {
 	{"socket", required_argument, NULL, OPTION_SOCKET}, {"json", no_argument, NULL, OPTION_JSON},
@@ -80,6 +92,10 @@ static const struct option option_names[] = {
 	{"listen", required_argument, NULL, OPTION_LISTEN}, {"csr", required_argument, NULL, OPTION_CSR},
 	{"user", required_argument, NULL, OPTION_USER},     {"device", required_argument, NULL, OPTION_DEVICE},
 	{"to", required_argument, NULL, OPTION_TO},         {"after", required_argument, NULL, OPTION_AFTER},
+	{"expires", required_argument, NULL, OPTION_EXPIRES}, {"expiring", required_argument, NULL, OPTION_EXPIRING},
+	{"unseen", required_argument, NULL, OPTION_UNSEEN}, {"enroll-listen", required_argument, NULL, OPTION_ENROLL_LISTEN},
+	{"any-user", no_argument, NULL, OPTION_ANY_USER},   {"qr", no_argument, NULL, OPTION_QR},
+	{"csv", no_argument, NULL, OPTION_CSV},
 	{"tag", required_argument, NULL, OPTION_TAG},       {"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
 };
@@ -92,6 +108,8 @@ static int take_option(int option, struct admin_options *options)
 		[OPTION_DIR - 256] = &options->directory, [OPTION_LISTEN - 256] = &options->listen,
 		[OPTION_CSR - 256] = &options->csr,       [OPTION_DEVICE - 256] = &options->device,
 		[OPTION_TO - 256] = &options->to,         [OPTION_AFTER - 256] = &options->after,
+		[OPTION_EXPIRES - 256] = &options->expires, [OPTION_EXPIRING - 256] = &options->expiring,
+		[OPTION_UNSEEN - 256] = &options->unseen, [OPTION_ENROLL_LISTEN - 256] = &options->enroll_listen,
 		[OPTION_VERSION - 256] = NULL,
 	};
 	if (option >= 256 && texts[option - 256]) {
@@ -104,6 +122,15 @@ static int take_option(int option, struct admin_options *options)
 		return -1;
 	case OPTION_ALL:
 		options->all = true;
+		return -1;
+	case OPTION_ANY_USER:
+		options->any_user = true;
+		return -1;
+	case OPTION_QR:
+		options->qr = true;
+		return -1;
+	case OPTION_CSV:
+		options->csv = true;
 		return -1;
 	case OPTION_FOLLOW:
 		options->follow = true;

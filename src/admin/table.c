@@ -97,3 +97,34 @@ int table_print_json(const json_t *json)
 	putchar('\n');
 	return ADMIN_DONE;
 }
+
+static void print_quoted(const char *text)
+{
+	bool plain = !strpbrk(text, ",\"\r\n");
+	if (plain) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text; text++)
+		fputs(*text == '"' ? "\"\"" : (char[]){*text, 0}, stdout);
+	putchar('"');
+}
+
+void table_print_csv(const json_t *array, const char *const *columns)
+{
+	size_t index;
+	const json_t *row;
+	char cell[CELL_MAX];
+	for (unsigned i = 0; columns[i]; i += 2)
+		printf("%s%s", i ? "," : "", columns[i + 1]);
+	putchar('\n');
+	json_array_foreach(array, index, row) {
+		for (unsigned i = 0; columns[i]; i += 2) {
+			spell(json_object_get(row, columns[i + 1]), cell, sizeof(cell));
+			fputs(i ? "," : "", stdout);
+			print_quoted(cell);
+		}
+		putchar('\n');
+	}
+}

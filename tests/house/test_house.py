@@ -40,7 +40,7 @@ LIBRARIES = {
     "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "libconfuse",
                          "libseccomp", "libcap-ng"},
     "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
-    "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson"},
+    "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode"},
     "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libuv"},
 }
 COMMON = {"libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "libgcc_s"}
