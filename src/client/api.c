@@ -100,11 +100,13 @@ static int send_request(struct api_call *call, struct connection *connection, co
 			struct diag *diag)
 {
 	char authorization[ANSWER_TOKEN_MAX + 16] = "";
-	struct http_header headers[3] = {HTTP_HEADER("accept", "application/json")};
+	struct http_header headers[3] = {HTTP_HEADER("accept", "*/*")};
 	size_t count = 1;
 	if (request->body.size)
-		headers[count++] = HTTP_HEADER("content-type", "application/json");
-	if (request->token) {
+		headers[count++] = HTTP_HEADER("content-type", request->content_type ? request->content_type : "application/json");
+	if (request->authorization)
+		headers[count++] = HTTP_HEADER("authorization", request->authorization);
+	else if (request->token) {
 		snprintf(authorization, sizeof(authorization), "Bearer %s", request->token);
 		headers[count++] = HTTP_HEADER("authorization", authorization);
 	}
@@ -153,6 +155,15 @@ int api_result(const struct api_call *call, struct diag *out_diag)
 struct view api_body(const struct api_call *call)
 {
 	return buf_view(&call->body);
+}
+
+unsigned api_http_status(const struct api_call *call, unsigned *out_retry_after_s)
+{
+	uint64_t seconds = 0;
+	if (str_to_u64(view_string(call->retry_after), 1, 86400, &seconds) < 0)
+		seconds = 0;
+	*out_retry_after_s = (unsigned)seconds;
+	return call->http_status;
 }
 
 const struct refused *api_refused(const struct api_call *call)

@@ -10,7 +10,9 @@ struct api_request {
 	const char *method; /* "GET" */
 	const char *path;   /* "/v1/session" */
 	const char *token;  /* NULL: without */
-	struct view body;   /* JSON, or empty */
+	struct view body;   /* JSON unless content_type says otherwise; or empty */
+	const char *content_type;  /* NULL: application/json */
+	const char *authorization; /* the whole header, instead of a token; NULL: none */
 };
 
 /* One request on its way. */
@@ -25,6 +27,8 @@ bool api_is_done(const struct api_call *call);
 int api_result(const struct api_call *call, struct diag *out_diag);
 /* Valid as long as the call. */
 struct view api_body(const struct api_call *call);
+/* The status of a good answer, and after how many seconds to ask again (0: not said). */
+unsigned api_http_status(const struct api_call *call, unsigned *out_retry_after_s);
 /* How the gateway refused; NULL unless it did. */
 const struct refused *api_refused(const struct api_call *call);
 /* Drops the call, whether done or not; wipes what was received. NULL is allowed. */

@@ -39,9 +39,10 @@ static int run(int count, char **words, struct options *options, struct diag *di
 	int status = options_parse(count, words, options, diag);
 	if (status == STATUS_OK && (options->help || options->version))
 		return print_and_leave(options, diag);
-	if (status == STATUS_OK)
+	bool needs_gateway = status == STATUS_OK && !options->command->needs_no_gateway;
+	if (needs_gateway)
 		status = settings_complete(&options->settings, diag);
-	if (status == STATUS_OK)
+	if (needs_gateway && status == STATUS_OK)
 		status = settings_check(&options->settings, diag);
 	if (status == STATUS_OK)
 		status = signals_open(diag);

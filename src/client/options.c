@@ -53,6 +53,13 @@ static int take_json(struct options *options, const char *value, struct diag *di
 	return STATUS_OK;
 }
 
+static int take_if_due(struct options *options, const char *value, struct diag *diag)
+{
+	(void)value, (void)diag;
+	options->if_due = true;
+	return STATUS_OK;
+}
+
 static int take_help(struct options *options, const char *value, struct diag *diag)
 {
 	(void)value, (void)diag;
@@ -82,8 +89,9 @@ static const struct option_row rows[] = {
 	{'L', NULL, "[BIND:]PORT:HOST:PORT", take_forward, "carry connections to a local port to HOST:PORT (repeatable)"},
 	{'W', NULL, "HOST:PORT", take_stdio, "carry standard input and output (ssh's ProxyCommand)"},
 	SETTINGS(SETTING_OPTION)
-	{0, "answers-from", "FD", take_answers_from, "login: take the answers from that descriptor, one a line"},
+	{0, "answers-from", "FD", take_answers_from, "login, export-p12: take the answers from that descriptor, one a line"},
 	{0, "json", NULL, take_json, "status, ls: print JSON"},
+	{0, "if-due", NULL, take_if_due, "renew: only after two thirds of the certificate's life"},
 	{'h', "help", NULL, take_help, "print this"},
 	{'V', "version", NULL, take_version, "print the version"},
 };
@@ -197,7 +205,11 @@ static int check(struct options *options, struct diag *diag)
 	if (options->json && !options->command->takes_json)
 		return diag_set(diag, STATUS_USAGE, "--json belongs to status and ls");
 	if (options->answers_fd >= 0 && !options->command->takes_answers)
-		return diag_set(diag, STATUS_USAGE, "--answers-from belongs to login");
+		return diag_set(diag, STATUS_USAGE, "--answers-from belongs to login and export-p12");
+	if (options->if_due && options->command->run != cmd_renew)
+		return diag_set(diag, STATUS_USAGE, "--if-due belongs to renew");
+	if (options->command->needs_no_gateway && !options->argument)
+		return diag_set(diag, STATUS_USAGE, "usage: sallyport %s %s", options->command->name, options->command->argument);
 	return STATUS_OK;
 }
 

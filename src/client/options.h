@@ -19,7 +19,7 @@ struct options {
 	struct settings settings;
 	const struct command *command;
 	const char *argument; /* of the subcommand, or NULL */
-	bool help, version, json;
+	bool help, version, json, if_due;
 	int answers_fd; /* -1: not given */
 	struct forward forward[FORWARDS_MAX];
 	size_t forward_count;

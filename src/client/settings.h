@@ -16,7 +16,7 @@
 	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]")                          \
 	S(ca, "SALLYPORT_CA", "FILE", "authorities that the gateway must chain to (default: the system's)") \
 	S(cert, "SALLYPORT_CERT", "FILE", "certificate of this device (PEM)")                           \
-	S(key, "SALLYPORT_KEY", "FILE", "its private key (PEM)")                                        \
+	S(key, "SALLYPORT_KEY", "FILE", "its private key (PEM; may be in the certificate's file), or a pkcs11: URL")                                        \
 	S(user, "SALLYPORT_USER", "NAME", "your name at the gateway (default: your name on this device)")
 
 #define SETTING_ENUM(name, ...) SETTING_##name,

@@ -1,0 +1,198 @@
+/* cmd_renew.c: `sallyport renew`: the next certificate of this device, with a new key unless the key lives in a token.
+ *
+ * The new key waits in a file until its certificate is here; then the two replace the old ones. Killed anywhere, the
+ * next `renew` goes on with the same key, and the gateway gives it the same certificate again.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "est.h"
+#include "identity.h"
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/x509.h"
+#include "say.h"
+#include "token.h"
+
+struct renewal {
+	const struct settings *settings;
+	const char *certificate, *key; /* their places */
+	bool in_token, in_one_file;
+	char waiting_key[4200], waiting_certificate[4200];
+	struct loop loop;
+};
+
+/* ---- what a crash may have left: key and certificate in two files ---- */
+
+static bool belong_together(const char *key_path, const char *certificate_path)
+{
+	struct diag ignored;
+	OWN_SECRET_BUF struct buf key = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf certificate = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf one = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf other = BUF_INIT(X509_INPUT_MAX);
+	return fd_read_file(key_path, &key, &ignored) == 0 && fd_read_file(certificate_path, &certificate, &ignored) == 0 &&
+	       x509_key_public(buf_view(&key), &one, &ignored) == 0 &&
+	       x509_certificate_public_key(buf_view(&certificate), &other, &ignored) == 0 &&
+	       view_equal(buf_view(&one), buf_view(&other));
+}
+
+/* The certificate is here, so both go to their places: first the key, then the certificate. */
+static int put_in_place(const struct renewal *renewal, struct diag *diag)
+{
+	if (belong_together(renewal->waiting_key, renewal->waiting_certificate) && rename(renewal->waiting_key, renewal->key) < 0) {
+		diag_system(diag, "cannot replace %s", renewal->key);
+		return STATUS_FAILED;
+	}
+	if (belong_together(renewal->key, renewal->waiting_certificate) &&
+	    rename(renewal->waiting_certificate, renewal->certificate) < 0) {
+		diag_system(diag, "cannot replace %s", renewal->certificate);
+		return STATUS_FAILED;
+	}
+	unlink(renewal->waiting_certificate);
+	return STATUS_OK;
+}
+
+static int find_places(struct renewal *renewal, struct diag *diag)
+{
+	renewal->certificate = renewal->settings->value[SETTING_cert];
+	renewal->key = renewal->settings->value[SETTING_key];
+	renewal->in_token = strncmp(renewal->key, "pkcs11:", 7) == 0;
+	renewal->in_one_file = strcmp(renewal->key, renewal->certificate) == 0;
+	if (strncmp(renewal->certificate, "pkcs11:", 7) == 0)
+		return diag_set(diag, STATUS_USAGE, "The certificate is in a token; keep it in a file (--cert) to renew it here");
+	snprintf(renewal->waiting_key, sizeof(renewal->waiting_key), "%s.next", renewal->in_token ? renewal->certificate : renewal->key);
+	snprintf(renewal->waiting_certificate, sizeof(renewal->waiting_certificate), "%s.next-certificate", renewal->certificate);
+	bool left = !renewal->in_token && !renewal->in_one_file && access(renewal->waiting_certificate, F_OK) == 0;
+	return left ? put_in_place(renewal, diag) : STATUS_OK;
+}
+
+/* ---- is it time ---- */
+
+/* Two thirds of its life; the timer that asks brings the jitter. */
+static bool is_due(const struct identity_dates *dates, char *out_when, size_t capacity)
+{
+	int64_t due_s = dates->not_before_s + (dates->not_after_s - dates->not_before_s) / 3 * 2;
+	clock_format((uint64_t)due_s * 1000, out_when, capacity);
+	return (int64_t)(clock_wall_ms() / 1000) >= due_s;
+}
+
+/* ---- renewing ---- */
+
+static int fetch(struct renewal *renewal, struct view key, struct buf *out_certificate, struct diag *diag)
+{
+	const struct settings *settings = renewal->settings;
+	const struct tls_client_files files = {
+		.authority = settings->value[SETTING_ca], .certificate = renewal->certificate, .key = renewal->key};
+	const struct est_request request = {.path = "/.well-known/est/simplereenroll", .key = key};
+	OWN_EST struct est est = {.connection = NULL};
+	unsigned wait_s = 0;
+	int status = est_open(&est, &renewal->loop, settings->host, settings->port, &files, diag);
+	if (status == STATUS_OK)
+		status = est_certificate(&est, &request, out_certificate, &wait_s, diag);
+	if (status == STATUS_OK && !out_certificate->size)
+		status = diag_set(diag, STATUS_DEVICE_REFUSED, "The renewal waits for your administrator's approval; try again later");
+	return status;
+}
+
+static int keep(const struct renewal *renewal, struct view key, struct view certificate, struct diag *diag)
+{
+	if (renewal->in_token)
+		return identity_write(renewal->certificate, view_of(NULL, 0), certificate, diag);
+	if (renewal->in_one_file) {
+		int status = identity_write(renewal->certificate, key, certificate, diag);
+		if (status == STATUS_OK)
+			unlink(renewal->waiting_key);
+		return status;
+	}
+	OWN_BUF struct buf pem = BUF_INIT(X509_INPUT_MAX);
+	if (x509_der_to_pem(certificate, "CERTIFICATE", &pem) < 0 ||
+	    fd_write_file(renewal->waiting_certificate, 0644, 1, buf_view(&pem), diag) < 0)
+		return STATUS_FAILED;
+	return put_in_place(renewal, diag);
+}
+
+/* The session belongs to the device and lives on; its file is named by the certificate. */
+static void move_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+{
+	char authority[272], from[4096], to[4096];
+	struct diag ignored;
+	struct token token = {""};
+	settings_authority(settings, authority, sizeof(authority));
+	if (token_path(authority, view_of(old_name, X509_FINGERPRINT_SIZE), from, sizeof(from), &ignored) != STATUS_OK ||
+	    token_path(authority, view_of(new_name, X509_FINGERPRINT_SIZE), to, sizeof(to), &ignored) != STATUS_OK ||
+	    token_load(from, &token, &ignored) != STATUS_OK)
+		return;
+	if (token_store(to, token.text, &ignored) == STATUS_OK)
+		(void)!token_remove(from, &ignored);
+	token_wipe(&token);
+}
+
+static int name_of(const char *certificate_path, uint8_t *out_name, struct diag *diag)
+{
+	OWN_SECRET_BUF struct buf text = BUF_INIT(X509_INPUT_MAX);
+	struct x509_facts facts;
+	if (fd_read_file(certificate_path, &text, diag) < 0 || x509_facts(buf_view(&text), &facts, diag) < 0)
+		return STATUS_USAGE;
+	memcpy(out_name, facts.fingerprint, X509_FINGERPRINT_SIZE);
+	return STATUS_OK;
+}
+
+static int take_key(const struct renewal *renewal, struct buf *out_key, struct diag *diag)
+{
+	if (!renewal->in_token)
+		return identity_waiting_key(renewal->waiting_key, out_key, diag);
+	return buf_add_string(out_key, renewal->key) < 0 ? diag_set(diag, STATUS_USAGE, "the URL of the key is too long") : STATUS_OK;
+}
+
+static int renew(struct renewal *renewal, struct diag *diag)
+{
+	OWN_SECRET_BUF struct buf key = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf certificate = BUF_INIT(X509_INPUT_MAX);
+	uint8_t old_name[X509_FINGERPRINT_SIZE], new_name[X509_FINGERPRINT_SIZE];
+	struct identity_dates dates;
+	char until[32];
+	int status = name_of(renewal->certificate, old_name, diag);
+	if (status == STATUS_OK)
+		status = take_key(renewal, &key, diag);
+	if (status == STATUS_OK)
+		status = fetch(renewal, buf_view(&key), &certificate, diag);
+	if (status == STATUS_OK)
+		status = keep(renewal, buf_view(&key), buf_view(&certificate), diag);
+	if (status == STATUS_OK)
+		status = name_of(renewal->certificate, new_name, diag);
+	if (status == STATUS_OK)
+		status = identity_dates(renewal->certificate, &dates, diag);
+	if (status != STATUS_OK)
+		return status;
+	move_session(renewal->settings, old_name, new_name);
+	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
+	printf("Renewed until %s.\n", until);
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+}
+
+int cmd_renew(const struct options *options, struct diag *diag)
+{
+	static struct renewal renewal;
+	struct identity_dates dates;
+	char due[32];
+	renewal = (struct renewal){.settings = &options->settings};
+	int status = find_places(&renewal, diag);
+	if (status == STATUS_OK)
+		status = identity_dates(renewal.certificate, &dates, diag);
+	if (status != STATUS_OK)
+		return status;
+	if (!is_due(&dates, due, sizeof(due)) && options->if_due) {
+		printf("Not due before %s.\n", due);
+		return STATUS_OK;
+	}
+	status = loop_init(&renewal.loop, diag);
+	if (status != STATUS_OK)
+		return status;
+	status = renew(&renewal, diag);
+	loop_fini(&renewal.loop);
+	return status;
+}

@@ -1,0 +1,87 @@
+/* identity.c: this device's certificate and key as files. */
+#include "identity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "profile.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "sallyport/x509.h"
+
+enum { KEY_BYTES_MAX = 65536 };
+
+static int make_folder(const char *path, struct diag *diag)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return STATUS_OK;
+	diag_system(diag, "cannot make %s", path);
+	return STATUS_FAILED;
+}
+
+/* Every folder on the way, as `mkdir -p` does; those that are missing are private. */
+static int make_folders(const char *path, struct diag *diag)
+{
+	char part[3100];
+	int status = STATUS_OK;
+	for (size_t i = 1; status == STATUS_OK && path[i]; i++)
+		if (path[i] == '/' && str_copy(part, sizeof(part), path)) {
+			part[i] = 0;
+			status = make_folder(part, diag);
+		}
+	return status == STATUS_OK ? make_folder(path, diag) : status;
+}
+
+int identity_place(struct identity_place *out_place, struct diag *diag)
+{
+	char profile[3100];
+	if (!profile_path(profile, sizeof(profile)))
+		return diag_set(diag, STATUS_FAILED, "There is no place for keys: neither XDG_CONFIG_HOME nor HOME is set");
+	str_copy(out_place->profile, sizeof(out_place->profile), profile);
+	*strrchr(profile, '/') = 0;
+	if (!str_copy(out_place->folder, sizeof(out_place->folder), profile))
+		return diag_set(diag, STATUS_FAILED, "The path %s is too long", profile);
+	snprintf(out_place->device, sizeof(out_place->device), "%s/device.pem", out_place->folder);
+	snprintf(out_place->authority, sizeof(out_place->authority), "%s/gateway-ca.crt", out_place->folder);
+	return make_folders(out_place->folder, diag);
+}
+
+int identity_waiting_key(const char *path, struct buf *out_key, struct diag *diag)
+{
+	struct diag ignored;
+	OWN_BUF struct buf public_key = BUF_INIT(KEY_BYTES_MAX);
+	if (access(path, F_OK) == 0 && fd_read_file(path, out_key, &ignored) == 0 &&
+	    x509_key_public(buf_view(out_key), &public_key, &ignored) == 0)
+		return STATUS_OK;
+	buf_reset(out_key);
+	if (x509_key_make(out_key, diag) < 0 || fd_write_file(path, 0600, 1, buf_view(out_key), diag) < 0)
+		return STATUS_FAILED;
+	return STATUS_OK;
+}
+
+int identity_write(const char *path, struct view key_pem, struct view certificate_der, struct diag *diag)
+{
+	OWN_SECRET_BUF struct buf text = BUF_INIT(2 * KEY_BYTES_MAX);
+	if (buf_add(&text, key_pem) < 0 || x509_der_to_pem(certificate_der, "CERTIFICATE", &text) < 0)
+		return diag_set(diag, STATUS_FAILED, "memory is out");
+	return fd_write_file(path, 0600, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+int identity_dates(const char *path, struct identity_dates *out_dates, struct diag *diag)
+{
+	OWN_SECRET_BUF struct buf text = BUF_INIT(2 * KEY_BYTES_MAX);
+	OWN_BUF struct buf der = BUF_INIT(KEY_BYTES_MAX);
+	struct x509_facts facts;
+	if (fd_read_file(path, &text, diag) < 0)
+		return STATUS_USAGE;
+	if (x509_pem_to_der(buf_view(&text), "CERTIFICATE", &der) < 0 || x509_facts(buf_view(&der), &facts, diag) < 0)
+		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form", path);
+	*out_dates = (struct identity_dates){.not_before_s = facts.not_before_s, .not_after_s = facts.not_after_s};
+	str_copy(out_dates->name, sizeof(out_dates->name), facts.name);
+	return STATUS_OK;
+}
