@@ -82,13 +82,13 @@ class User:
 
 
 class Laptop:
-    """A device: key and certificate made on it, registered by the admin."""
+    """A device: its key was made on it, the admin has invited it."""
 
     def __init__(self, folder, name, user):
         self.name, self.user = name, user
         self.key = folder / f"{name}.key"
         self.certificate = folder / f"{name}.crt"
-        self.request = folder / f"{name}.csr"
+        self.folder = folder / name  # what the user has in ~/.config
 
 
 class World:
@@ -103,7 +103,7 @@ class World:
         self.processes = {}
         self.users = {name: User(name) for name in ("alice", "bob", "carol")}
         self.laptops = {}
-        self.port = free_port()
+        self.port, self.enroll_port = free_port(), free_port()
         self.web, self.ssh, self.echo, self.denied = (free_port() for _ in range(4))
 
     # ---- places -------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class World:
         self.folder.mkdir(parents=True, exist_ok=True)
         os.chmod(self.folder, 0o711)
         run([self.program("sallyport-admin"), "init", "--name", "localhost", "--dir", self.folder,
-             "--listen", f"127.0.0.1:{self.port}"])
+             "--listen", f"127.0.0.1:{self.port}", "--enroll-listen", f"127.0.0.1:{self.enroll_port}"])
         self.write_pam_stack()
         self.write_settings()
         self.write_policy()
@@ -223,14 +223,24 @@ rule "everybody reads the wiki" {{ users = {{"alice", "bob"}}  resources = {{"wi
 rule "alice administers" {{ users = {{"alice"}}  resources = {{"ssh", "echo"}} }}
 ''')
 
+    def invite(self, name, user):
+        return self.admin("device", "invite", name, "--user", user).strip()
+
+    def laptop_environment(self, folder):
+        """What a person at that laptop has before anything is set up."""
+        base = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")}
+        return dict(base, **self.environment, XDG_CONFIG_HOME=str(folder), XDG_RUNTIME_DIR=str(folder),
+                    XDG_STATE_HOME=str(folder), HOME=str(folder))
+
     def enroll(self, name, user):
-        """The laptop makes its key and request; the admin registers it and hands back the certificate."""
-        folder = self.private_folder("laptops")
-        laptop = Laptop(folder, name, user)
-        run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-keyout", laptop.key, "-out", laptop.request])
-        os.chmod(laptop.key, 0o600)
-        laptop.certificate.write_text(self.admin("device", "add", name, "--user", user, "--csr", laptop.request))
+        """The admin invites, the laptop enrols itself; certificate and key also as files of their own."""
+        laptop = Laptop(self.private_folder("laptops"), name, user)
+        self.private_folder("laptops", name)
+        run([self.program("sallyport"), "enroll", self.invite(name, user)], env=self.laptop_environment(laptop.folder))
+        identity = laptop.folder / "sallyport" / "device.pem"
+        laptop.certificate.write_text(run(["openssl", "x509", "-in", identity]))
+        with open(os.open(laptop.key, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as key:
+            key.write(run(["openssl", "pkey", "-in", identity]))
         self.laptops[name] = laptop
         return laptop
 
