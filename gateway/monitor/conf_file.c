@@ -108,6 +108,18 @@ static cfg_opt_t *make_options(void)
 	return options;
 }
 
+/* libconfuse asks about each value that it adds; an empty list has none, and only this flag tells of it. */
+static void take_empty_lists(cfg_t *cfg)
+{
+	for (size_t i = 0; i < conf_key_count; i++) {
+		struct diag diag;
+		cfg_opt_t *option = cfg_getopt(cfg, conf_keys[i].name);
+		bool is_empty = conf_keys[i].kind == CONF_LIST && option->flags & CFGF_RESET && cfg_opt_size(option) == 0;
+		if (is_empty && conf_set(parsing.conf, conf_keys[i].name, view_string(""), &diag) < 0)
+			fail_at(cfg->line, diag.text);
+	}
+}
+
 /* The keys that must be set, and relations between keys. */
 static int check_whole(const char *path, const struct conf *conf, struct diag *diag)
 {
@@ -133,6 +145,8 @@ static int parse(const char *path, const char *text, struct conf *conf, struct d
 	/* libconfuse counts the line of a comment three times. */
 	str_blank_comments(plain);
 	int outcome = cfg_parse_buf(cfg, plain);
+	if (outcome == CFG_SUCCESS)
+		take_empty_lists(cfg);
 	cfg_free(cfg);
 	if (outcome != CFG_SUCCESS && !parsing.failed)
 		diag_set(diag, ERR_BAD_CONFIG, "%s: it does not parse", path);
