@@ -322,8 +322,9 @@ void client_accepted(struct worker *worker, const struct worker_broker_accepted 
 	struct client *client = &worker->client;
 	if (client->state == CLIENT_ENDING || client->state == CLIENT_REFUSED)
 		return;
-	/* On the enrolment listener the broker has nothing to decide yet: its word may come at any time. */
-	bool early = client->listener == MONITOR_ROOM_ENROLMENT && client->state == CLIENT_HANDSHAKE;
+	/* On the enrolment listener the broker has nothing to decide: its word may come before the client itself. */
+	bool early = client->state == CLIENT_NONE ||
+		     (client->listener == MONITOR_ROOM_ENROLMENT && client->state == CLIENT_HANDSHAKE);
 	if ((client->state != CLIENT_PROVING && !early) || client->connection[0] ||
 	    view_to_string(accepted->connection, client->connection, sizeof(client->connection)) < 0 ||
 	    view_to_string(accepted->device, client->device, sizeof(client->device)) < 0)
@@ -458,6 +459,8 @@ void client_begin(struct worker *worker, int fd, uint8_t listener)
 						   .owner = worker,
 						   .expired_grace_s = worker->conf->renew_grace_ms / 1000,
 						   .anonymous = listener == MONITOR_ROOM_ENROLMENT};
+	if (client->connection[0] && listener != MONITOR_ROOM_ENROLMENT)
+		worker_end(EXIT_FAILURE);
 	client->fd = fd;
 	client->listener = listener;
 	client->begun_ms = clock_monotonic_ms();

@@ -319,11 +319,11 @@ PermitRootLogin prohibit-password
         binary = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin:/bin")
         self.spawn("sshd", [binary, "-D", "-e", "-f", conf], lambda: answers(self.ssh))
 
-    def start(self):
+    def start(self, laptops=("alice", "bob")):
         self.prepare()
         self.start_gateway()
-        self.enroll("alice-laptop", "alice")
-        self.enroll("bob-laptop", "bob")
+        for user in laptops:
+            self.enroll(f"{user}-laptop", user)
         self.start_servers()
         return self
 

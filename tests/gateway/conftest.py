@@ -18,11 +18,11 @@ class Worlds:
     def __init__(self, programs):
         self.programs, self.made = programs, []
 
-    def __call__(self, settings=(), programs=None):
+    def __call__(self, settings=(), programs=None, laptops=("alice", "bob")):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-test.", dir="/tmp"))
         world = World(folder, programs or self.programs, quiet=True, settings=settings)
         self.made.append(world)
-        return world.start()
+        return world.start(laptops)
 
     def close(self):
         for world in self.made:

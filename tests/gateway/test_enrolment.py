@@ -1,0 +1,398 @@
+"""F: from an invitation to a certificate: one line, one key, one winner; and nothing else at that door."""
+import base64
+import concurrent.futures
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from world import WorldError, wait_until
+
+EST = "/.well-known/est/"
+
+
+def query(world, text, *arguments):
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        return database.execute(text, arguments).fetchall()
+
+
+def enroll(world, name, line, *options, folder=None):
+    folder = folder or world.private_folder("laptops", name)
+    return subprocess.run([world.program("sallyport"), "enroll", line, *options], text=True, capture_output=True,
+                          env=world.laptop_environment(folder), timeout=60, check=False)
+
+
+def parts(line):
+    """gateway, enrolment, pin, id, secret, until"""
+    return line.split("/")[1:]
+
+
+def change(line, index, value):
+    words = line.split("/")
+    words[1 + index] = value
+    return "/".join(words)
+
+
+def certificate_of(folder):
+    return x509.load_pem_x509_certificate((folder / "sallyport" / "device.pem").read_bytes())
+
+
+def request_for(key, name="laptop", digest=hashes.SHA256()):
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, digest).public_bytes(
+        serialization.Encoding.DER)
+
+
+def curl(world, path, *options, port=None, data=None):
+    command = ["curl", "-sS", "--max-time", "20", "--cacert", str(world.path("etc", "server-ca.crt")),
+               "-w", "\n%{http_code}", *options, f"https://localhost:{port or world.enroll_port}{path}"]
+    if data is not None:
+        command += ["-H", "Content-Type: application/pkcs10", "--data-binary", "@-"]
+    done = subprocess.run(command, input=data or b"", capture_output=True, check=False)
+    body, _, status = done.stdout.rpartition(b"\n")
+    return int(status or 0), body
+
+
+def simpleenroll(world, line, der, secret=None):
+    _, _, _, identity, right, _ = parts(line)
+    return curl(world, EST + "simpleenroll", "-u", f"{identity}:{secret or right}", data=base64.encodebytes(der))
+
+
+def certs_only(body):
+    done = subprocess.run(["openssl", "pkcs7", "-inform", "DER", "-print_certs"], input=base64.b64decode(body),
+                          capture_output=True, check=True)
+    end = b"-----END CERTIFICATE-----"
+    return [x509.load_pem_x509_certificate(piece + end) for piece in done.stdout.split(end)[:-1]]
+
+
+def code_of(body):
+    return json.loads(body)["code"]
+
+
+# ---- the one line ----------------------------------------------------------------------------------------
+
+
+def test_F3_one_line_makes_a_device(world):
+    folder = world.private_folder("laptops", "one-line")
+    line = world.invite("one-line", "alice")
+    done = enroll(world, "one-line", line)
+    assert done.returncode == 0, done.stderr
+    identity = folder / "sallyport" / "device.pem"
+    assert identity.stat().st_mode & 0o777 == 0o600
+    assert not list((folder / "sallyport").glob("enroll-*")), "the waiting key is gone"
+    status = subprocess.run([world.program("sallyport"), "status"], text=True, capture_output=True,
+                            env=world.laptop_environment(folder), check=False)
+    assert status.returncode == 5 and "not logged in" in status.stderr, "the device passes door one with that alone"
+    shown = json.loads(world.admin("device", "show", "one-line", "--json"))
+    assert (shown["users"], shown["key_kind"], shown["key_store"]) == (["alice"], "ec-p256", "software")
+
+
+def test_F3_only_a_hash_of_the_secret_is_kept(world):
+    line = world.invite("hashed", "alice")
+    secret = parts(line)[4]
+    enroll(world, "hashed", line)
+    assert secret.encode() not in b"".join(p.read_bytes() for p in world.path("state").iterdir())
+    assert secret not in world.path("log", "gateway.log").read_text()
+
+
+def test_F3_a_line_is_good_once(world):
+    line = world.invite("once", "alice")
+    assert enroll(world, "once", line).returncode == 0
+    second = enroll(world, "once-thief", line)
+    assert second.returncode != 0 and "invitation_used" in second.stderr
+    assert query(world, "SELECT count(*) FROM certificate JOIN device ON device.id = device WHERE name = 'once'") == [(1,)]
+
+
+def test_F3_two_laptops_at_the_same_instant_one_wins(world):
+    line = world.invite("contested", "alice")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda n: enroll(world, f"contested-{n}", line), range(6)))
+    assert sorted(d.returncode == 0 for d in done) == [False] * 5 + [True]
+    assert all("invitation_used" in d.stderr for d in done if d.returncode)
+    assert query(world, "SELECT count(*) FROM device WHERE name = 'contested'") == [(1,)]
+
+
+def test_F3_another_pin_and_nothing_is_sent(world):
+    line = change(world.invite("pinned", "alice"), 2, "00" * 32)
+    before = query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'")
+    done = enroll(world, "pinned", line)
+    assert done.returncode == 3 and "not the gateway of this invitation" in done.stderr
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'") == before
+    assert query(world, "SELECT state, attempts FROM invitation WHERE device_name = 'pinned'") == [("open", 0)]
+
+
+def test_F3_wrong_secrets_use_the_invitation_up(world):
+    line = world.invite("guessed", "alice")
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    for _ in range(5):
+        status, body = simpleenroll(world, line, der, secret="0" * 32)
+        assert (status, code_of(body)) == (401, "invitation_invalid")
+    status, body = simpleenroll(world, line, der)
+    assert (status, code_of(body)) == (401, "invitation_invalid"), "the right one comes too late"
+    assert query(world, "SELECT state, attempts FROM invitation WHERE device_name = 'guessed'") == [("withdrawn", 5)]
+
+
+def test_F3_unknown_expired_and_wrong_look_the_same(world):
+    line = world.invite("alike", "alice")
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    wrong = simpleenroll(world, line, der, secret="1" * 32)
+    unknown = simpleenroll(world, change(line, 3, "f" * 16), der)
+    sentence = json.loads(wrong[1])["detail"]
+    assert wrong[0] == unknown[0] == 401 and sentence == json.loads(unknown[1])["detail"]
+
+
+def test_F3_an_expired_line_is_refused_on_the_laptop_and_at_the_gateway(new_world):
+    world = new_world()
+    line = world.invite("late", "alice")
+    assert "good until" in enroll(world, "late", change(line, 5, "1600000000")).stderr
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE invitation SET expires_at = 1600000000000 WHERE device_name = 'late'")
+    database.close()
+    world.start_gateway()
+    status, body = simpleenroll(world, line, request_for(ec.generate_private_key(ec.SECP256R1())))
+    assert (status, code_of(body)) == (401, "invitation_invalid")
+
+
+@pytest.mark.parametrize("line", ["", "hello", "sallyport:1/", "sallyport:2/a/b/c/d/e/f", "sallyport:1/a/b/c/d/e/f",
+                                  "sallyport:1/gw:443/gw:1/xyz/id/secret/1", "sallyport:1/gw:443/gw:0/-/id/s/1",
+                                  "sallyport:1/gw:443/gw:8443/-/i d/s/1", "sallyport:1/gw:443/gw:8443/-/id/s/soon"])
+def test_a_line_that_is_none_gets_one_sentence(world, line):
+    done = enroll(world, "bad-line", line)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_a_line_from_standard_input(world):
+    folder = world.private_folder("laptops", "piped")
+    done = subprocess.run([world.program("sallyport"), "enroll", "-"], input=world.invite("piped", "alice") + "\n",
+                          text=True, capture_output=True, env=world.laptop_environment(folder), check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_laptop_of_another_gateway_is_left_alone(world):
+    folder = world.private_folder("laptops", "taken")
+    (folder / "sallyport").mkdir(mode=0o700)
+    profile = folder / "sallyport" / "profile"
+    profile.write_text("gateway = https://gw.other.example\n")
+    profile.chmod(0o600)
+    done = enroll(world, "taken", world.invite("taken", "alice"))
+    assert done.returncode == 2 and "set up for https://gw.other.example already" in done.stderr
+    assert profile.read_text() == "gateway = https://gw.other.example\n"
+
+
+# ---- what the certificate says ---------------------------------------------------------------------------
+
+
+def test_F2_the_certificate_is_of_the_gateways_making(world):
+    line = world.invite("profile", "alice", )
+    key = ec.generate_private_key(ec.SECP256R1())
+    status, body = simpleenroll(world, line, request_for(key, "somebody-else"))
+    assert status == 200
+    (certificate,) = certs_only(body)
+    assert certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "profile"
+    identity = json.loads(world.admin("device", "show", "profile", "--json"))["id"]
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [n.value for n in names] == [f"sallyport:device:{identity}"]
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    life = certificate.not_valid_after - certificate.not_valid_before
+    assert life.days == 30 and life.seconds == 300
+    assert 120 < certificate.serial_number.bit_length() <= 128
+
+
+def bad_self_signature():
+    der = bytearray(request_for(ec.generate_private_key(ec.SECP256R1())))
+    der[-1] ^= 1
+    return bytes(der)
+
+
+@pytest.mark.parametrize("der", [
+    b"garbage", bad_self_signature(), request_for(rsa.generate_private_key(65537, 1024)), b"\x30\x82" + os.urandom(65534),
+    b"", request_for(ec.generate_private_key(ec.SECP256R1()))[:-20]],
+    ids=["garbage", "bad self-signature", "RSA 1024", "64 KiB", "empty", "cut"])
+def test_F2_a_request_that_is_none_gets_one_clear_sentence(world, der, bad_requests):
+    status, body = simpleenroll(world, bad_requests, der)
+    answer = json.loads(body)
+    assert status in (400, 413) and answer["code"] in ("bad_request", "too_large") and answer["detail"].endswith(".")
+    assert query(world, "SELECT count(*) FROM audit WHERE request_id = ?", answer["request_id"]) == [(1,)]
+
+
+@pytest.fixture(scope="module")
+def bad_requests(world):
+    return world.invite("bad-requests", "bob")
+
+
+def test_F2_a_key_belongs_to_one_device(world):
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert simpleenroll(world, world.invite("first-owner", "bob"), request_for(key))[0] == 200
+    status, body = simpleenroll(world, world.invite("second-owner", "bob"), request_for(key))
+    assert (status, code_of(body)) == (409, "key_in_use")
+
+
+# ---- standard clients, and nothing else at that door --------------------------------------------------------
+
+
+def test_est_cacerts_and_simpleenroll_by_curl_and_openssl(world, tmp_path):
+    status, body = curl(world, EST + "cacerts")
+    assert status == 200
+    authorities = {c.subject.rfc4514_string() for c in certs_only(body)}
+    assert authorities == {"CN=Sallyport devices of localhost", "CN=Sallyport server authority of localhost"}
+    key, request = tmp_path / "est.key", tmp_path / "est.csr"
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes", "-subj",
+                    "/CN=x", "-keyout", key, "-out", request, "-outform", "DER"], check=True, capture_output=True)
+    status, body = simpleenroll(world, world.invite("by-openssl", "bob"), request.read_bytes())
+    assert status == 200
+    certificate = tmp_path / "est.crt"
+    certificate.write_bytes(certs_only(body)[0].public_bytes(serialization.Encoding.PEM))
+    # simplereenroll on the main listener, with the certificate that it is about
+    status, body = curl(world, EST + "simplereenroll", "--cert", certificate, "--key", key, port=world.port,
+                        data=base64.encodebytes(request.read_bytes()))
+    assert status == 200
+    (renewed,) = certs_only(body)
+    assert renewed.serial_number != x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
+
+
+@pytest.mark.parametrize("method, path, status", [
+    ("POST", "/v1/login", 404), ("GET", "/v1/session", 404), ("GET", "/", 404), ("POST", EST + "simplereenroll", 404),
+    ("GET", EST + "simpleenroll", 405), ("POST", EST + "simpleenroll", 401)])
+def test_nothing_else_lives_on_the_enrolment_listener(world, method, path, status):
+    found, body = curl(world, path, "-X", method, *(["-H", "Content-Type: application/pkcs10"] if method == "POST" else []))
+    assert found == status, body
+
+
+def test_no_tunnel_through_the_enrolment_listener(world):
+    done = subprocess.run(["curl", "-sS", "--max-time", "10", "--proxy", f"https://localhost:{world.enroll_port}",
+                           "--proxy-cacert", str(world.path("etc", "server-ca.crt")), "-p", f"http://127.0.0.1:{world.web}/"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "404" in done.stderr, done.stderr
+    assert query(world, "SELECT count(*) FROM tunnel WHERE device NOT IN (SELECT id FROM device)") == [(0,)]
+
+
+def test_no_enrolment_on_the_main_listener(world):
+    laptop = world.laptops["alice-laptop"]
+    status, body = curl(world, EST + "simpleenroll", "-X", "POST", "--cert", laptop.certificate, "--key", laptop.key,
+                        port=world.port)
+    assert (status, code_of(body)) == (404, "not_found")
+
+
+# ---- approval ----------------------------------------------------------------------------------------------
+
+
+def test_an_admin_compares_the_code_and_approves(new_world):
+    world = new_world(settings=["enroll_needs_approval = yes"], laptops=())
+    folder = world.private_folder("laptops", "approved")
+    process = subprocess.Popen([world.program("sallyport"), "enroll", world.invite("approved", "alice")], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=world.laptop_environment(folder))
+    shown = wait_until(lambda: [i for i in json.loads(world.admin("device", "invitations", "--json"))["invitations"]
+                                if i["state"] == "pending"], "the laptop waits")
+    with pytest.raises(WorldError):
+        world.admin("device", "show", "approved")
+    world.admin("device", "approve", "approved")
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert f"Confirmation code of this device: {shown[0]['confirmation']}" in output
+    assert len(shown[0]["confirmation"]) == 9
+
+
+def test_another_key_cannot_step_in_front_of_the_one_that_waits(new_world):
+    world = new_world(settings=["enroll_needs_approval = yes"], laptops=())
+    line = world.invite("waiting", "alice")
+    first, second = (request_for(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+    assert simpleenroll(world, line, first)[0] == 202
+    status, body = simpleenroll(world, line, second)
+    assert (status, code_of(body)) == (403, "invitation_used")
+    world.admin("device", "approve", "waiting")
+    assert simpleenroll(world, line, second)[0] == 403
+    assert simpleenroll(world, line, first)[0] == 200
+
+
+# ---- cut at every step -------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_is_given_again_to_the_same_key(world):
+    line = world.invite("lost-answer", "bob")
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    first, second = simpleenroll(world, line, der), simpleenroll(world, line, der)
+    assert first[0] == second[0] == 200 and certs_only(first[1]) == certs_only(second[1])
+
+
+def test_D1_kill_the_laptop_anywhere_and_the_same_line_goes_on(new_world):
+    world = new_world(settings=["devices_per_user = 100"], laptops=())
+    dice = random.Random(4)
+    for number in range(12):
+        name, line = f"cut-{number}", world.invite(f"cut-{number}", "alice")
+        folder = world.private_folder("laptops", name)
+        process = subprocess.Popen([world.program("sallyport"), "enroll", line], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=world.laptop_environment(folder))
+        time.sleep(dice.uniform(0, 0.15))
+        process.kill()
+        process.wait()
+        done = enroll(world, name, line)
+        if done.returncode:  # it had come to its end already
+            assert "invitation_used" in done.stderr and certificate_of(folder), done.stderr
+        assert query(world, "SELECT count(*) FROM certificate JOIN device ON device.id = device WHERE name = ?", name) == [(1,)]
+
+
+def test_D1_kill_the_gateway_anywhere_and_the_same_line_goes_on(new_world):
+    world = new_world(settings=["devices_per_user = 100"], laptops=())
+    dice = random.Random(5)
+    for number in range(4):
+        name, line = f"cut-{number}", world.invite(f"cut-{number}", "alice")
+        folder = world.private_folder("laptops", name)
+        process = subprocess.Popen([world.program("sallyport"), "enroll", line], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=world.laptop_environment(folder))
+        time.sleep(dice.uniform(0.02, 0.12))
+        world.gateway.send_signal(signal.SIGKILL)
+        world.gateway.wait(10)
+        process.wait(30)
+        world.start_gateway()
+        done = enroll(world, name, line)
+        if done.returncode:
+            assert "invitation_used" in done.stderr and certificate_of(folder), done.stderr
+        assert query(world, "SELECT count(*) FROM certificate JOIN device ON device.id = device WHERE name = ?", name) == [(1,)]
+
+
+# ---- many, and limits --------------------------------------------------------------------------------------
+
+
+def test_import_names_the_wrong_line_and_goes_on(new_world, tmp_path):
+    world = new_world(laptops=())
+    file = tmp_path / "fleet.csv"
+    file.write_text("name,users,tags\nfleet1,alice bob,managed\nbad name,alice,\nfleet2,bob\n\n# later\nfleet3,alice,a b,c\n")
+    done = subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "device", "import", file],
+                          text=True, capture_output=True, check=False)
+    made = dict(line.split(",", 1) for line in done.stdout.splitlines()[1:])
+    assert done.returncode == 1 and sorted(made) == ["fleet1", "fleet2"]
+    assert f"{file}:3:" in done.stderr and f"{file}:7:" in done.stderr and "2 invitations made, 2 lines refused" in done.stderr
+    assert enroll(world, "fleet1", made["fleet1"]).returncode == 0
+    shown = json.loads(world.admin("device", "show", "fleet1", "--json"))
+    assert (shown["users"], shown["tags"]) == (["alice", "bob"], ["managed"])
+
+
+def test_a_user_has_a_bounded_number_of_devices(new_world):
+    world = new_world(settings=["devices_per_user = 2"], laptops=())
+    world.enroll("cap1", "carol")
+    world.invite("cap2", "carol")
+    with pytest.raises(WorldError, match="devices_per_user allows 2"):
+        world.invite("cap3", "carol")
+
+
+def test_without_an_enrolment_listener_the_admin_is_told(new_world):
+    world = new_world(settings=["enroll_listen = {}"], laptops=())
+    with pytest.raises(WorldError, match="enroll_listen"):
+        world.invite("nowhere", "alice")
+
+
+def test_any_user_may_log_in_on_a_shared_device(world):
+    line = world.admin("device", "invite", "kiosk", "--any-user").strip()
+    assert enroll(world, "kiosk", line).returncode == 0
+    assert json.loads(world.admin("device", "show", "kiosk", "--json"))["users"] == ["*"]
