@@ -202,10 +202,12 @@ static void refuse_superseded(struct worker *worker, const struct certificate *c
 	const struct conf *conf = &worker->broker->room->conf;
 	struct device *device = certificate->device;
 	bool alarm = clock_wall_ms() - certificate->superseded_at_ms >= conf->renew_overlap_ms;
+	if (alarm)
+		registry_alarm_copied(worker->broker, device, worker->address);
 	door_one_reject(worker, "certificate_superseded",
 			alarm ? "its successor is in use: this key was copied" : "its successor has just come into use");
 	if (alarm)
-		registry_alarm_copied(worker->broker, device, worker->address);
+		registry_lock_copied(worker->broker, device);
 }
 
 void door_one_verified(struct broker *broker, uint64_t number, bool good, const char *reason)

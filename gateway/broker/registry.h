@@ -125,8 +125,10 @@ struct registry_edit {
 /* ERR_NOT_FOUND, ERR_DENIED (the name is taken, not revoked, the last user), ERR_BAD_INPUT. */
 void registry_edit(struct broker *broker, const struct registry_edit *edit, const struct act_by *by, act_done done,
 		   void *context);
-/* A superseded certificate was used (F5): recorded, and as configured the device is locked. */
+/* A superseded certificate was used (F5): the alarm is recorded, before the thief is told anything; then, as configured,
+ * the device is locked. */
 void registry_alarm_copied(struct broker *broker, struct device *device, const char *address);
+void registry_lock_copied(struct broker *broker, const struct device *device);
 /* Records each certificate that will end soon and was not renewed, once. Every minute. */
 void registry_notice_ends(struct broker *broker);
 void registry_count_ends(const struct registry *registry, unsigned *out_count);

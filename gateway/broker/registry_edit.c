@@ -314,7 +314,11 @@ void registry_alarm_copied(struct broker *broker, struct device *device, const c
 		   device->name, address, locks ? "; the device is locked" : "");
 	log_warning("%s", entry.detail);
 	audit_record(broker, &entry, NULL, NULL);
-	if (locks)
+}
+
+void registry_lock_copied(struct broker *broker, const struct device *device)
+{
+	if (broker->room->conf.copied_key_locks && device->state == DEVICE_ACTIVE)
 		registry_lock(broker, device->name, &(struct act_by){.admin = "the copied-key alarm"}, on_locked, NULL);
 }
 

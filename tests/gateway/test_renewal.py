@@ -1,0 +1,382 @@
+"""F5, C2 and the life of a certificate: generations, lost answers, copies, laptops back from leave, the inventory."""
+import base64
+import csv
+import datetime
+import io
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import api
+import clients
+from test_door_one import assert_shut, codes, curl_with, issue
+from test_enrolment import EST, certificate_of, certs_only, code_of, curl, enroll, query, request_for
+from world import Laptop, WorldError, wait_until
+
+
+def sallyport(world, folder, *arguments, **options):
+    return subprocess.run([world.program("sallyport"), *arguments], text=True, capture_output=True,
+                          env=world.laptop_environment(folder), timeout=60, check=False, **options)
+
+
+def new_laptop(world, name, user="alice"):
+    world.enroll(name, user)
+    return world.laptops[name].folder
+
+
+def keep_copy(world, name):
+    """What a thief has copied: key and certificate as they are now."""
+    thief = world.private_folder("thieves", name)
+    copy = thief / "device.pem"
+    shutil.copy(world.laptops[name].folder / "sallyport" / "device.pem", copy)
+    return copy
+
+
+def use(world, pem):
+    return curl_with(world, pem, pem)
+
+
+def reenroll(world, pem, der):
+    return curl(world, EST + "simplereenroll", "--cert", pem, "--key", pem, port=world.port, data=base64.encodebytes(der))
+
+
+def states(world, name):
+    return query(world, "SELECT certificate.generation, certificate.state FROM certificate JOIN device "
+                        "ON device.id = device WHERE name = ? ORDER BY certificate.generation", name)
+
+
+# ---- generations -------------------------------------------------------------------------------------------
+
+
+def test_a_renewal_makes_a_new_key_and_ends_the_old_certificate_when_it_is_used(world):
+    folder = new_laptop(world, "renewing")
+    before = certificate_of(folder)
+    done = sallyport(world, folder, "renew")
+    assert done.returncode == 0 and done.stdout.startswith("Renewed until"), done.stderr
+    after = certificate_of(folder)
+    assert before.public_key() != after.public_key() and before.subject == after.subject
+    assert states(world, "renewing") == [(1, "active"), (2, "active")], "not used yet: the old one still counts"
+    assert sallyport(world, folder, "status").returncode == 5
+    assert states(world, "renewing") == [(1, "superseded"), (2, "active")]
+    assert not list((folder / "sallyport").glob("*.next*"))
+
+
+def test_a_session_survives_the_renewal(world):
+    folder = new_laptop(world, "working")
+    person = world.users["alice"]
+    read, write = os.pipe()
+    os.write(write, f"{person.password}\n{person.code()}\n".encode())
+    os.close(write)
+    assert sallyport(world, folder, "login", "alice", "--answers-from", str(read), pass_fds=[read]).returncode == 0
+    assert sallyport(world, folder, "renew").returncode == 0
+    done = sallyport(world, folder, "status")
+    assert done.returncode == 0 and "working" in done.stdout, done.stderr
+
+
+def test_not_before_it_is_due(world):
+    folder = new_laptop(world, "early")
+    done = sallyport(world, folder, "renew", "--if-due")
+    assert done.returncode == 0 and done.stdout.startswith("Not due before")
+    assert states(world, "early") == [(1, "active")]
+
+
+def test_a_lost_answer_to_a_renewal_is_given_again(world):
+    new_laptop(world, "lost-renewal", "bob")
+    pem = keep_copy(world, "lost-renewal")
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    first, second = reenroll(world, pem, der), reenroll(world, pem, der)
+    assert first[0] == second[0] == 200 and certs_only(first[1]) == certs_only(second[1])
+    assert states(world, "lost-renewal") == [(1, "active"), (2, "active")]
+
+
+def test_key_and_certificate_in_two_files_are_replaced_together(world):
+    laptop = world.enroll("two-files", "bob")
+    environment = dict(world.laptop_environment(world.private_folder("two-files")), SALLYPORT_URL=world.url,
+                       SALLYPORT_CA=str(world.path("etc", "server-ca.crt")), SALLYPORT_CERT=str(laptop.certificate),
+                       SALLYPORT_KEY=str(laptop.key))
+    before = laptop.key.read_text()
+    done = subprocess.run([world.program("sallyport"), "renew"], text=True, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0 and laptop.key.read_text() != before, done.stderr
+    assert laptop.key.stat().st_mode & 0o777 == 0o600
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+    # a crash between the two renames: the certificate waits, the key is there already
+    shutil.move(laptop.certificate, f"{laptop.certificate}.next-certificate")
+    laptop.certificate.write_text(world.laptops["bob-laptop"].certificate.read_text())
+    done = subprocess.run([world.program("sallyport"), "renew"], text=True, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_D1_kill_the_laptop_anywhere_in_a_renewal(new_world):
+    world = new_world(laptops=())
+    folder = new_laptop(world, "cut")
+    dice = random.Random(6)
+    for _ in range(12):
+        process = subprocess.Popen([world.program("sallyport"), "renew"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=world.laptop_environment(folder))
+        time.sleep(dice.uniform(0, 0.12))
+        process.kill()
+        process.wait()
+        assert sallyport(world, folder, "status").returncode == 5, "whatever happened: the files fit, and door one opens"
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'alarm'") == [(0,)]
+
+
+# ---- copies ------------------------------------------------------------------------------------------------
+
+
+def test_F5_a_copied_key_shows_itself_and_locks_the_device(new_world):
+    world = new_world(settings=["renew_overlap = 0s"])
+    folder = new_laptop(world, "copied")
+    copy = keep_copy(world, "copied")
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 5
+    assert_shut_with(world, use(world, copy), "certificate_superseded")
+    assert query(world, "SELECT code FROM audit WHERE event = 'alarm' AND device = 'copied'") == [("copied_key",)]
+    wait_until(lambda: json.loads(world.admin("device", "show", "copied", "--json"))["state"] == "locked", "the lock")
+    done = sallyport(world, folder, "status")
+    assert done.returncode == 4, "the laptop is out as well, until somebody has looked"
+
+
+def assert_shut_with(world, done, code):
+    assert done.stdout == "" and done.returncode != 0
+    assert code in codes(world)
+
+
+def test_F5_without_the_key_an_old_certificate_alarms_nobody(new_world):
+    """Otherwise whoever has seen a certificate could lock its device."""
+    world = new_world(settings=["renew_overlap = 0s"])
+    folder = new_laptop(world, "seen")
+    copy = keep_copy(world, "seen")
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 5
+    context = clients.tls_context(world)
+    _, other_key = issue(world, "thief")
+    with pytest.raises(Exception):
+        context.load_cert_chain(str(copy), str(other_key))
+    forged = x509.load_pem_x509_certificate(copy.read_bytes())
+    assert forged.subject == certificate_of(folder).subject
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'alarm'") == [(0,)]
+
+
+def test_F5_the_overlap_is_quiet_and_only_the_alarm_when_so_configured(new_world):
+    world = new_world(settings=["renew_overlap = 1h", "copied_key_locks = no"])
+    folder = new_laptop(world, "quiet")
+    copy = keep_copy(world, "quiet")
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 5
+    assert_shut(world, use(world, copy), "certificate_superseded")
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'alarm'") == [(0,)]
+
+
+def test_F5_a_thief_who_renews_first_is_found_by_the_laptop(new_world):
+    world = new_world(settings=["renew_overlap = 0s"])
+    folder = new_laptop(world, "raced")
+    copy = keep_copy(world, "raced")
+    key = ec.generate_private_key(ec.SECP256R1())
+    status, body = reenroll(world, copy, request_for(key))
+    assert status == 200
+    thief = copy.with_name("new.pem")
+    thief.write_bytes(certs_only(body)[0].public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    assert '"status":' in use(world, thief).stdout
+    assert sallyport(world, folder, "status").returncode == 4
+    assert_shut_with(world, use(world, thief), "device_locked")
+
+
+# ---- revoked, lost, back from leave --------------------------------------------------------------------------
+
+
+def test_C2_a_revoked_device_cannot_renew(world):
+    folder = new_laptop(world, "gone", "bob")
+    peer = clients.connect(world, "gone", alpn=("http/1.1",))
+    world.admin("device", "revoke", "gone")
+    done = sallyport(world, folder, "renew")
+    assert done.returncode == 4, done.stderr
+    body = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
+    request = (f"POST {EST}simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    try:
+        status, _, _, _ = clients.http1(world, request, peer=peer)
+    except OSError:
+        status = 0
+    assert status == 0, "the connection from before is gone too"
+    assert states(world, "gone") == [(1, "revoked")]
+
+
+def test_only_the_newest_certificate_renews(world):
+    folder = new_laptop(world, "newest", "bob")
+    peer = clients.connect(world, "newest", alpn=("http/1.1",))
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 5
+    body = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
+    request = (f"POST {EST}simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    status, _, answer, _ = clients.http1(world, request, peer=peer)
+    assert (status, code_of(answer)) == (403, "certificate_superseded")
+
+
+def test_a_lost_disk_has_a_way_back(world):
+    folder = new_laptop(world, "reborn", "bob")
+    copy = keep_copy(world, "reborn")
+    shutil.rmtree(folder / "sallyport")
+    line = world.admin("device", "reinvite", "reborn").strip()
+    done = enroll(world, "reborn", line, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert sallyport(world, folder, "status").returncode == 5
+    assert states(world, "reborn") == [(1, "revoked"), (2, "active")]
+    assert_shut(world, use(world, copy), "certificate_revoked")
+    with pytest.raises(WorldError, match="there is no device"):
+        world.admin("device", "reinvite", "nobody")
+
+
+def expire(world, name, days):
+    """The device's certificate ended some days ago: made behind the gateway's back, and registered."""
+    device = query(world, "SELECT id FROM device WHERE name = ?", name)[0][0]
+    now = datetime.datetime.utcnow()
+    pair = issue(world, name, begin=now - datetime.timedelta(days=40), end=now - datetime.timedelta(days=days), subject=name)
+    certificate = x509.load_pem_x509_certificate(pair[0].read_bytes())
+    key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("DELETE FROM certificate WHERE device = ?", (device,))
+        database.execute("INSERT INTO certificate (fingerprint, serial, device, generation, public_key, key_kind, not_before,"
+                         " not_after, state, issued_at, first_used_at) VALUES (?, ?, ?, 1, ?, 'ec-p256', ?, ?, 'active', 1, 1)",
+                         (certificate.fingerprint(hashes.SHA256()).hex(), f"{certificate.serial_number:x}", device, key.hex(),
+                          int(certificate.not_valid_before.timestamp() * 1000),
+                          int(certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000)))
+    database.close()
+    world.start_gateway()
+    laptop = Laptop(world.path("laptops"), name, "alice")
+    laptop.certificate, laptop.key = pair
+    world.laptops[name] = laptop
+    return pair
+
+
+def test_back_from_leave_a_login_renews_and_nothing_else_works(new_world):
+    world = new_world(settings=["renew_grace = 14d"])
+    new_laptop(world, "leave")
+    certificate, key = expire(world, "leave", 3)
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    options = ["--cert", certificate, "--key", key]
+    status, body = curl(world, EST + "simplereenroll", *options, port=world.port, data=base64.encodebytes(der))
+    assert (status, code_of(body)) == (403, "fresh_login_required")
+    answer = api.login(world, "alice", "leave")
+    assert answer.status == 200, answer.text
+    token = answer.body["session"]
+    assert api.call(world, "GET", "/v1/resources", laptop="leave", token=token).body["code"] == "certificate_expired"
+    status, body, _ = clients.http1_connect(world, f"127.0.0.1:{world.echo}", token, "leave")
+    assert (status, code_of(body)) == (403, "certificate_expired")
+    status, body = curl(world, EST + "simplereenroll", *options, port=world.port, data=base64.encodebytes(der))
+    assert status == 200
+    assert query(world, "SELECT count(*) FROM tunnel") == [(0,)]
+
+
+def test_A1_by_default_and_after_the_grace_expired_means_no(new_world):
+    world = new_world(settings=["renew_grace = 2d"])
+    new_laptop(world, "leave")
+    assert_shut(world, curl_with(world, *expire(world, "leave", 3)), "certificate_expired")
+
+
+def test_a_certificate_that_ends_soon_is_noticed(new_world):
+    world = new_world(settings=["certificate_life = 1h"])
+    name = "soon"
+    new_laptop(world, name)
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE certificate SET not_before = not_before - 3000000, not_after = not_after - 3000000")
+    database.close()
+    world.start_gateway()
+    assert json.loads(world.admin("status", "--json"))["certificates_ending_soon"] == 3
+    listed = json.loads(world.admin("device", "list", "--expiring", "30m", "--json"))["devices"]
+    assert {d["name"] for d in listed} == {"alice-laptop", "bob-laptop", "soon"}
+
+
+# ---- inventory ---------------------------------------------------------------------------------------------
+
+
+def names(world, *filters):
+    return {d["name"] for d in json.loads(world.admin("device", "list", "--json", *filters))["devices"]}
+
+
+def test_the_inventory_can_be_filtered_and_printed(new_world):
+    world = new_world()
+    world.admin("device", "tag", "alice-laptop", "managed", "berlin")
+    assert names(world) == {"alice-laptop", "bob-laptop"}
+    assert names(world, "--tag", "managed") == names(world, "--user", "alice") == {"alice-laptop"}
+    assert names(world, "--expiring", "14d") == set() and names(world, "--expiring", "31d") == names(world)
+    assert names(world, "--unseen", "30d") == names(world), "none has ever come"
+    curl_with(world, world.laptops["bob-laptop"].certificate, world.laptops["bob-laptop"].key)
+    assert names(world, "--unseen", "30d") == {"alice-laptop"}
+    rows = list(csv.DictReader(io.StringIO(world.admin("device", "list", "--csv"))))
+    assert {r["name"]: r["tags"] for r in rows} == {"alice-laptop": "managed,berlin", "bob-laptop": "-"}
+    with pytest.raises(WorldError, match="--expiring 14: wanted is a time with its unit"):
+        world.admin("device", "list", "--expiring", "14")
+    assert query(world, "SELECT key_kind, key_store FROM v_device WHERE name = 'bob-laptop'") == [("ec-p256", "software")]
+
+
+def test_rename_bind_unbind_forget(new_world):
+    world = new_world()
+    world.admin("device", "rename", "alice-laptop", "laptop-1")
+    world.laptops["laptop-1"] = world.laptops["alice-laptop"]
+    with pytest.raises(WorldError, match="there is a device"):
+        world.admin("device", "rename", "bob-laptop", "laptop-1")
+    assert api.login(world, "alice", "laptop-1").status == 200
+    assert api.login(world, "bob", "laptop-1").body["code"] == "not_bound"
+    world.admin("device", "bind", "laptop-1", "--user", "bob")
+    token = api.login(world, "bob", "laptop-1").body["session"]
+    h2 = clients.Http2(world, "laptop-1")
+    number, status = h2.connect(f"127.0.0.1:{world.web}", token)
+    assert status == 200
+    said = world.admin("device", "unbind", "laptop-1", "--user", "bob")
+    assert "1 sessions ended, 1 tunnels closed" in said
+    assert h2.wait(lambda: h2.closed or h2.streams[number].ended, 10)
+    assert api.login(world, "bob", "laptop-1").body["code"] == "not_bound"
+    with pytest.raises(WorldError, match="only user"):
+        world.admin("device", "unbind", "laptop-1", "--user", "alice")
+    with pytest.raises(WorldError, match="only a revoked device"):
+        world.admin("device", "forget", "laptop-1")
+    world.admin("device", "revoke", "laptop-1")
+    world.admin("device", "forget", "laptop-1")
+    assert names(world) == {"bob-laptop"}
+    laptop = world.laptops["laptop-1"]
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "device_unknown")
+    world.stop_process("gateway")
+    world.start_gateway()
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "device_unknown")
+    world.enroll("laptop-1", "alice")
+    assert len(query(world, "SELECT id FROM session")) == 2, "the record stays"
+
+
+# ---- for browsers ------------------------------------------------------------------------------------------
+
+
+def export(world, folder, path, *lines):
+
+    read, write = os.pipe()
+    os.write(write, "".join(line + "\n" for line in lines).encode())
+    os.close(write)
+    return sallyport(world, folder, "export-p12", str(path), "--answers-from", str(read), pass_fds=[read])
+
+
+def test_F3_export_for_a_browser(world, tmp_path):
+    folder = new_laptop(world, "browser")
+    path = tmp_path / "browser.p12"
+    assert "at least 8" in export(world, folder, path, "short", "short").stderr
+    assert "not the same" in export(world, folder, path, "correct horse", "battery staple").stderr
+    assert not path.exists()
+    done = export(world, folder, path, "correct horse", "correct horse")
+    assert done.returncode == 0, done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown = subprocess.run(["openssl", "pkcs12", "-in", path, "-passin", "pass:correct horse", "-nodes"], text=True,
+                           capture_output=True, check=True).stdout
+    assert "BEGIN PRIVATE KEY" in shown and "friendlyName: browser" in shown
+    assert export(world, folder, path, "correct horse", "correct horse").returncode == 1, "never overwritten"
