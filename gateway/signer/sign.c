@@ -78,7 +78,7 @@ int proof_sign(struct proof *proof, const struct keyring *keyring, const struct 
 		return diag_set(diag, ERR_BAD_PEER, "a second signature was asked for");
 	if (scheme_find(message->scheme, keyring->server_public, &scheme, diag) < 0)
 		return ERR_BAD_PEER;
-	int result = transcript_check_start(message->transcript, buf_view(&keyring->server_leaf), diag);
+	int result = transcript_check_start(message->transcript, buf_view(&keyring->server_leaf), &proof->asked, diag);
 	if (result == 0)
 		result = start_hash(proof, message->hash, message->transcript, diag);
 	if (result == 0)
@@ -94,6 +94,8 @@ int proof_keep(struct proof *proof, const struct worker_signer_proof *message, s
 {
 	if (proof->state != WORKER_SIGNER_SIGNED)
 		return diag_set(diag, ERR_BAD_PEER, "a proof that was not to come now");
+	if (!proof->asked)
+		return diag_set(diag, ERR_BAD_PEER, "a proof of a handshake that asked for no certificate");
 	int result = transcript_check_rest(message->rest, proof->own_scheme, buf_view(&proof->own_signature), diag);
 	if (result < 0)
 		return result;

@@ -18,6 +18,7 @@ struct proof {
 	enum worker_signer_state state;
 	gnutls_hash_hd_t hash; /* over all messages so far; NULL when none */
 	size_t hash_size;
+	bool asked; /* the handshake asks the client for a certificate */
 	uint32_t own_scheme;
 	struct buf own_signature;                /* what this signer has given */
 	uint8_t transcript[TRANSCRIPT_HASH_MAX]; /* the hash that the client has signed */

@@ -81,16 +81,15 @@ static bool cut_in_order(struct view *rest, const enum message_type *order, size
 	return true;
 }
 
-int transcript_check_start(struct view transcript, struct view leaf, struct diag *diag)
+int transcript_check_start(struct view transcript, struct view leaf, bool *out_asked, struct diag *diag)
 {
 	static const enum message_type retry[] = {MESSAGE_HASH, SERVER_HELLO};
 	static const enum message_type order[] = {CLIENT_HELLO, SERVER_HELLO, ENCRYPTED_EXTENSIONS};
 	struct view body = {0};
 	bool good = (!is_retry(transcript) || cut_in_order(&transcript, retry, 2, &body)) &&
 		    cut_in_order(&transcript, order, sizeof(order) / sizeof(order[0]), &body);
-	/* The enrolment listener asks for no certificate. No proof can follow then: a device signs only a handshake in
-	 * which it was asked. */
-	if (good && transcript.size && transcript.data[0] == CERTIFICATE_REQUEST)
+	*out_asked = good && transcript.size && transcript.data[0] == CERTIFICATE_REQUEST;
+	if (*out_asked)
 		good = cut_message(&transcript, CERTIFICATE_REQUEST, &body);
 	if (!good || !cut_message(&transcript, CERTIFICATE, &body) || transcript.size)
 		return diag_set(diag, ERR_BAD_PEER,

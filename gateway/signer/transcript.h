@@ -9,6 +9,7 @@
 #ifndef SALLYPORT_SIGNER_TRANSCRIPT_H
 #define SALLYPORT_SIGNER_TRANSCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,9 @@ enum transcript_side { TRANSCRIPT_SERVER, TRANSCRIPT_CLIENT };
 size_t transcript_content(enum transcript_side side, struct view hash, uint8_t out_content[TRANSCRIPT_CONTENT_MAX]);
 
 /* ClientHello to the server's Certificate (with message_hash and HelloRetryRequest in front of it after a
- * retry), each once, and that Certificate begins with `leaf` (DER). ERR_BAD_PEER with a sentence. */
-[[nodiscard]] int transcript_check_start(struct view transcript, struct view leaf, struct diag *diag);
+ * retry), each once, and that Certificate begins with `leaf` (DER). out_asked: whether it asks the client for a
+ * certificate; on the enrolment listener it does not, and no proof can follow. ERR_BAD_PEER with a sentence. */
+[[nodiscard]] int transcript_check_start(struct view transcript, struct view leaf, bool *out_asked, struct diag *diag);
 /* The server's CertificateVerify that holds exactly this scheme and signature, its Finished, the client's
  * Certificate. ERR_BAD_PEER with a sentence. */
 [[nodiscard]] int transcript_check_rest(struct view rest, uint32_t scheme, struct view signature, struct diag *diag);

@@ -20,7 +20,7 @@ class Tour:
         alice._last_step = int(time.time()) // 30 + 8
 
     def walk(self):
-        for step in (self.door_one, self.login, self.wiki, self.shell, self.refused, self.other_laptop,
+        for step in (self.devices, self.door_one, self.login, self.wiki, self.shell, self.refused, self.other_laptop,
                      self.revocation, self.record):
             title = step.__doc__.strip()
             print(f"\n--- {title}", flush=True)
@@ -44,6 +44,13 @@ class Tour:
         command = [self.world.program("sallyport"), *arguments]
         return subprocess.run(command, env=self.world.client_environment(), text=True, capture_output=True,
                               check=False, **options)
+
+    def devices(self):
+        """Devices: one line from the admin, one command on the laptop; its key was made there and never leaves"""
+        self.show("$ sallyport-admin device invite alice-laptop --user alice   (the line went to alice)")
+        self.show("$ sallyport enroll LINE                                     (on alice's laptop)")
+        self.show(self.world.admin("device", "list"))
+        self.check("alice-laptop" in self.world.admin("device", "list"), "the laptop did not enrol")
 
     def door_one(self):
         """Door one: without a device certificate there is nothing to talk to"""

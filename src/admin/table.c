@@ -86,7 +86,7 @@ void table_print_object(const json_t *object, const char *const *pairs)
 	char cell[CELL_MAX];
 	for (; pairs[0]; pairs += 2) {
 		spell(json_object_get(object, pairs[1]), cell, sizeof(cell));
-		printf("%-18s %s\n", pairs[0], cell);
+		printf("%-24s %s\n", pairs[0], cell);
 	}
 }
 

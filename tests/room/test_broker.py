@@ -3,6 +3,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import pathlib
 import socket
 import sqlite3
 import stat
@@ -77,7 +78,7 @@ def test_A3_door_one_opens_for_a_known_proven_device(gateway):
 
 
 @pytest.mark.parametrize("name, code", [
-    ("locked", "device_locked"), ("revoked", "device_revoked"), ("superseded", "certificate_superseded"),
+    ("locked", "device_locked"), ("revoked", "device_revoked"), 
     ("withdrawn", "certificate_revoked"), ("old", "certificate_expired"), ("early", "not_yet_valid"),
     ("stranger", "device_unknown")])
 def test_A3_door_one_stays_shut_and_says_why_in_the_record(gateway, name, code):
@@ -87,6 +88,15 @@ def test_A3_door_one_stays_shut_and_says_why_in_the_record(gateway, name, code):
     assert last_audit(gateway, "event", "code") == ("door_one", code)
     with pytest.raises(TimeoutError):
         gateway.told("door_one", 0.2)
+
+
+@pytest.mark.parametrize("good, code, alarms", [(1, "certificate_superseded", 1), (0, "proof_failed", 0)])
+def test_F5_a_superseded_certificate_alarms_only_when_its_key_is_proven(gateway, good, code, alarms):
+    worker = gateway.new_worker()
+    worker.show(next(d for d in DEVICES if d.name == "superseded"))
+    worker.verified(good=good)
+    assert worker.peer.receive("rejected").code == code
+    assert gateway.query("SELECT count(*) FROM audit WHERE event = 'alarm' AND code = 'copied_key'") == [(alarms,)]
 
 
 def test_A2_a_proof_that_was_not_made_with_the_registered_key(gateway):
@@ -838,7 +848,7 @@ def test_a_new_store_is_made_with_its_final_mode(stopped):
         file.unlink()
     stopped.start()
     assert stat.S_IMODE(stopped.database.stat().st_mode) == 0o600
-    assert stopped.query("PRAGMA user_version") == [(1,)]
+    assert stopped.query("PRAGMA user_version") == [(len(list((pathlib.Path(__file__).parents[2] / "sql").glob("0*.sql"))),)]
     if os.geteuid() == 0:
         assert stopped.database.stat().st_uid == world.IDENTITY
     stopped.end()

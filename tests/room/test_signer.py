@@ -325,8 +325,8 @@ NOT_A_START = {
     "cut": lambda leaf: handshake.start(leaf)[:-1],
     "longer": lambda leaf: handshake.start(leaf) + b"\0",
     "one message more": lambda leaf: handshake.start(leaf) + handshake.message(15),
-    "no request for a certificate": lambda leaf: b"".join(handshake.message(k) for k in (1, 2, 8))
-                                                 + handshake.certificate_message(leaf),
+    "two requests for a certificate": lambda leaf: b"".join(handshake.message(k) for k in (1, 2, 8, 13, 13))
+                                                   + handshake.certificate_message(leaf),
     "client hello twice": lambda leaf: handshake.message(1) + handshake.start(leaf),
     "length beyond the end": lambda leaf: b"\x01\xff\xff\xff" + handshake.start(leaf)[4:],
     "another's certificate": lambda leaf: handshake.start(leaf[:-1] + bytes([leaf[-1] ^ 1])),
@@ -341,6 +341,16 @@ def test_F2_nothing_but_a_handshake_is_signed(signer, what):
     worker = signer.worker()
     worker.send("sign", hash=1, scheme=0x0403, transcript=NOT_A_START[what](signer.keys.leaf))
     assert_dropped(signer, worker, "is dropped: the transcript")
+
+
+def test_A2_no_proof_of_a_handshake_that_asked_for_no_certificate(signer):
+    """The enrolment listener asks for none; what follows such a handshake identifies nobody."""
+    worker = signer.worker()
+    transcript = b"".join(handshake.message(k) for k in (1, 2, 8)) + handshake.certificate_message(signer.keys.leaf)
+    worker.send("sign", hash=1, scheme=0x0403, transcript=transcript)
+    signature = worker.receive("signature").signature
+    worker.send("proof", rest=handshake.rest(0x0403, signature), scheme=0x0403, signature=b"x")
+    assert_dropped(signer, worker, "asked for no certificate")
 
 
 @pytest.mark.parametrize("hash_number, scheme, sentence", [
