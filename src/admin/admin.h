@@ -6,12 +6,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sallyport/buf.h"
 #include "sallyport/err.h"
 
 /* Exit statuses, as the man page has them. */
 enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 };
 
 #define ADMIN_VALUES_MAX 32
+
+/* The values of an option that may be given several times. */
+struct admin_values {
+	const char *list[ADMIN_VALUES_MAX];
+	unsigned count;
+};
 
 /* The command line, taken apart. */
 struct admin_options {
@@ -20,6 +27,8 @@ struct admin_options {
 	const char *name, *directory, *listen, *csr, *user, *device, *to, *after;
 	const char *users[ADMIN_VALUES_MAX], *tags[ADMIN_VALUES_MAX];
 	unsigned user_count, tag_count;
+	struct admin_values resources, allow_groups, addresses;
+	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
 	int word_count;
 };
@@ -43,6 +52,18 @@ void table_print_object(const json_t *object, const char *const *pairs);
 /* The JSON itself, for programs. */
 int table_print_json(const json_t *json);
 
+/* ---- policy_text.c: the language of the policy ---- */
+/* A name that a resource or rule and its file can have. */
+bool policy_text_is_name(const char *name);
+struct policy_text_rule {
+	struct admin_values groups, users, device_tags, resources;
+	const char *fresh_login; /* or NULL */
+};
+/* Append a section. ERR_BAD_INPUT with a sentence for what cannot be written down. `description` may be NULL. */
+[[nodiscard]] int policy_text_resource(struct buf *out, const char *name, struct admin_values addresses,
+				       const char *description, struct diag *diag);
+[[nodiscard]] int policy_text_rule(struct buf *out, const char *name, const struct policy_text_rule *rule, struct diag *diag);
+
 /* ---- subcommands ---- */
 int cmd_init(const struct admin_options *options);
 int cmd_device_add(const struct admin_options *options);
@@ -58,6 +79,8 @@ int cmd_tunnel_list(const struct admin_options *options);
 int cmd_audit(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);
+int cmd_resource_add(const struct admin_options *options);
+int cmd_rule_add(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 
 #endif

@@ -17,7 +17,8 @@ static const struct subcommand {
 	int least, most; /* words behind it */
 	int (*run)(const struct admin_options *options);
 } subcommands[] = {
-	{"init", "", "--name HOST [--dir DIR] [--listen ADDRESS:PORT]", "make authority, server certificate, configuration; never overwrites", 0, 0, cmd_init},
+	{"init", "", "--name HOST [--resource NAME=HOST:PORT --allow-group GROUP] [--dir DIR] [--listen ADDRESS:PORT]",
+	 "make authority, server certificate, configuration, first policy; never overwrites", 0, 0, cmd_init},
 	{"device", "add", "NAME --user USER [--tag TAG] --csr FILE|-", "register a laptop and print its certificate", 1, 1, cmd_device_add},
 	{"device", "list", "", "all devices", 0, 0, cmd_device_list},
 	{"device", "show", "NAME", "one device, whole", 1, 1, cmd_device_show},
@@ -29,6 +30,9 @@ static const struct subcommand {
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},
 	{"tunnel", "list", "[--all]", "live tunnels; --all: ended ones too", 0, 0, cmd_tunnel_list},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
+	{"resource", "add", "NAME --address HOST:PORT [--description TEXT]", "write a resource into the policy's folder", 1, 1, cmd_resource_add},
+	{"rule", "add", "NAME --resource NAME --allow-group GROUP|--user USER [--tag TAG] [--fresh-login TIME]",
+	 "write a rule into the policy's folder", 1, 1, cmd_rule_add},
 	{"policy", "check", "[FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
 	{"policy", "explain", "--user USER --device NAME --to HOST:PORT", "the verdict, and which rule decided", 0, 0, cmd_policy_explain},
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
@@ -62,6 +66,14 @@ static void print_help(void)
 	      stdout);
 }
 
+static int add_to(struct admin_values *values, const char *value)
+{
+	if (values->count == ADMIN_VALUES_MAX)
+		return admin_say(ADMIN_USAGE, "more than %d values of one option", ADMIN_VALUES_MAX);
+	values->list[values->count++] = value;
+	return -1;
+}
+
 static int add_value(const char **values, unsigned *count, const char *value)
 {
 	if (*count == ADMIN_VALUES_MAX)
@@ -71,7 +83,8 @@ static int add_value(const char **values, unsigned *count, const char *value)
 }
 
 enum { OPTION_SOCKET = 256, OPTION_JSON, OPTION_ALL, OPTION_FOLLOW, OPTION_NAME, OPTION_DIR, OPTION_LISTEN, OPTION_CSR,
-       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_HELP, OPTION_VERSION };
+       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_HELP, OPTION_VERSION,
+       OPTION_DESCRIPTION, OPTION_FRESH_LOGIN, OPTION_RESOURCE, OPTION_ALLOW_GROUP, OPTION_ADDRESS, OPTION_END };
 
 static const struct option option_names[] = {
 	{"socket", required_argument, NULL, OPTION_SOCKET}, {"json", no_argument, NULL, OPTION_JSON},
@@ -81,7 +94,13 @@ static const struct option option_names[] = {
 	{"user", required_argument, NULL, OPTION_USER},     {"device", required_argument, NULL, OPTION_DEVICE},
 	{"to", required_argument, NULL, OPTION_TO},         {"after", required_argument, NULL, OPTION_AFTER},
 	{"tag", required_argument, NULL, OPTION_TAG},       {"help", no_argument, NULL, OPTION_HELP},
-	{"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{"resource", required_argument, NULL, OPTION_RESOURCE},
+	{"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
+	{"address", required_argument, NULL, OPTION_ADDRESS},
+	{"description", required_argument, NULL, OPTION_DESCRIPTION},
+	{"fresh-login", required_argument, NULL, OPTION_FRESH_LOGIN},
+	{NULL, 0, NULL, 0},
 };
 
 /* Returns -1 to go on, else the exit status. */
@@ -92,7 +111,9 @@ static int take_option(int option, struct admin_options *options)
 		[OPTION_DIR - 256] = &options->directory, [OPTION_LISTEN - 256] = &options->listen,
 		[OPTION_CSR - 256] = &options->csr,       [OPTION_DEVICE - 256] = &options->device,
 		[OPTION_TO - 256] = &options->to,         [OPTION_AFTER - 256] = &options->after,
-		[OPTION_VERSION - 256] = NULL,
+		[OPTION_DESCRIPTION - 256] = &options->description,
+		[OPTION_FRESH_LOGIN - 256] = &options->fresh_login,
+		[OPTION_END - 256] = NULL,
 	};
 	if (option >= 256 && texts[option - 256]) {
 		*texts[option - 256] = optarg;
@@ -113,6 +134,12 @@ static int take_option(int option, struct admin_options *options)
 		return add_value(options->users, &options->user_count, optarg) ? ADMIN_USAGE : -1;
 	case OPTION_TAG:
 		return add_value(options->tags, &options->tag_count, optarg) ? ADMIN_USAGE : -1;
+	case OPTION_RESOURCE:
+		return add_to(&options->resources, optarg);
+	case OPTION_ALLOW_GROUP:
+		return add_to(&options->allow_groups, optarg);
+	case OPTION_ADDRESS:
+		return add_to(&options->addresses, optarg);
 	case OPTION_HELP:
 		print_help();
 		return ADMIN_DONE;
