@@ -177,6 +177,12 @@ static int open_house(struct monitor *monitor, struct diag *diag)
 	return result;
 }
 
+/* Of two waits, where -1 is for ever. */
+static int sooner(int one, int other)
+{
+	return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
 static void serve(struct monitor *monitor)
 {
 	monitor_watch_or_die(monitor, &monitor->signals);
@@ -190,8 +196,7 @@ static void serve(struct monitor *monitor)
 		if (keepers_all_run(monitor))
 			workers_refill(monitor);
 		accept_rest(monitor, !keepers_all_run(monitor));
-		bool keepers_first = workers < 0 || (keepers >= 0 && keepers < workers);
-		loop_turn(&monitor->loop, keepers_first ? keepers : workers, monitor);
+		loop_turn(&monitor->loop, sooner(sooner(keepers, workers), notify_alive(now)), monitor);
 	}
 }
 

@@ -127,6 +127,9 @@ void reload_answered(struct monitor *monitor, enum keeper_role role, bool good, 
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
+/* Tells systemd's watchdog that the loop turns, when it is time to. Returns the milliseconds until it is again, -1
+ * when nobody wants to know. */
+int notify_alive(uint64_t now_ms);
 
 /* ---- check.c ---- */
 /* -T: checks everything, prints what is in force. Returns the exit status. */

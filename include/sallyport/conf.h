@@ -65,7 +65,7 @@ enum conf_room {
 	/* the user's door */                                                                                         \
 	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
 	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
-	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
+	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n/var/lib/sallyport-pam\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
 	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
 	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \
 	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \

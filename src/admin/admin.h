@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sallyport/buf.h"
 #include "sallyport/err.h"
 
 /* Exit statuses, as the man page has them. */
@@ -13,13 +14,19 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 
 
 #define ADMIN_VALUES_MAX 32
 
+/* The values of an option that may be given several times. */
+struct admin_values {
+	const char *list[ADMIN_VALUES_MAX];
+	unsigned count;
+};
+
 /* The command line, taken apart. */
 struct admin_options {
 	const char *socket;
-	bool json, all, follow, any_user, qr, csv;
-	const char *name, *directory, *listen, *csr, *user, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen;
-	const char *users[ADMIN_VALUES_MAX], *tags[ADMIN_VALUES_MAX];
-	unsigned user_count, tag_count;
+	bool json, help, version, all, follow, any_user, qr, csv;
+	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen;
+	struct admin_values users, tags, resources, allow_groups, addresses;
+	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
 	int word_count;
 };
@@ -48,6 +55,17 @@ void table_print_csv(const json_t *array, const char *const *columns);
 
 /* ---- qr.c ---- */
 [[nodiscard]] int qr_print(const char *text);
+/* ---- policy_text.c: the language of the policy ---- */
+/* A name that a resource or rule and its file can have. */
+bool policy_text_is_name(const char *name);
+struct policy_text_rule {
+	struct admin_values groups, users, device_tags, resources;
+	const char *fresh_login; /* or NULL */
+};
+/* Append a section. ERR_BAD_INPUT with a sentence for what cannot be written down. `description` may be NULL. */
+[[nodiscard]] int policy_text_resource(struct buf *out, const char *name, struct admin_values addresses,
+				       const char *description, struct diag *diag);
+[[nodiscard]] int policy_text_rule(struct buf *out, const char *name, const struct policy_text_rule *rule, struct diag *diag);
 
 /* ---- subcommands ---- */
 int cmd_init(const struct admin_options *options);
@@ -75,6 +93,8 @@ int cmd_tunnel_list(const struct admin_options *options);
 int cmd_audit(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);
+int cmd_resource_add(const struct admin_options *options);
+int cmd_rule_add(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 
 #endif

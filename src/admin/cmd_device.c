@@ -73,7 +73,7 @@ static int send_addition(const struct admin_options *options, struct view public
 	OWN_JSON json_t *answer = NULL;
 	(void)!x509_key_kind(public_key, kind, sizeof(kind));
 	json_t *body = json_pack("{s:s, s:o, s:o, s:o, s:s}", "name", options->words[0], "users",
-				 words(options->users, options->user_count), "tags", words(options->tags, options->tag_count),
+				 words(options->users.list, options->users.count), "tags", words(options->tags.list, options->tags.count),
 				 "public_key", base64_of(public_key), "key_kind", kind);
 	if (!body)
 		return admin_say(ADMIN_FAILED, "a user or tag is not valid text");
@@ -94,7 +94,7 @@ int cmd_device_add(const struct admin_options *options)
 	const char *name = options->words[0];
 	if (!is_device_name(name))
 		return admin_say(ADMIN_USAGE, "\"%s\" is no device name: 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit", name);
-	if (!options->user_count || !options->csr)
+	if (!options->users.count || !options->csr)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device add NAME --user USER --csr FILE");
 	if (read_request(options->csr, &request, &diag) < 0)
 		return admin_say(ADMIN_FAILED, "%s", diag.text);
@@ -157,8 +157,8 @@ static void drop_others(const struct filter *filter, json_t *devices)
 int cmd_device_list(const struct admin_options *options)
 {
 	OWN_JSON json_t *answer = NULL;
-	struct filter filter = {.user = options->user_count ? options->users[0] : NULL,
-				.tag = options->tag_count ? options->tags[0] : NULL,
+	struct filter filter = {.user = options->users.count ? options->users.list[0] : NULL,
+				.tag = options->tags.count ? options->tags.list[0] : NULL,
 				.now_ms = clock_wall_ms()};
 	int status = take_span("--expiring", options->expiring, &filter.expiring_ms);
 	if (status == ADMIN_DONE)
@@ -235,16 +235,16 @@ int cmd_device_tag(const struct admin_options *options)
 
 int cmd_device_bind(const struct admin_options *options)
 {
-	if (options->user_count != 1)
+	if (options->users.count != 1)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device bind NAME --user USER");
-	return change(options, "bind", json_pack("{s:s}", "user", options->users[0]), "bound");
+	return change(options, "bind", json_pack("{s:s}", "user", options->users.list[0]), "bound");
 }
 
 int cmd_device_unbind(const struct admin_options *options)
 {
-	if (options->user_count != 1)
+	if (options->users.count != 1)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device unbind NAME --user USER");
-	return change(options, "unbind", json_pack("{s:s}", "user", options->users[0]), "unbound");
+	return change(options, "unbind", json_pack("{s:s}", "user", options->users.list[0]), "unbound");
 }
 
 int cmd_device_forget(const struct admin_options *options)

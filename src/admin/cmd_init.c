@@ -26,7 +26,7 @@ struct place {
 	char etc[3072], state[3072], run[3072];
 	char conf[3200], policy[3200], policy_directory[3200], pam_directory[3200], pam_service[3200];
 	char server_ca[3200], server_ca_key[3200], server[3200], server_key[3200], device_ca[3200], device_ca_key[3200];
-	char store[3200], admin_socket[3200];
+	char store[3200], admin_socket[3200], first_policy[3200];
 	bool is_trial; /* all below one folder */
 };
 
@@ -69,6 +69,7 @@ static int fill_place(struct place *place, const char *directory, struct diag *d
 	PUT(conf, place->etc, "gateway.conf");
 	PUT(policy, place->etc, "policy.conf");
 	PUT(policy_directory, place->etc, "policy.d");
+	PUT(first_policy, place->policy_directory, "first.conf");
 	PUT(pam_directory, place->etc, "pam.d");
 	PUT(pam_service, place->pam_directory, "sallyport");
 	PUT(server_ca, place->etc, "server-ca.crt");
@@ -87,7 +88,7 @@ static int check_nothing_exists(const struct place *place, struct diag *diag)
 {
 	const char *const paths[] = {place->conf,   place->policy,     place->server_ca, place->server_ca_key, place->server,
 				     place->server_key, place->device_ca, place->device_ca_key, place->store,
-				     place->is_trial ? place->pam_service : NULL};
+				     place->first_policy, place->is_trial ? place->pam_service : NULL};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct stat status;
 		if (paths[i] && lstat(paths[i], &status) == 0)
@@ -247,6 +248,41 @@ static const char sample_pam[] = "# The user's door. Every login passes here; se
 				 "# auth   required pam_oath.so usersfile=/etc/sallyport/users.oath window=10 digits=6\n"
 				 "account  include  common-account\n";
 
+/* ---- the first policy ---- */
+
+/* "NAME=HOST:PORT" */
+static int add_first_resource(struct buf *text, const char *given, struct admin_values *names, char (*space)[64],
+			      struct diag *diag)
+{
+	const char *equals = strchr(given, '=');
+	char *name = space[names->count];
+	if (!equals || view_to_string(view_of(given, (size_t)(equals - given)), name, sizeof(*space)) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"%s\" is no resource: NAME=HOST:PORT", given);
+	struct admin_values address = {.list = {equals + 1}, .count = 1};
+	names->list[names->count++] = name;
+	return policy_text_resource(text, name, address, NULL, diag);
+}
+
+static int render_first_policy(const struct admin_options *options, struct buf *text, struct diag *diag)
+{
+	static char space[ADMIN_VALUES_MAX][64];
+	struct policy_text_rule rule = {.groups = options->allow_groups};
+	int result = buf_add_string(text, "# What init was told. More: sallyport-admin resource add, rule add.\n");
+	for (unsigned i = 0; result == 0 && i < options->resources.count; i++)
+		result = add_first_resource(text, options->resources.list[i], &rule.resources, space, diag);
+	return result < 0 ? result : policy_text_rule(text, "first", &rule, diag);
+}
+
+/* Whether what the command line says of the policy can be written down; before anything is made. */
+static int check_first_policy(const struct admin_options *options, struct buf *text, struct diag *diag)
+{
+	if (!options->resources.count && !options->allow_groups.count)
+		return 0;
+	if (!options->resources.count || !options->allow_groups.count)
+		return diag_set(diag, ERR_BAD_INPUT, "--resource and --allow-group belong together: who may reach what");
+	return render_first_policy(options, text, diag);
+}
+
 /* ---- making ---- */
 
 static int make_folder(const char *path, mode_t mode, struct diag *diag)
@@ -285,7 +321,8 @@ static int make_folders(const struct place *place, const struct conf *conf, stru
 	return result < 0 ? result : own_state(place, conf, diag);
 }
 
-static int make_all(const struct place *place, const struct conf *conf, const char *host, struct diag *diag)
+static int make_all(const struct place *place, const struct conf *conf, const char *host, struct view first_policy,
+		    struct diag *diag)
 {
 	int result = make_folders(place, conf, diag);
 	if (result == 0)
@@ -294,44 +331,55 @@ static int make_all(const struct place *place, const struct conf *conf, const ch
 		result = make_server(place, host, diag);
 	if (result == 0)
 		result = fd_write_file(place->policy, 0644, 0, view_string(sample_policy), diag);
+	if (result == 0 && first_policy.size)
+		result = fd_write_file(place->first_policy, 0644, 0, first_policy, diag);
 	if (result == 0 && place->is_trial)
 		result = fd_write_file(place->pam_service, 0644, 0, view_string(sample_pam), diag);
 	/* The configuration last: whoever sees it may use everything it names. */
 	return result < 0 ? result : write_conf(conf, place, diag);
 }
 
-static void tell(const struct place *place, const char *host)
+static void tell(const struct place *place, const char *host, bool has_policy)
 {
 	printf("Made for %s:\n"
 	       "  %s   the configuration\n"
-	       "  %s   the policy: nothing is allowed yet\n"
+	       "  %s   the policy%s\n"
 	       "  %s   what laptops trust (invitations carry its pin)\n"
 	       "  %s   the authority of devices; its key stays here\n\n"
-	       "Next:\n"
-	       "  sallyport-gateway -f %s -T\n"
-	       "  sallyport-gateway -f %s\n"
-	       "  sallyport-admin --socket %s device invite laptop1 --user alice\n",
-	       host, place->conf, place->policy, place->server_ca, place->device_ca, place->conf, place->conf, place->admin_socket);
+	       "Next:\n",
+	       host, place->conf, has_policy ? place->first_policy : place->policy, has_policy ? "" : ": nothing is allowed yet",
+	       place->server_ca, place->device_ca);
+	if (place->is_trial)
+		printf("  sallyport-gateway -f %s -T\n"
+		       "  sallyport-gateway -f %s\n"
+		       "  sallyport-admin --socket %s device invite laptop1 --user alice\n",
+		       place->conf, place->conf, place->admin_socket);
+	else
+		printf("  systemctl enable --now sallyport-gateway\n"
+		       "  sallyport-admin device invite laptop1 --user alice\n");
 }
 
 int cmd_init(const struct admin_options *options)
 {
 	static struct place place;
 	struct conf conf = {0};
+	OWN_BUF struct buf first_policy = BUF_INIT(65536);
 	struct diag diag;
 	if (!options->name || !*options->name)
-		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--dir DIR] [--listen ADDRESS:PORT] "
-				"[--enroll-listen ADDRESS:PORT]");
-	int result = fill_place(&place, options->directory, &diag);
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--resource NAME=HOST:PORT --allow-group GROUP] "
+					      "[--dir DIR] [--listen ADDRESS:PORT] [--enroll-listen ADDRESS:PORT]");
+	int result = check_first_policy(options, &first_policy, &diag);
+	if (result == 0)
+		result = fill_place(&place, options->directory, &diag);
 	if (result == 0)
 		result = check_nothing_exists(&place, &diag);
 	if (result == 0)
 		result = fill_conf(&conf, &place, options, &diag);
 	if (result == 0)
-		result = make_all(&place, &conf, options->name, &diag);
+		result = make_all(&place, &conf, options->name, buf_view(&first_policy), &diag);
 	conf_fini(&conf);
 	if (result < 0)
 		return admin_say(ADMIN_FAILED, "%s", diag.text);
-	tell(&place, options->name);
+	tell(&place, options->name, first_policy.size > 0);
 	return ADMIN_DONE;
 }

@@ -51,10 +51,10 @@ int cmd_device_invite(const struct admin_options *options)
 {
 	static const char *const anybody[] = {"*"};
 	const char *name = options->words[0];
-	if (options->any_user == (options->user_count > 0))
+	if (options->any_user == (options->users.count > 0))
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device invite NAME --user USER [--user USER] | --any-user");
-	json_t *users = options->any_user ? words(anybody, 1) : words(options->users, options->user_count);
-	return invite(options, json_pack("{s:s, s:o, s:o}", "name", name, "users", users, "tags", words(options->tags, options->tag_count)),
+	json_t *users = options->any_user ? words(anybody, 1) : words(options->users.list, options->users.count);
+	return invite(options, json_pack("{s:s, s:o, s:o}", "name", name, "users", users, "tags", words(options->tags.list, options->tags.count)),
 		      name);
 }
 

@@ -73,9 +73,9 @@ int cmd_policy_explain(const struct admin_options *options)
 {
 	char path[4096] = "/v1/policy/explain?user=";
 	OWN_JSON json_t *answer = NULL;
-	if (!options->user || !options->device || !options->to)
+	if (options->users.count != 1 || !options->device || !options->to)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin policy explain --user USER --device NAME --to HOST:PORT");
-	int result = call_escape(path, sizeof(path), options->user);
+	int result = call_escape(path, sizeof(path), options->users.list[0]);
 	size_t used = strlen(path);
 	snprintf(path + used, sizeof(path) - used, "&device=");
 	if (result == 0)

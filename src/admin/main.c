@@ -4,6 +4,7 @@
  */
 #include <getopt.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,9 @@ static const struct subcommand {
 	int least, most; /* words behind it */
 	int (*run)(const struct admin_options *options);
 } subcommands[] = {
-	{"init", "", "--name HOST [--dir DIR] [--listen ADDRESS:PORT] [--enroll-listen ADDRESS:PORT]", "make authority, server certificate, configuration; never overwrites", 0, 0, cmd_init},
+	{"init", "", "--name HOST [--resource NAME=HOST:PORT --allow-group GROUP] [--dir DIR] [--listen ADDRESS:PORT] "
+	 "[--enroll-listen ADDRESS:PORT]",
+	 "make authority, server certificate, configuration, first policy; never overwrites", 0, 0, cmd_init},
 	{"device", "add", "NAME --user USER [--tag TAG] --csr FILE|-", "register a laptop and print its certificate", 1, 1, cmd_device_add},
 	{"device", "invite", "NAME --user USER [--user USER]... | --any-user [--tag TAG]... [--expires 24h] [--qr]", "print the line with which a laptop enrols itself, once", 1, 1, cmd_device_invite},
 	{"device", "reinvite", "NAME [--expires 24h] [--qr]", "the same for a known device whose key is lost; its old certificates end then", 1, 1, cmd_device_reinvite},
@@ -40,6 +43,9 @@ static const struct subcommand {
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},
 	{"tunnel", "list", "[--all]", "live tunnels; --all: ended ones too", 0, 0, cmd_tunnel_list},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
+	{"resource", "add", "NAME --address HOST:PORT [--description TEXT]", "write a resource into the policy's folder", 1, 1, cmd_resource_add},
+	{"rule", "add", "NAME --resource NAME --allow-group GROUP|--user USER [--tag TAG] [--fresh-login TIME]",
+	 "write a rule into the policy's folder", 1, 1, cmd_rule_add},
 	{"policy", "check", "[FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
 	{"policy", "explain", "--user USER --device NAME --to HOST:PORT", "the verdict, and which rule decided", 0, 0, cmd_policy_explain},
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
@@ -73,82 +79,88 @@ static void print_help(void)
 	      stdout);
 }
 
-static int add_value(const char **values, unsigned *count, const char *value)
+/* ---- options: a row each ---- */
+
+enum option_kind { FLAG, TEXT, VALUES };
+
+static const struct option_row {
+	const char *name;
+	enum option_kind kind;
+	size_t offset; /* in struct admin_options: bool, const char *, struct admin_values */
+} option_rows[] = {
+#define ROW(name, kind, member) {name, kind, offsetof(struct admin_options, member)}
+	ROW("socket", TEXT, socket),
+	ROW("json", FLAG, json),
+	ROW("help", FLAG, help),
+	ROW("version", FLAG, version),
+	ROW("name", TEXT, name),
+	ROW("dir", TEXT, directory),
+	ROW("listen", TEXT, listen),
+	ROW("enroll-listen", TEXT, enroll_listen),
+	ROW("resource", VALUES, resources),
+	ROW("allow-group", VALUES, allow_groups),
+	ROW("address", VALUES, addresses),
+	ROW("description", TEXT, description),
+	ROW("fresh-login", TEXT, fresh_login),
+	ROW("user", VALUES, users),
+	ROW("any-user", FLAG, any_user),
+	ROW("tag", VALUES, tags),
+	ROW("csr", TEXT, csr),
+	ROW("expires", TEXT, expires),
+	ROW("qr", FLAG, qr),
+	ROW("expiring", TEXT, expiring),
+	ROW("unseen", TEXT, unseen),
+	ROW("csv", FLAG, csv),
+	ROW("all", FLAG, all),
+	ROW("follow", FLAG, follow),
+	ROW("after", TEXT, after),
+	ROW("device", TEXT, device),
+	ROW("to", TEXT, to),
+#undef ROW
+};
+#define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))
+
+/* getopt_long returns the row's number above this. */
+enum { OPTION_BASE = 256 };
+
+static void make_names(struct option *out_names)
 {
-	if (*count == ADMIN_VALUES_MAX)
-		return admin_say(ADMIN_USAGE, "more than %d values of one option", ADMIN_VALUES_MAX);
-	values[(*count)++] = value;
-	return 0;
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		out_names[i] = (struct option){.name = option_rows[i].name,
+					       .has_arg = option_rows[i].kind == FLAG ? no_argument : required_argument,
+					       .val = OPTION_BASE + (int)i};
+	out_names[OPTION_COUNT] = (struct option){.name = NULL};
 }
 
-enum { OPTION_SOCKET = 256, OPTION_JSON, OPTION_ALL, OPTION_FOLLOW, OPTION_NAME, OPTION_DIR, OPTION_LISTEN, OPTION_CSR,
-       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_EXPIRES, OPTION_EXPIRING, OPTION_UNSEEN,
-       OPTION_ENROLL_LISTEN, OPTION_ANY_USER, OPTION_QR, OPTION_CSV, OPTION_HELP, OPTION_VERSION };
-
-static const struct option option_names[] = {
-	{"socket", required_argument, NULL, OPTION_SOCKET}, {"json", no_argument, NULL, OPTION_JSON},
-	{"all", no_argument, NULL, OPTION_ALL},             {"follow", no_argument, NULL, OPTION_FOLLOW},
-	{"name", required_argument, NULL, OPTION_NAME},     {"dir", required_argument, NULL, OPTION_DIR},
-	{"listen", required_argument, NULL, OPTION_LISTEN}, {"csr", required_argument, NULL, OPTION_CSR},
-	{"user", required_argument, NULL, OPTION_USER},     {"device", required_argument, NULL, OPTION_DEVICE},
-	{"to", required_argument, NULL, OPTION_TO},         {"after", required_argument, NULL, OPTION_AFTER},
-	{"expires", required_argument, NULL, OPTION_EXPIRES}, {"expiring", required_argument, NULL, OPTION_EXPIRING},
-	{"unseen", required_argument, NULL, OPTION_UNSEEN}, {"enroll-listen", required_argument, NULL, OPTION_ENROLL_LISTEN},
-	{"any-user", no_argument, NULL, OPTION_ANY_USER},   {"qr", no_argument, NULL, OPTION_QR},
-	{"csv", no_argument, NULL, OPTION_CSV},
-	{"tag", required_argument, NULL, OPTION_TAG},       {"help", no_argument, NULL, OPTION_HELP},
-	{"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
-};
-
-/* Returns -1 to go on, else the exit status. */
-static int take_option(int option, struct admin_options *options)
+static int add_value(struct admin_values *values, const char *value)
 {
-	const char **const texts[] = {
-		[OPTION_SOCKET - 256] = &options->socket, [OPTION_NAME - 256] = &options->name,
-		[OPTION_DIR - 256] = &options->directory, [OPTION_LISTEN - 256] = &options->listen,
-		[OPTION_CSR - 256] = &options->csr,       [OPTION_DEVICE - 256] = &options->device,
-		[OPTION_TO - 256] = &options->to,         [OPTION_AFTER - 256] = &options->after,
-		[OPTION_EXPIRES - 256] = &options->expires, [OPTION_EXPIRING - 256] = &options->expiring,
-		[OPTION_UNSEEN - 256] = &options->unseen, [OPTION_ENROLL_LISTEN - 256] = &options->enroll_listen,
-		[OPTION_VERSION - 256] = NULL,
-	};
-	if (option >= 256 && texts[option - 256]) {
-		*texts[option - 256] = optarg;
-		return -1;
-	}
-	switch (option) {
-	case OPTION_JSON:
-		options->json = true;
-		return -1;
-	case OPTION_ALL:
-		options->all = true;
-		return -1;
-	case OPTION_ANY_USER:
-		options->any_user = true;
-		return -1;
-	case OPTION_QR:
-		options->qr = true;
-		return -1;
-	case OPTION_CSV:
-		options->csv = true;
-		return -1;
-	case OPTION_FOLLOW:
-		options->follow = true;
-		return -1;
-	case OPTION_USER:
-		options->user = optarg;
-		return add_value(options->users, &options->user_count, optarg) ? ADMIN_USAGE : -1;
-	case OPTION_TAG:
-		return add_value(options->tags, &options->tag_count, optarg) ? ADMIN_USAGE : -1;
-	case OPTION_HELP:
-		print_help();
-		return ADMIN_DONE;
-	case OPTION_VERSION:
-		printf("sallyport-admin %s\n", SALLYPORT_VERSION);
-		return ADMIN_DONE;
-	default:
-		return admin_say(ADMIN_USAGE, "see sallyport-admin --help");
-	}
+	if (values->count == ADMIN_VALUES_MAX)
+		return admin_say(ADMIN_USAGE, "more than %d values of one option", ADMIN_VALUES_MAX);
+	values->list[values->count++] = value;
+	return ADMIN_DONE;
+}
+
+static int take_option(const struct option_row *row, const char *value, struct admin_options *options)
+{
+	void *place = (char *)options + row->offset;
+	if (row->kind == VALUES)
+		return add_value(place, value);
+	if (row->kind == FLAG)
+		*(bool *)place = true;
+	else
+		*(const char **)place = value;
+	return ADMIN_DONE;
+}
+
+static int take_options(int count, char **arguments, struct admin_options *options)
+{
+	struct option names[OPTION_COUNT + 1];
+	int option, status = ADMIN_DONE;
+	make_names(names);
+	while (status == ADMIN_DONE && (option = getopt_long(count, arguments, "", names, NULL)) >= 0)
+		status = option < OPTION_BASE ? admin_say(ADMIN_USAGE, "see sallyport-admin --help")
+					      : take_option(&option_rows[option - OPTION_BASE], optarg, options);
+	return status;
 }
 
 static const struct subcommand *find(char **words, int count)
@@ -182,15 +194,17 @@ static int run(char **words, int count, struct admin_options *options)
 int main(int count, char **arguments)
 {
 	struct admin_options options = {.socket = getenv("SALLYPORT_ADMIN_SOCKET")};
-	int option;
-	while ((option = getopt_long(count, arguments, "", option_names, NULL)) >= 0) {
-		int status = take_option(option, &options);
-		if (status >= 0)
-			return status;
-	}
+	int status = take_options(count, arguments, &options);
+	if (status != ADMIN_DONE)
+		return status;
 	if (!options.socket || !*options.socket)
 		options.socket = "/run/sallyport/admin.sock";
-	int status = run(arguments + optind, count - optind, &options);
+	if (options.help)
+		print_help();
+	else if (options.version)
+		printf("sallyport-admin %s\n", SALLYPORT_VERSION);
+	else
+		status = run(arguments + optind, count - optind, &options);
 	if (fflush(stdout) != 0 && status == ADMIN_DONE)
 		return admin_say(ADMIN_FAILED, "cannot write the output");
 	return status;

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 import api
-from world import answers, free_port, wait_until
+from world import WorldError, answers, free_port, wait_until
 
 
 def client(world, *arguments, laptop="alice-laptop", answers_text=None, **options):
@@ -224,3 +224,45 @@ def test_token_file_is_private(world):
     tokens = [p for p in world.path("client", "alice-laptop").rglob("*") if p.is_file()]
     assert tokens and all(p.stat().st_mode & 0o077 == 0 for p in tokens)
     assert api.call(world, "GET", "/v1/session").status == 401
+
+
+def init(world, folder, *more):
+    return subprocess.run([world.program("sallyport-admin"), "init", "--name", "gw.example.com", "--dir", str(folder), *more],
+                          text=True, capture_output=True, check=False)
+
+
+def test_init_writes_the_first_policy(world, scratch):
+    done = init(world, scratch / "gw", "--resource", "db=db1:5432", "--resource", "wiki=[2001:db8::1]:443", "--allow-group", "staff")
+    assert done.returncode == 0, done.stderr
+    first = scratch / "gw" / "etc" / "policy.d" / "first.conf"
+    assert "the policy is good: 2 resources, 1 rules" in world.admin("policy", "check", str(first))
+
+
+@pytest.mark.parametrize("more", [["--resource", "db=db1:5432"], ["--allow-group", "staff"],
+                                  ["--resource", "db1:5432", "--allow-group", "staff"],
+                                  ["--resource", "db=db1", "--allow-group", "staff"],
+                                  ["--resource", "../x=db1:1", "--allow-group", "staff"],
+                                  ["--resource", "db=db1:5432", "--allow-group", 'a"}'],
+                                  ["--resource", "db=db1:5432", "--allow-group", "${HOME}"]], ids=lambda words: words[1])
+def test_init_with_a_policy_that_cannot_be_written_makes_nothing(world, scratch, more):
+    done = init(world, scratch / "gw", *more)
+    assert done.returncode == 1 and done.stderr
+    assert not (scratch / "gw").exists()
+
+
+def test_resource_and_rule_add_write_what_the_gateway_accepts(new_world):
+    world = new_world()
+    folder = ["--dir", str(world.folder)]
+    target = f"127.0.0.1:{world.denied}"
+    world.admin("resource", "add", "vault2", "--address", target, "--description", "A second name", *folder)
+    with pytest.raises(WorldError, match="no resource \"vault3\""):
+        world.admin("rule", "add", "bad", "--resource", "vault3", "--user", "alice", *folder)
+    with pytest.raises(WorldError, match="exists"):
+        world.admin("resource", "add", "vault2", "--address", target, *folder)
+    world.admin("rule", "add", "alice-vault", "--resource", "vault2", "--user", "alice", *folder)
+    assert sorted(path.name for path in world.path("etc", "policy.d").iterdir()) == [
+        "resource-vault2.conf", "rule-alice-vault.conf"]
+    explain = ["policy", "explain", "--user", "alice", "--device", "alice-laptop", "--to", target]
+    assert "alice-vault" not in world.admin(*explain)
+    os.kill(world.gateway.pid, signal.SIGHUP)
+    wait_until(lambda: "alice-vault" in world.admin(*explain), "the new rule's coming into force")
