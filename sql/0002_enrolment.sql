@@ -5,6 +5,7 @@ ALTER TABLE device ADD COLUMN forgotten_at BIGINT;
 -- The certificate itself is kept until it was used once: an answer that was lost can be given again.
 ALTER TABLE certificate ADD COLUMN der TEXT NOT NULL DEFAULT '';
 ALTER TABLE certificate ADD COLUMN key_store TEXT NOT NULL DEFAULT '';  -- software, pkcs11, tpm: the laptop's claim
+ALTER TABLE certificate ADD COLUMN authority TEXT NOT NULL DEFAULT '';  -- SHA-256 of its certificate; '': issued elsewhere
 ALTER TABLE certificate ADD COLUMN first_used_at BIGINT;
 ALTER TABLE certificate ADD COLUMN superseded_at BIGINT;               -- when its successor was first used
 ALTER TABLE certificate ADD COLUMN noticed_at BIGINT;                  -- when its coming end was recorded

@@ -2,6 +2,8 @@
 #ifndef SALLYPORT_BROKER_ADMIN_H
 #define SALLYPORT_BROKER_ADMIN_H
 
+#include <stdbool.h>
+
 #include "sallyport/err.h"
 
 struct admin;
@@ -11,6 +13,8 @@ struct broker;
  * (SO_PEERCRED): root, the users of admin_users, and the broker's own user (who is the admin where the gateway is not
  * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
 [[nodiscard]] int admin_start(struct broker *broker, int listener, struct admin **out_admin, struct diag *diag);
+/* A reload that admins wait for is over: with a sentence when it is not good. admin_files.c */
+void admin_reload_over(struct broker *broker, bool good, const char *sentence);
 /* Drops every connection. NULL-safe. Its handles close on the loop. */
 void admin_stop(struct admin *admin);
 

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #include "act.h"
 #include "broker.h"
@@ -20,6 +21,7 @@ struct admin_call {
 	char *segments[ADMIN_SEGMENTS_MAX]; /* of the path, behind /v1/ */
 	unsigned segment_count;
 	json_t *body; /* NULL without one */
+	TAILQ_ENTRY(admin_call) waiting; /* for a reload */
 	/* admin.c's */
 	void *http;
 };
@@ -43,6 +45,13 @@ void admin_post_invitation(struct admin_call *call);
 void admin_post_invitation_act(struct admin_call *call);
 /* False: the verb is none of its own. */
 bool admin_post_device_change(struct admin_call *call);
+
+void admin_get_pending(struct admin_call *call);
+void admin_post_adoption(struct admin_call *call);
+
+/* ---- admin_files.c ---- */
+void admin_get_files(struct admin_call *call);
+void admin_post_reload(struct admin_call *call);
 
 /* admin_routes.c: finds what is asked and does it; answers every call. */
 void admin_route(struct admin_call *call);

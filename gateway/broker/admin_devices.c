@@ -6,6 +6,7 @@
 
 #include "admin_call.h"
 #include "admin_json.h"
+#include "hash.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -83,6 +84,66 @@ void admin_post_invitation_act(struct admin_call *call)
 		invitation_withdraw(call->broker, call->segments[1], &call->by, admin_on_act, call);
 	else
 		admin_fail(call, 404, "an invitation can be approved and withdrawn, not \"%s\"", verb);
+}
+
+/* ---- certificates of other authorities ---- */
+
+void admin_get_pending(struct admin_call *call)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < STRANGERS_MAX; i++) {
+		const struct stranger *stranger = &call->broker->registry.strangers[i];
+		char fingerprint[2 * FINGERPRINT_BYTES + 1];
+		if (!stranger->at_ms)
+			continue;
+		str_hex(view_of(stranger->fingerprint, FINGERPRINT_BYTES), fingerprint);
+		json_array_append_new(array, json_pack("{s:s, s:s, s:o, s:o}", "fingerprint", fingerprint, "address",
+						       stranger->address, "at", admin_json_time(stranger->at_ms), "certificate",
+						       admin_json_certificate(buf_view(&stranger->leaf))));
+	}
+	admin_reply(call, 200, json_pack("{s:o}", "pending", array));
+}
+
+struct adoption_text {
+	const char *name, *key, *leaf, *serial, *kind;
+	json_int_t not_before_ms, not_after_ms;
+	json_t *users, *tags;
+};
+
+static int adopt(struct admin_call *call, const struct adoption_text *text)
+{
+	OWN_BUF struct buf users = BUF_INIT(65536);
+	OWN_BUF struct buf tags = BUF_INIT(65536);
+	OWN_BUF struct buf key = BUF_INIT(8192);
+	OWN_BUF struct buf leaf = BUF_INIT(65536);
+	if (admin_words(text->users, &users) < 0 || admin_words(text->tags, &tags) < 0 || hash_base64(text->key, &key) < 0 ||
+	    hash_base64(text->leaf, &leaf) < 0 || text->not_before_ms < 0 || text->not_after_ms < 0 || !leaf.size || !key.size)
+		return ERR_BAD_INPUT;
+	const struct registry_adoption request = {
+		.device = {.name = text->name,
+			   .users = (const char *)users.data,
+			   .tags = (const char *)tags.data,
+			   .public_key = buf_view(&key),
+			   .key_kind = text->kind},
+		.leaf = buf_view(&leaf),
+		.serial = text->serial,
+		.not_before_ms = (uint64_t)text->not_before_ms,
+		.not_after_ms = (uint64_t)text->not_after_ms,
+	};
+	registry_adopt(call->broker, &request, &call->by, admin_on_act, call);
+	return 0;
+}
+
+void admin_post_adoption(struct admin_call *call)
+{
+	struct adoption_text text = {.tags = NULL};
+	if (!call->body ||
+	    json_unpack(call->body, "{s:s, s:o, s?o, s:s, s:s, s:s, s:s, s:I, s:I !}", "name", &text.name, "users", &text.users,
+			"tags", &text.tags, "public_key", &text.key, "certificate", &text.leaf, "serial", &text.serial, "key_kind",
+			&text.kind, "not_before_ms", &text.not_before_ms, "not_after_ms", &text.not_after_ms) < 0 ||
+	    adopt(call, &text) < 0)
+		admin_fail(call, 400, "wanted: name, users, public_key and certificate (base64 of DER), serial, key_kind, "
+				      "not_before_ms, not_after_ms, and perhaps tags");
 }
 
 /* ---- devices ---- */

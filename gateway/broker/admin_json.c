@@ -54,8 +54,8 @@ static json_t *certificate_json(const struct certificate *certificate)
 {
 	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
-			 "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
+			 "authority", certificate->authority, "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
 			 "key_kind", certificate->key_kind, "key_store", certificate->key_store, "first_used_at",
 			 admin_json_time(certificate->first_used_at_ms), "superseded_at",
 			 admin_json_time(certificate->superseded_at_ms), "not_before", admin_json_time(certificate->not_before_ms),

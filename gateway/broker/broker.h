@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -21,6 +22,7 @@
 #include "tunnel.h"
 
 struct admin;
+struct admin_call;
 struct conversations;
 struct groups;
 struct monitor_edge;
@@ -55,6 +57,7 @@ struct broker {
 	struct signer_edge *signer;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
+	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;
 	uint64_t judged_minute; /* since 1970 */

@@ -286,6 +286,9 @@ int door_one_peer(struct worker *worker, const struct worker_broker_peer *messag
 		return ERR_BAD_PEER;
 	str_make_printable(worker->suite);
 	worker->state = WORKER_BROKER_PROVING;
-	judge(worker, registry_certificate(&worker->broker->registry, message->fingerprint));
+	const struct certificate *certificate = registry_certificate(&worker->broker->registry, message->fingerprint);
+	if (!certificate && worker->broker->room->conf.adopt_unknown && message->leaf.size)
+		registry_note_stranger(&worker->broker->registry, message->leaf, worker->address);
+	judge(worker, certificate);
 	return 0;
 }

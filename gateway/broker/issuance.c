@@ -53,9 +53,9 @@ void issuance_fini(struct issuance *issuance)
 
 /* ---- the record ---- */
 
-static int record_certificate(struct store_db *db, const struct issuance *issuance, struct diag *diag)
+int registry_record_certificate(struct store_db *db, const char *device_id, const struct certificate *certificate,
+				struct diag *diag)
 {
-	const struct certificate *certificate = issuance->certificate;
 	char fingerprint[2 * FINGERPRINT_BYTES + 1], key[KEY_HEX_MAX];
 	OWN_MEMORY char *der = malloc(2 * certificate->der.size + 1);
 	if (!der)
@@ -63,17 +63,18 @@ static int record_certificate(struct store_db *db, const struct issuance *issuan
 	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
 	str_hex(buf_view(&certificate->public_key), key);
 	str_hex(buf_view(&certificate->der), der);
-	return STORE_RUN(db, diag, certificate_insert, TEXT(fingerprint), TEXT(certificate->serial), TEXT(issuance->device_id),
+	return STORE_RUN(db, diag, certificate_insert, TEXT(fingerprint), TEXT(certificate->serial), TEXT(device_id),
 			 NUMBER(certificate->generation), TEXT(key), TEXT(certificate->key_kind),
 			 NUMBER(certificate->not_before_ms), NUMBER(certificate->not_after_ms),
-			 NUMBER(certificate->issued_at_ms), TEXT(der), TEXT(certificate->key_store));
+			 NUMBER(certificate->issued_at_ms), TEXT(der), TEXT(certificate->key_store),
+			 TEXT(certificate->authority));
 }
 
 static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct issuance *issuance = operation->context;
 	int result = issuance->record(db, issuance, diag);
-	return result < 0 ? result : record_certificate(db, issuance, diag);
+	return result < 0 ? result : registry_record_certificate(db, issuance->device_id, issuance->certificate, diag);
 }
 
 static void on_recorded(struct store_operation *operation, int result, const struct diag *diag)
@@ -94,6 +95,7 @@ static void on_failed(struct store_operation *operation, int result, const struc
 static void on_issued(struct signer_issue *ask, int result, struct view der, const struct diag *diag)
 {
 	struct issuance *issuance = ask->context;
+	str_copy(issuance->certificate->authority, sizeof(issuance->certificate->authority), ask->authority);
 	if (result == 0 && buf_add(&issuance->certificate->der, der) < 0)
 		result = diag_system(&issuance->diag, "memory");
 	else if (result < 0)

@@ -157,6 +157,7 @@ int main(int count, char **arguments)
 	if (count > 1 && strcmp(arguments[1], "check") == 0)
 		check(&room);
 	struct broker broker = {.room = &room, .loop = uv_default_loop(), .started_at_ms = clock_wall_ms()};
+	TAILQ_INIT(&broker.reloads);
 	if (prepare(&broker, &walls, &taken, &diag) < 0)
 		room_fail(&room, &diag);
 	room_lock(&room, &walls.jail);

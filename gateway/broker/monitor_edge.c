@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "admin.h"
 #include "broker.h"
 #include "broker_life.h"
 #include "login.h"
@@ -51,6 +52,16 @@ static int on_reload(void *self, const struct monitor_room_reload *message, int 
 	return 0;
 }
 
+static int on_reload_over(void *self, const struct monitor_room_reload_over *message, int *fd)
+{
+	char sentence[768];
+	(void)fd;
+	if (view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+		return ERR_BAD_PEER;
+	admin_reload_over(self, message->good, sentence);
+	return 0;
+}
+
 static int on_worker(void *self, const struct monitor_room_worker *message, int *fd)
 {
 	worker_connect(self, message->worker, take_fd(fd));
@@ -89,6 +100,7 @@ static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
 	.reload = on_reload,
+	.reload_over = on_reload_over,
 	.worker = on_worker,
 	.worker_client = on_worker_client,
 	.conversation = on_conversation,
@@ -131,6 +143,11 @@ void monitor_door_one(struct broker *broker, uint64_t worker)
 void monitor_kill_worker(struct broker *broker, uint64_t worker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
+}
+
+void monitor_want_reload(struct broker *broker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, reload_wanted, -1);
 }
 
 void monitor_want_conversation(struct broker *broker)

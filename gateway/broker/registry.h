@@ -22,7 +22,10 @@ struct worker;
 /* Among a device's users: everybody may log in there (device invite --any-user). */
 #define DEVICE_ANY_USER "*"
 #define FINGERPRINT_BYTES 32
-#define SERIAL_BYTES 16
+#define SERIAL_BYTES 16     /* of our own making */
+#define SERIAL_BYTES_MAX 20 /* RFC 5280 4.1.2.2 */
+/* Unknown certificates that are kept to be adopted. */
+#define STRANGERS_MAX 64
 
 enum device_state { DEVICE_ACTIVE, DEVICE_LOCKED, DEVICE_REVOKED };
 enum certificate_state { CERTIFICATE_ACTIVE, CERTIFICATE_SUPERSEDED, CERTIFICATE_REVOKED };
@@ -32,13 +35,14 @@ struct certificate {
 	struct map_entry by_fingerprint;
 	struct device *device;
 	uint8_t fingerprint[FINGERPRINT_BYTES]; /* SHA-256 of the DER */
-	char serial[2 * SERIAL_BYTES + 1];
+	char serial[2 * SERIAL_BYTES_MAX + 1];
 	uint32_t generation;
 	enum certificate_state state;
 	uint64_t not_before_ms, not_after_ms, issued_at_ms;
 	uint64_t first_used_at_ms; /* 0: not yet */
 	uint64_t superseded_at_ms; /* when its successor was first used; 0: not superseded */
 	uint64_t noticed_at_ms;    /* when its coming end was recorded; 0: not yet */
+	char authority[2 * FINGERPRINT_BYTES + 1]; /* its issuer's certificate; empty: issued elsewhere */
 	char key_kind[32];
 	char key_store[17];    /* the laptop's claim; empty: none */
 	struct buf public_key; /* DER SubjectPublicKeyInfo */
@@ -62,11 +66,20 @@ struct device {
 	unsigned conversations;        /* logins that run */
 };
 
+/* One that chains to a trusted authority and is not in the registry. */
+struct stranger {
+	uint64_t at_ms; /* 0: an empty place */
+	uint8_t fingerprint[FINGERPRINT_BYTES];
+	struct buf leaf; /* DER, as the worker has shown it */
+	char address[65];
+};
+
 LIST_HEAD(device_list, device);
 struct registry {
 	struct device_list devices;
 	struct map names, ids, fingerprints;
 	unsigned device_count;
+	struct stranger strangers[STRANGERS_MAX];
 };
 
 /* "active" "locked" "revoked"; "active" "superseded" "revoked". */
@@ -108,6 +121,19 @@ void registry_add(struct broker *broker, const struct registry_request *request,
 void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+
+/* ---- registry_adopt.c ---- */
+/* A device with a certificate of another, trusted authority. */
+struct registry_adoption {
+	struct registry_request device;
+	struct view leaf;   /* DER */
+	const char *serial; /* lower-case hexadecimal */
+	uint64_t not_before_ms, not_after_ms;
+};
+void registry_adopt(struct broker *broker, const struct registry_adoption *request, const struct act_by *by, act_done done,
+		    void *context);
+/* It came unknown: kept for an admin, the oldest makes room. */
+void registry_note_stranger(struct registry *registry, struct view leaf, const char *address);
 
 /* ---- registry_edit.c ---- */
 /* What an admin changes of a device that stays what it is. */

@@ -16,6 +16,10 @@ struct device *registry_new_device(const char *name, const char *users, const ch
 /* Inside an operation: its rows, without a certificate's. ERR_DENIED when the name is taken. */
 [[nodiscard]] int registry_record_device(struct store_db *db, const struct device *device, struct diag *diag);
 
+/* Inside an operation: a certificate's row. ERR_DENIED when its serial number or fingerprint is there already. */
+[[nodiscard]] int registry_record_certificate(struct store_db *db, const char *device_id,
+					      const struct certificate *certificate, struct diag *diag);
+
 /* From now on it is found. The registry owns it. */
 void registry_attach(struct registry *registry, struct device *device);
 void registry_attach_certificate(struct registry *registry, struct device *device, struct certificate *certificate);

@@ -9,6 +9,7 @@
 #include "sallyport/link.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "worker.h"
 
 enum { PENDING_BYTES_MAX = 4 << 20 };
@@ -73,8 +74,12 @@ static int on_issued(void *self, const struct broker_signer_issued *message, int
 	struct broker *broker = self;
 	(void)fd;
 	struct signer_issue *issue = take_issue(broker->signer, message->request);
-	if (issue)
+	if (message->authority.size != 32)
+		return ERR_BAD_PEER;
+	if (issue) {
+		str_hex(message->authority, issue->authority);
 		issue->done(issue, 0, message->certificate, NULL);
+	}
 	return issue ? 0 : ERR_BAD_PEER;
 }
 

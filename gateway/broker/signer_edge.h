@@ -22,6 +22,7 @@ bool signer_verify(struct broker *broker, uint64_t worker, struct view public_ke
 struct signer_issue {
 	LIST_ENTRY(signer_issue) waiting;
 	uint32_t number;
+	char authority[65]; /* the fingerprint of whoever has signed, when it is done */
 	void (*done)(struct signer_issue *issue, int result, struct view certificate, const struct diag *diag);
 	void *context;
 };

@@ -66,6 +66,13 @@ static int on_conversation_wanted(void *self, const struct monitor_room_conversa
 	return 0;
 }
 
+static int on_reload_wanted(void *self, const struct monitor_room_reload_wanted *message, int *fd)
+{
+	(void)message, (void)fd;
+	reload_ask(((struct speaker *)self)->monitor);
+	return 0;
+}
+
 static int on_worker_forked(void *self, const struct monitor_room_worker_forked *message, int *fd)
 {
 	struct monitor *monitor = ((struct speaker *)self)->monitor;
@@ -91,6 +98,7 @@ static const struct monitor_room_handlers handlers = {
 	.kill_worker = on_kill_worker,
 	.conversation_wanted = on_conversation_wanted,
 	.worker_forked = on_worker_forked,
+	.reload_wanted = on_reload_wanted,
 	.reloaded = on_reloaded,
 };
 

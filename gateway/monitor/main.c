@@ -195,7 +195,8 @@ static void serve(struct monitor *monitor)
 		int keepers = keepers_tick(monitor, now), workers = workers_tick(monitor, now);
 		if (keepers_all_run(monitor))
 			workers_refill(monitor);
-		accept_rest(monitor, !keepers_all_run(monitor));
+		/* While the signer takes new keys, a spare with the old certificate could serve nobody. */
+		accept_rest(monitor, !keepers_all_run(monitor) || monitor->reloading == KEEPER_SIGNER);
 		loop_turn(&monitor->loop, sooner(sooner(keepers, workers), notify_alive(now)), monitor);
 	}
 }

@@ -65,6 +65,7 @@ struct monitor {
 	LIST_HEAD(, conversation) conversations;
 	struct conf offered; /* while a reload is under way */
 	enum keeper_role reloading; /* KEEPER_COUNT: none */
+	bool reload_wanted; /* by an admin, who waits for its outcome */
 	uint8_t space[160000]; /* for one frame */
 };
 
@@ -120,6 +121,8 @@ void accept_close(struct monitor *monitor);
 
 /* ---- reload.c ---- */
 void reload_begin(struct monitor *monitor);
+/* The same, for an admin who waits: the broker is told the outcome, also of one that is under way. */
+void reload_ask(struct monitor *monitor);
 /* A keeper's `reloaded`. */
 void reload_answered(struct monitor *monitor, enum keeper_role role, bool good, const char *sentence);
 

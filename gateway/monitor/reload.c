@@ -29,18 +29,29 @@ static int offer(struct monitor *monitor, enum keeper_role role, unsigned room, 
 	return result < 0 ? diag_set(diag, result, "a room does not listen (%s)", err_name(result)) : 0;
 }
 
+static void tell_outcome(struct monitor *monitor, bool good, const char *sentence)
+{
+	if (monitor->reload_wanted && monitor->keepers[KEEPER_BROKER].pid)
+		(void)!WIRE_SEND(monitor->keepers[KEEPER_BROKER].watch.fd, monitor_room, reload_over, -1, .good = good,
+				 .sentence = view_string(sentence));
+	monitor->reload_wanted = false;
+}
+
 static void give_up(struct monitor *monitor, const char *sentence)
 {
 	log_error("reload: %s; what was in force stays", sentence);
 	conf_fini(&monitor->offered);
 	monitor->reloading = KEEPER_COUNT;
+	tell_outcome(monitor, false, sentence);
 	notify_ready();
 }
 
 static void finish(struct monitor *monitor)
 {
-	if (strcmp(monitor->conf.listen, monitor->offered.listen) != 0)
-		log_notice("reload: listen has changed; that takes a restart");
+	bool moved = strcmp(monitor->conf.listen, monitor->offered.listen) != 0 ||
+		     strcmp(monitor->conf.enroll_listen, monitor->offered.enroll_listen) != 0;
+	if (moved)
+		log_notice("reload: a listener has changed; that takes a restart");
 	conf_fini(&monitor->conf);
 	monitor->conf = monitor->offered;
 	memset(&monitor->offered, 0, sizeof(monitor->offered));
@@ -49,7 +60,14 @@ static void finish(struct monitor *monitor)
 	monitor->keepers[KEEPER_TEMPLATE].pause_ms = 0;
 	keeper_kill(&monitor->keepers[KEEPER_TEMPLATE]);
 	log_notice("reload: done");
+	tell_outcome(monitor, true, moved ? "a listener has changed; that takes a restart" : "");
 	notify_ready();
+}
+
+void reload_ask(struct monitor *monitor)
+{
+	monitor->reload_wanted = true;
+	reload_begin(monitor);
 }
 
 void reload_begin(struct monitor *monitor)
@@ -61,8 +79,7 @@ void reload_begin(struct monitor *monitor)
 	}
 	notify_reloading();
 	if (conf_file_load(monitor->conf_path, &monitor->offered, &diag) < 0) {
-		log_error("reload: %s; what was in force stays", diag.text);
-		notify_ready();
+		give_up(monitor, diag.text);
 		return;
 	}
 	int result = files_check(&monitor->offered, &diag);

@@ -58,7 +58,8 @@ static int on_issue(void *self, const struct broker_signer_issue *message, int *
 				      .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
 	return answer(
 		signer, broker_signer_issued_type,
-		&(struct broker_signer_issued){.request = message->request, .certificate = buf_view(&certificate)});
+		&(struct broker_signer_issued){.request = message->request, .certificate = buf_view(&certificate),
+						.authority = view_of(signer->keyring->authority_fingerprint, 32)});
 }
 
 static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue};

@@ -39,8 +39,18 @@ static int load_key(struct room *room, const char *purpose, gnutls_privkey_t *ou
 	return 0;
 }
 
-/* The first certificate of a PEM file. */
-static int load_certificate(struct room *room, const char *purpose, gnutls_x509_crt_t *out_certificate,
+static bool is_pair(gnutls_x509_crt_t certificate, gnutls_pubkey_t key)
+{
+	uint8_t of_certificate[64], of_key[64];
+	size_t certificate_size = sizeof(of_certificate), key_size = sizeof(of_key);
+	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) ==
+		       0 &&
+	       gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) == 0 &&
+	       certificate_size == key_size && memcmp(of_certificate, of_key, key_size) == 0;
+}
+
+/* Of a PEM file the certificate of that key; without one, or when none is, the first. */
+static int load_certificate(struct room *room, const char *purpose, gnutls_pubkey_t key, gnutls_x509_crt_t *out_certificate,
 			    struct diag *diag)
 {
 	OWN_BUF struct buf pem = BUF_INIT(FILE_MAX);
@@ -55,20 +65,17 @@ static int load_certificate(struct room *room, const char *purpose, gnutls_x509_
 	if (code < 1)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s holds no certificate in PEM (%s)", name,
 				code < 0 ? gnutls_strerror(code) : "it is empty");
-	*out_certificate = chain[0];
-	for (int i = 1; i < code; i++)
-		gnutls_x509_crt_deinit(chain[i]);
+	int chosen = 0;
+	for (int i = 0; key && i < code; i++)
+		if (is_pair(chain[i], key)) {
+			chosen = i;
+			break;
+		}
+	*out_certificate = chain[chosen];
+	for (int i = 0; i < code; i++)
+		if (i != chosen)
+			gnutls_x509_crt_deinit(chain[i]);
 	return 0;
-}
-
-static bool is_pair(gnutls_x509_crt_t certificate, gnutls_pubkey_t key)
-{
-	uint8_t of_certificate[64], of_key[64];
-	size_t certificate_size = sizeof(of_certificate), key_size = sizeof(of_key);
-	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) ==
-		       0 &&
-	       gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) == 0 &&
-	       certificate_size == key_size && memcmp(of_certificate, of_key, key_size) == 0;
 }
 
 static int public_of(gnutls_privkey_t key, gnutls_pubkey_t *out_public, struct diag *diag)
@@ -112,7 +119,7 @@ static int load_server(struct room *room, struct keyring *keyring, struct diag *
 	OWN(own_certificate) gnutls_x509_crt_t leaf = NULL;
 	int result = load_key(room, MONITOR_ROOM_PURPOSE_SERVER_KEY, &keyring->server_key, diag);
 	if (result == 0)
-		result = load_certificate(room, MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE, &leaf, diag);
+		result = load_certificate(room, MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE, NULL, &leaf, diag);
 	if (result == 0)
 		result = public_of(keyring->server_key, &keyring->server_public, diag);
 	if (result == 0)
@@ -131,7 +138,7 @@ static int check_authority(const struct keyring *keyring, struct diag *diag)
 	if (result < 0)
 		return result;
 	if (!is_pair(keyring->authority, public))
-		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key is not the key of device_authority");
+		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key is not the key of any certificate in device_authority");
 	if (gnutls_x509_crt_get_ca_status(keyring->authority, &critical) <= 0)
 		return diag_set(diag, ERR_BAD_CONFIG,
 				"device_authority is not the certificate of an authority (CA:TRUE)");
@@ -149,9 +156,16 @@ static int check_authority(const struct keyring *keyring, struct diag *diag)
 
 static int load_authority(struct room *room, struct keyring *keyring, struct diag *diag)
 {
+	OWN(own_public) gnutls_pubkey_t public = NULL;
+	size_t size = sizeof(keyring->authority_fingerprint);
 	int result = load_key(room, MONITOR_ROOM_PURPOSE_AUTHORITY_KEY, &keyring->authority_key, diag);
 	if (result == 0)
-		result = load_certificate(room, MONITOR_ROOM_PURPOSE_AUTHORITY, &keyring->authority, diag);
+		result = public_of(keyring->authority_key, &public, diag);
+	if (result == 0)
+		result = load_certificate(room, MONITOR_ROOM_PURPOSE_AUTHORITY, public, &keyring->authority, diag);
+	if (result == 0 && gnutls_x509_crt_get_fingerprint(keyring->authority, GNUTLS_DIG_SHA256, keyring->authority_fingerprint,
+							   &size) < 0)
+		result = diag_set(diag, ERR_SYSTEM, "the device authority has no fingerprint");
 	return result == 0 ? check_authority(keyring, diag) : result;
 }
 

@@ -13,7 +13,8 @@ struct keyring {
 	gnutls_privkey_t server_key;
 	gnutls_pubkey_t server_public;
 	struct buf server_leaf; /* DER of the certificate that the gateway shows */
-	gnutls_x509_crt_t authority;
+	gnutls_x509_crt_t authority; /* the own one: of those that are trusted, the one whose key is here */
+	uint8_t authority_fingerprint[32];
 	gnutls_privkey_t authority_key;
 };
 

@@ -252,7 +252,8 @@ static void ask_broker(struct worker *worker)
 	}
 	tls_proof_release(client->tls);
 	(void)LINK_SEND(&worker->broker, worker_broker, peer, -1, .fingerprint = view_of(fingerprint, sizeof(fingerprint)),
-			.protocol = view_string(tls_protocol_name(client->tls)), .suite = view_string(tls_suite_name(client->tls)));
+			.protocol = view_string(tls_protocol_name(client->tls)), .suite = view_string(tls_suite_name(client->tls)),
+			.leaf = tls_peer_leaf(client->tls));
 }
 
 static const char *code_of(int result)

@@ -43,16 +43,18 @@ enum conf_room {
 	K(PATH, admin_socket, "/run/sallyport/admin.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of sallyport-admin.") \
 	K(LIST, admin_users, "", 0, 64, CONF_BROKER, "Users who may use the admin socket besides root.")              \
 	/* keys */                                                                                                    \
-	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR, "Certificate chain that the gateway shows (PEM).") \
-	K(PATH, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
-	K(PATH, server_authority, "", 0, 4095, CONF_MONITOR, "What laptops must trust to know this gateway (PEM), pinned by invitations; empty: their system's trust list.") \
-	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR, "Certificate of the authority that device certificates must chain to (PEM).") \
-	K(PATH, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR, "Its private key (PEM); readable by root only.") \
+	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Certificate chain that the gateway shows (PEM).") \
+	K(PATH, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR | CONF_BROKER, "Its private key (PEM); readable by root only.") \
+	K(PATH, server_authority, "", 0, 4095, CONF_MONITOR | CONF_BROKER, "What laptops must trust to know this gateway (PEM), pinned by invitations; empty: their system's trust list.") \
+	K(PATH, server_authority_key, "", 0, 4095, CONF_BROKER, "Its private key (PEM), where it is the gateway's own: for sallyport-admin server renew.") \
+	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Authorities that device certificates must chain to (PEM): the own one, and others that are trusted or retired.") \
+	K(PATH, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR | CONF_BROKER, "The own authority's private key (PEM); readable by root only.") \
 	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
 	K(DURATION, renew_grace, "0s", 0, 365ULL * CONF_DAY, CONF_WORKER | CONF_BROKER, "For so long after its end a certificate may still be renewed, after a login of one of the device's users; for nothing else.") \
 	K(DURATION, renew_overlap, "10m", 0, CONF_DAY, CONF_BROKER, "For so long after the first use of its successor a certificate is refused without an alarm.") \
 	K(FLAG, copied_key_locks, "yes", 0, 0, CONF_BROKER, "Lock a device whose superseded certificate is used (a copied key); no: only raise the alarm.") \
 	/* enrolment */                                                                                               \
+	K(FLAG, adopt_unknown, "no", 0, 0, CONF_BROKER, "Keep unknown certificates that chain to a trusted authority for: sallyport-admin device pending, device adopt.") \
 	K(DURATION, invitation_life, "1d", CONF_MINUTE, 90ULL * CONF_DAY, CONF_BROKER, "How long an invitation is good for.") \
 	K(COUNT, invitation_attempts, "5", 1, 1000, CONF_BROKER, "Wrong secrets until an invitation is withdrawn.")   \
 	K(FLAG, enroll_needs_approval, "no", 0, 0, CONF_BROKER, "An enrolment waits for: sallyport-admin device approve.") \

@@ -23,8 +23,8 @@ struct admin_values {
 /* The command line, taken apart. */
 struct admin_options {
 	const char *socket;
-	bool json, help, version, all, follow, any_user, qr, csv;
-	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen;
+	bool json, help, version, all, follow, any_user, qr, csv, if_due;
+	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
@@ -86,6 +86,17 @@ int cmd_device_tag(const struct admin_options *options);
 int cmd_device_bind(const struct admin_options *options);
 int cmd_device_unbind(const struct admin_options *options);
 int cmd_device_forget(const struct admin_options *options);
+int cmd_device_pending(const struct admin_options *options);
+int cmd_device_adopt(const struct admin_options *options);
+int cmd_ca_show(const struct admin_options *options);
+int cmd_ca_rotate(const struct admin_options *options);
+int cmd_ca_request(const struct admin_options *options);
+int cmd_ca_import(const struct admin_options *options);
+int cmd_ca_trust(const struct admin_options *options);
+int cmd_ca_drop(const struct admin_options *options);
+int cmd_server_show(const struct admin_options *options);
+int cmd_server_renew(const struct admin_options *options);
+int cmd_reload(const struct admin_options *options);
 int cmd_session_list(const struct admin_options *options);
 int cmd_session_show(const struct admin_options *options);
 int cmd_session_end(const struct admin_options *options);

@@ -193,6 +193,7 @@ static int set_paths(struct conf *conf, const struct place *place, struct diag *
 		     {"server_certificate", place->server},
 		     {"server_key", place->server_key},
 		     {"server_authority", place->server_ca},
+		     {"server_authority_key", place->server_ca_key},
 		     {"device_authority", place->device_ca},
 		     {"device_authority_key", place->device_ca_key}};
 	int result = 0;

@@ -127,7 +127,7 @@ class Forward:
 
     def __exit__(self, *_):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)  # a test run in the background ignores SIGINT
             self.process.wait(10)
         self.process.stderr.close()
 

@@ -26,7 +26,8 @@
 #define broker_signer_issue_FIELDS(F)                                                                 \
 	F(u32, request, 0) F(bytes, public_key, 4096) F(str, device_id, 64) F(str, device_name, 64)   \
 	F(bytes, serial, 16) F(u64, not_before_s, 0) F(u64, not_after_s, 0)
-#define broker_signer_issued_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384)
+/* authority: SHA-256 of the certificate of the authority that has signed */
+#define broker_signer_issued_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384) F(bytes, authority, 32)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
 EDGE_DECLARE(broker_signer)
 

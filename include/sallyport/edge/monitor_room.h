@@ -42,6 +42,10 @@ enum monitor_room_listener {
 	M(monitor_room, reload, EDGE_FROM_FIRST, MONITOR_ROOM_KEEPERS, EDGE_NO_FD)                            \
 	/* broker, signer -> monitor: taken (good = 1), or the old ones stay in force (good = 0), and why */  \
 	M(monitor_room, reloaded, EDGE_FROM_SECOND, MONITOR_ROOM_KEEPERS, EDGE_NO_FD)                         \
+	/* broker -> monitor: an admin wants a reload, as by SIGHUP */                                        \
+	M(monitor_room, reload_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* monitor -> broker: a reload is over: done (good = 1), or all stayed as it was, and why */          \
+	M(monitor_room, reload_over, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                        \
 	/* monitor -> broker, signer: the edge of a new worker */                                             \
 	M(monitor_room, worker, EDGE_FROM_FIRST, MONITOR_ROOM_KEEPERS, EDGE_WITH_FD)                          \
 	/* monitor -> broker: that worker now serves a client who connects from this address */               \
@@ -74,6 +78,8 @@ enum monitor_room_listener {
 #define monitor_room_failed_FIELDS(F) F(str, sentence, 767)
 #define monitor_room_reload_FIELDS(F)
 #define monitor_room_reloaded_FIELDS(F) F(u8, good, 0) F(str, sentence, 767)
+#define monitor_room_reload_wanted_FIELDS(F)
+#define monitor_room_reload_over_FIELDS(F) F(u8, good, 0) F(str, sentence, 767)
 #define monitor_room_worker_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_worker_client_FIELDS(F) F(u64, worker, 0) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
 #define monitor_room_door_one_FIELDS(F) F(u64, worker, 0)

@@ -89,7 +89,9 @@ enum worker_broker_state {
 	/* worker: that order is carried out */                                                               \
 	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)
 
-#define worker_broker_peer_FIELDS(F) F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64)
+/* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
+#define worker_broker_peer_FIELDS(F) \
+	F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64) F(bytes, leaf, 16384)
 #define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32)
 /* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING */
 #define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0)

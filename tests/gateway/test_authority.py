@@ -1,0 +1,197 @@
+"""Who vouches for devices and for the gateway: successors, others, and no tunnel lost meanwhile (D4)."""
+import json
+import socket
+import ssl
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import api
+import clients
+from test_door_one import DAY, NOW, assert_shut, authority, curl_with, issue
+from test_enrolment import query
+from test_renewal import sallyport
+from world import WorldError, run
+
+
+def authorities(world):
+    return json.loads(world.admin("ca", "show", "--json"))
+
+
+def tunnel(world):
+    token = api.login(world).body["session"]
+    h2 = clients.Http2(world)
+    number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 200
+    return h2, number
+
+
+def still_works(h2, number):
+    before = len(h2.streams[number].data)
+    h2.send(number, b"still here")
+    return h2.wait(lambda: bytes(h2.streams[number].data[before:]) == b"still here", 10)
+
+
+def shown_certificate(world):
+    with socket.create_connection(("127.0.0.1", world.port), 10) as raw:
+        context = clients.tls_context(world, "alice-laptop")
+        with context.wrap_socket(raw, server_hostname="localhost") as peer:
+            return x509.load_der_x509_certificate(peer.getpeercert(True))
+
+
+def make_authority(world, name):
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
+    certificate = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(NOW - DAY).not_valid_after(NOW + 100 * DAY)
+                   .add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256()))
+    path = world.private_folder("others") / f"{name}.crt"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate, key, path
+
+
+# ---- the gateway's own certificate ---------------------------------------------------------------------------
+
+
+def test_D4_the_server_certificate_is_renewed_under_live_tunnels(new_world):
+    world = new_world()
+    before = shown_certificate(world)
+    h2, number = tunnel(world)
+    assert "not due" in world.admin("server", "renew", "--if-due")
+    assert "read its files again" in world.admin("server", "renew")
+    after = shown_certificate(world)
+    assert before.serial_number != after.serial_number and before.issuer == after.issuer
+    assert still_works(h2, number)
+    assert json.loads(world.admin("server", "show", "--json"))["fingerprint"] == after.fingerprint(hashes.SHA256()).hex()
+
+
+def test_D4_a_certificate_from_elsewhere_is_picked_up_on_reload(new_world):
+    world = new_world()
+    h2, number = tunnel(world)
+    folder = world.private_folder("acme")
+    run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes", "-subj", "/CN=localhost",
+         "-keyout", folder / "key", "-out", folder / "csr"])
+    (folder / "ext").write_text("subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n")
+    run(["openssl", "x509", "-req", "-in", folder / "csr", "-CA", world.path("etc", "server-ca.crt"), "-CAkey",
+         world.path("etc", "server-ca.key"), "-days", "30", "-extfile", folder / "ext", "-out", folder / "crt"])
+    world.path("etc", "server.crt").write_text((folder / "crt").read_text())
+    with pytest.raises(WorldError, match="server_key is not the key"):
+        world.admin("reload")
+    assert still_works(h2, number) and shown_certificate(world).public_key().curve.name == "secp256r1", "all stayed as it was"
+    world.path("etc", "server.key").write_text((folder / "key").read_text())
+    world.admin("reload")
+    assert shown_certificate(world).public_key().curve.name == "secp384r1"
+    assert still_works(h2, number)
+
+
+def test_a_reload_that_fails_says_why_and_changes_nothing(new_world):
+    world = new_world()
+    text = world.conf.read_text()
+    world.conf.write_text(text + 'lease = "12"\n')
+    with pytest.raises(WorldError, match="gateway.conf:.*lease.*what was in force stays"):
+        world.admin("reload")
+    world.conf.write_text(text)
+    assert "read its files again" in world.admin("reload")
+
+
+# ---- the device authority --------------------------------------------------------------------------------------
+
+
+def test_rotate_and_no_laptop_is_visited(new_world):
+    world = new_world()
+    h2, number = tunnel(world)
+    old = authorities(world)
+    assert [(a["role"], a["certificates"]) for a in old] == [("own", 2)]
+    world.admin("ca", "rotate")
+    new = authorities(world)
+    assert [(a["role"], a["certificates"]) for a in new] == [("own", 0), ("retired", 2)]
+    assert new[1]["fingerprint"] == old[0]["fingerprint"]
+    assert still_works(h2, number)
+    laptop = world.laptops["alice-laptop"]
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout, "the old certificate still counts"
+    with pytest.raises(WorldError, match="2 certificates of it are in use"):
+        world.admin("ca", "drop", old[0]["fingerprint"][:16])
+    for name in ("alice-laptop", "bob-laptop"):
+        folder = world.laptops[name].folder
+        assert sallyport(world, folder, "renew").returncode == 0
+        assert sallyport(world, folder, "status").returncode == 5
+    assert [(a["role"], a["certificates"]) for a in authorities(world)] == [("own", 2), ("trusted", 0)]
+    world.admin("ca", "drop", old[0]["fingerprint"][:16])
+    assert_shut(world, curl_with(world, laptop.certificate, laptop.key), "not_trusted")
+    assert sallyport(world, world.laptops["bob-laptop"].folder, "status").returncode == 5
+    with pytest.raises(WorldError, match="authority in force"):
+        world.admin("ca", "drop", new[0]["fingerprint"])
+    key = world.path("etc", "device-ca.key")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert not list(key.parent.glob("device-ca.key.*")), "no other key lies about"
+
+
+def test_a_subordinate_of_an_enterprise(new_world):
+    world = new_world()
+    certificate, key, _ = make_authority(world, "Enterprise root")
+    request = x509.load_pem_x509_csr(world.admin("ca", "request").encode())
+    signed = (x509.CertificateBuilder().subject_name(request.subject).issuer_name(certificate.subject)
+              .public_key(request.public_key()).serial_number(x509.random_serial_number())
+              .not_valid_before(NOW - DAY).not_valid_after(NOW + 50 * DAY)
+              .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256()))
+    path = world.private_folder("others") / "signed.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(WorldError, match="not for the key of the last ca request"):
+        world.admin("ca", "import", path)
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + path.read_bytes())
+    world.admin("ca", "import", path)
+    laptop = world.enroll("under-enterprise", "alice")
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+    issuer = x509.load_pem_x509_certificate(laptop.certificate.read_bytes()).issuer
+    assert issuer == request.subject
+    assert [a["role"] for a in authorities(world)] == ["own", "retired"]
+
+
+def test_F2_an_import_that_is_no_authority_is_refused_and_put_back(new_world):
+    world = new_world()
+    certificate, key, _ = make_authority(world, "Enterprise root")
+    request = x509.load_pem_x509_csr(world.admin("ca", "request").encode())
+    signed = (x509.CertificateBuilder().subject_name(request.subject).issuer_name(certificate.subject)
+              .public_key(request.public_key()).serial_number(x509.random_serial_number())
+              .not_valid_before(NOW - DAY).not_valid_after(NOW + 50 * DAY)
+              .add_extension(x509.BasicConstraints(False, None), True).sign(key, hashes.SHA256()))
+    path = world.private_folder("others") / "signed.pem"
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    before = [world.path("etc", name).read_bytes() for name in ("device-ca.crt", "device-ca.key")]
+    with pytest.raises(WorldError, match="not the certificate of an authority"):
+        world.admin("ca", "import", path)
+    assert [world.path("etc", name).read_bytes() for name in ("device-ca.crt", "device-ca.key")] == before
+    assert world.enroll("after-all", "alice")
+
+
+def test_A3_another_authority_is_trusted_but_each_device_must_be_adopted(new_world):
+    world = new_world(settings=["adopt_unknown = yes"])
+    certificate, key, path = make_authority(world, "Enterprise devices")
+    pair = issue(world, "enterprise", issuer=(certificate, key), subject="pc-4711")
+    assert_shut(world, curl_with(world, *pair), "not_trusted")
+    world.admin("ca", "trust", path)
+    assert_shut(world, curl_with(world, *pair), "device_unknown")
+    (pending,) = json.loads(world.admin("device", "pending", "--json"))["pending"]
+    assert (pending["name"], pending["issuer"]) == ("pc-4711", "Enterprise devices")
+    world.admin("device", "adopt", "pc-4711", "--user", "alice", "--pending", pending["fingerprint"][:12])
+    assert '"status":' in curl_with(world, *pair).stdout
+    assert json.loads(world.admin("device", "pending", "--json"))["pending"] == []
+    with pytest.raises(WorldError, match="registered already"):
+        world.admin("device", "adopt", "again", "--user", "alice", "--cert", pair[0])
+    wrong = issue(world, "server-like", issuer=(certificate, key), purpose=x509.oid.ExtendedKeyUsageOID.SERVER_AUTH)
+    with pytest.raises(WorldError, match="cannot be adopted"):
+        world.admin("device", "adopt", "server-like", "--user", "alice", "--cert", wrong[0])
+    other = issue(world, "by-file", issuer=(certificate, key), subject="pc-4712")
+    world.admin("device", "adopt", "pc-4712", "--user", "bob", "--cert", other[0])
+    assert '"status":' in curl_with(world, *other).stdout
+    world.admin("device", "revoke", "pc-4711")
+    assert_shut(world, curl_with(world, *pair), "device_revoked")
+
+
+def test_without_adopt_unknown_nobody_is_kept(world):
+    pair = issue(world, "unknown")
+    curl_with(world, *pair)
+    assert json.loads(world.admin("device", "pending", "--json"))["pending"] == []
