@@ -60,6 +60,16 @@ void x509_fingerprint(struct view der, uint8_t out_fingerprint[X509_FINGERPRINT_
 [[nodiscard]] int x509_from_base64(struct view base64, struct buf *out_bytes);
 [[nodiscard]] int x509_to_base64(struct view bytes, struct buf *out_base64);
 
+/* ---- tokens ---- */
+
+/* Fills in the PIN of a token; 0, or negative when nobody knows it. */
+typedef int (*x509_pin_handler)(void *owner, const char *token_label, char *out_pin, size_t capacity);
+/* Who is asked when a key in a token wants a PIN; for the whole process, once, before any key is used. A wrong PIN
+ * is not tried twice. */
+void x509_token_pins(x509_pin_handler handler, void *owner);
+/* The PIN in the file that a URL names with pin-source=file:PATH. ERR_NOT_FOUND without one. Wipe it. */
+[[nodiscard]] int x509_token_pin_from_file(const char *url, char *out_pin, size_t capacity);
+
 /* ---- for browsers ---- */
 
 /* Certificate and key as PKCS#12 (RFC 7292) under a passphrase. The key is secret: give an OWN_SECRET_BUF. Appends DER.

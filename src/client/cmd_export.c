@@ -33,8 +33,6 @@ static int export(const struct settings *settings, const char *path, struct view
 	OWN_SECRET_BUF struct buf key = BUF_INIT(X509_INPUT_MAX);
 	OWN_SECRET_BUF struct buf file = BUF_INIT(4 * X509_INPUT_MAX);
 	const char *key_path = settings->value[SETTING_key];
-	if (strncmp(key_path, "pkcs11:", 7) == 0)
-		return diag_set(diag, STATUS_USAGE, "The key of this device is in a token and cannot leave it; give the browser the token");
 	if (view_to_string(passphrase, text, sizeof(text)) < 0)
 		return diag_set(diag, STATUS_USAGE, "The passphrase is too long");
 	int status = identity_dates(settings->value[SETTING_cert], &dates, diag);
@@ -54,6 +52,8 @@ int cmd_export(const struct options *options, struct diag *diag)
 	OWN_SECRET_BUF struct buf passphrase = BUF_INIT(1024);
 	if (!options->argument)
 		return diag_set(diag, STATUS_USAGE, "usage: sallyport export-p12 FILE");
+	if (strncmp(options->settings.value[SETTING_key], "pkcs11:", 7) == 0)
+		return diag_set(diag, STATUS_USAGE, "The key of this device is in a token and cannot leave it; give the browser the token");
 	prompt_open(&prompt, options->answers_fd);
 	int status = ask_passphrase(&prompt, &passphrase, diag);
 	prompt_close(&prompt);

@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "pin.h"
 #include "say.h"
 #include "signals.h"
 
@@ -44,6 +45,7 @@ static int run(int count, char **words, struct options *options, struct diag *di
 		status = settings_complete(&options->settings, diag);
 	if (needs_gateway && status == STATUS_OK)
 		status = settings_check(&options->settings, diag);
+	pin_prepare(&options->settings);
 	if (status == STATUS_OK)
 		status = signals_open(diag);
 	return status == STATUS_OK ? options->command->run(options, diag) : status;

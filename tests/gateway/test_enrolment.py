@@ -189,6 +189,46 @@ def test_a_laptop_of_another_gateway_is_left_alone(world):
     assert profile.read_text() == "gateway = https://gw.other.example\n"
 
 
+# ---- a key that cannot leave -------------------------------------------------------------------------------
+
+
+def make_token(folder):
+    """A token of softhsm2 with a P-256 key in it; its URL, and the environment that finds it."""
+    (folder / "tokens").mkdir()
+    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+    (folder / "pin").write_text("123456")
+    environment = dict(os.environ, SOFTHSM2_CONF=str(folder / "softhsm2.conf"))
+    for command in (["softhsm2-util", "--init-token", "--free", "--label", "laptop", "--pin", "123456", "--so-pin", "123456"],
+                    ["p11tool", "--login", "--set-pin", "123456", "--generate-privkey", "ecdsa", "--curve", "secp256r1",
+                     "--label", "device", "pkcs11:token=laptop"]):
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    return f"pkcs11:token=laptop;object=device;type=private?pin-source=file:{folder}/pin", environment["SOFTHSM2_CONF"]
+
+
+def test_F3_a_key_in_a_token_stays_there(world, tmp_path):
+    url, conf = make_token(tmp_path)
+    folder = world.private_folder("laptops", "in-token")
+    environment = dict(world.laptop_environment(folder), SOFTHSM2_CONF=conf)
+
+    def sallyport(*arguments):
+        return subprocess.run([world.program("sallyport"), *arguments], env=environment, text=True, capture_output=True,
+                              timeout=60, check=False)
+
+    done = sallyport("--key", url, "enroll", world.invite("in-token", "bob"))
+    assert done.returncode == 0, done.stderr
+    assert "PRIVATE KEY" not in (folder / "sallyport" / "device.pem").read_text()
+    before = certificate_of(folder)
+    status = sallyport("status")
+    assert status.returncode == 5, status.stderr
+    assert json.loads(world.admin("device", "show", "in-token", "--json"))["key_store"] == "pkcs11"
+    done = sallyport("renew")
+    assert done.returncode == 0, done.stderr
+    after = certificate_of(folder)
+    assert before.public_key().public_numbers() == after.public_key().public_numbers() and before.serial_number != after.serial_number
+    assert sallyport("status").returncode == 5
+    assert "cannot leave it" in sallyport("export-p12", str(tmp_path / "x.p12")).stderr
+
+
 # ---- what the certificate says ---------------------------------------------------------------------------
 
 

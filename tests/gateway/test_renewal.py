@@ -63,7 +63,7 @@ def test_a_renewal_makes_a_new_key_and_ends_the_old_certificate_when_it_is_used(
     done = sallyport(world, folder, "renew")
     assert done.returncode == 0 and done.stdout.startswith("Renewed until"), done.stderr
     after = certificate_of(folder)
-    assert before.public_key() != after.public_key() and before.subject == after.subject
+    assert before.public_key().public_numbers() != after.public_key().public_numbers() and before.subject == after.subject
     assert states(world, "renewing") == [(1, "active"), (2, "active")], "not used yet: the old one still counts"
     assert sallyport(world, folder, "status").returncode == 5
     assert states(world, "renewing") == [(1, "superseded"), (2, "active")]

@@ -787,7 +787,7 @@ def test_device_add_asks_the_signer_and_records(gateway):
     wanted = gateway.signer.receive("issue")
     assert wanted.public_key == key and wanted.device_name == "carol-laptop" and len(wanted.serial) == 16
     assert wanted.not_before_s < time.time() < wanted.not_after_s
-    gateway.signer.send("issued", request=wanted.request, certificate=b"DER of carol")
+    gateway.signer.send("issued", request=wanted.request, certificate=b"DER of carol", authority=bytes(32))
     assert answer.result(frames.SECONDS)[0] == 201
     carol = Device("carol-laptop", ["carol"])
     carol.fingerprint = hashlib.sha256(b"DER of carol").digest()
