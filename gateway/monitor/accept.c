@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "monitor.h"
+#include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
-#include "sources.h"
 
 enum { BACKLOG = 1024 };
 
@@ -36,9 +36,13 @@ static bool is_welcome(struct monitor *monitor)
 {
 	uint32_t dice = 0;
 	fd_random(&dice, sizeof(dice));
-	bool full = monitor->worker_count - monitor->spares >= monitor->conf.connections;
-	return !full && !sources_drop(monitor->strangers, monitor->conf.unauthenticated_start,
-				      monitor->conf.unauthenticated_full, dice);
+	if (monitor->worker_count - monitor->spares >= monitor->conf.connections)
+		return false;
+	/* Above the bounds the longest waiting stranger makes room, so that those who only hold connections open do not
+	 * keep others out. */
+	return !sources_drop(monitor->strangers, monitor->conf.unauthenticated_start, monitor->conf.unauthenticated_full,
+			     dice) ||
+	       workers_evict(monitor, clock_monotonic_ms());
 }
 
 /* One line when it begins and then one in a thousand: a storm must not fill the log as well. */

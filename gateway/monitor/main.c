@@ -228,6 +228,7 @@ int main(int count, char **arguments)
 		return status;
 	log_open("monitor", LOG_LEVEL_NOTICE);
 	monitor.conf_path = options.conf_path;
+	TAILQ_INIT(&monitor.stranger_queue);
 	for (int role = 0; role < KEEPER_COUNT; role++)
 		monitor.keepers[role].role = (enum keeper_role)role;
 	if (conf_file_load(options.conf_path, &monitor.conf, &diag) < 0)

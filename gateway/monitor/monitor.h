@@ -16,6 +16,7 @@
 
 #include "loop.h"
 #include "sallyport/conf.h"
+#include "sources.h"
 
 #define MONITOR_LISTENERS_MAX 32 /* 16 of each kind */
 
@@ -34,11 +35,12 @@ enum worker_state { WORKER_SPARE, WORKER_STRANGER, WORKER_ACCEPTED };
 
 struct worker {
 	LIST_ENTRY(worker) all;
+	TAILQ_ENTRY(worker) as_stranger; /* while it is one */
 	uint64_t id;
 	int edge;
 	struct watch pidfd; /* fd -1 until the template has answered */
 	enum worker_state state;
-	uint64_t deadline_ms; /* of a stranger */
+	uint64_t begun_ms, deadline_ms; /* of a stranger */
 };
 
 struct conversation {
@@ -59,6 +61,8 @@ struct monitor {
 	bool resting; /* nobody is accepted now */
 	struct watch signals;
 	LIST_HEAD(, worker) workers;
+	TAILQ_HEAD(, worker) stranger_queue; /* the longest waiting in front */
+	struct sources_bucket evictions;
 	uint64_t last_worker;
 	unsigned spares, strangers, worker_count;
 	uint64_t dropped; /* connections that were dropped before door one */
@@ -102,6 +106,8 @@ struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);
 void worker_kill(struct worker *worker);
+/* Ends the stranger that has waited longest, in favour of a newcomer. False when none has waited long. */
+bool workers_evict(struct monitor *monitor, uint64_t now_ms);
 /* Kills the spares; the strangers as well; or every one. */
 enum workers_extent { WORKERS_SPARE, WORKERS_WITHOUT_DEVICE, WORKERS_ALL };
 void workers_kill(struct monitor *monitor, enum workers_extent extent);

@@ -31,6 +31,10 @@ static void set_state(struct monitor *monitor, struct worker *worker, enum worke
 {
 	monitor->spares -= worker->state == WORKER_SPARE;
 	monitor->strangers -= worker->state == WORKER_STRANGER;
+	if (worker->state == WORKER_STRANGER)
+		TAILQ_REMOVE(&monitor->stranger_queue, worker, as_stranger);
+	if (state == WORKER_STRANGER)
+		TAILQ_INSERT_TAIL(&monitor->stranger_queue, worker, as_stranger);
 	worker->state = state;
 	monitor->spares += worker->state == WORKER_SPARE;
 	monitor->strangers += worker->state == WORKER_STRANGER;
@@ -176,11 +180,28 @@ void worker_serve(struct monitor *monitor, struct worker *worker, const struct a
 		result = WIRE_SEND(worker->edge, monitor_room, client, arrival->client, .address = view_string(arrival->address),
 				   .port = arrival->port, .listener = arrival->listener);
 	set_state(monitor, worker, WORKER_STRANGER);
-	worker->deadline_ms = clock_monotonic_ms() + monitor->conf.login_grace_ms + GRACE_EXTRA_MS;
+	worker->begun_ms = clock_monotonic_ms();
+	worker->deadline_ms = worker->begun_ms + monitor->conf.login_grace_ms + GRACE_EXTRA_MS;
 	if (result < 0) {
 		log_warning("a client cannot be handed to its worker (%s)", err_name(result));
 		worker_kill(worker);
 	}
+}
+
+/* A client that means it has its handshake behind it in far less than EVICT_AFTER_MS; one that holds a connection open
+ * has not. How often is bounded too: a storm of new connections must not become a storm of forks. */
+enum { EVICT_AFTER_MS = 500, EVICTIONS_AT_ONCE = 50, EVICTIONS_PER_SECOND = 100 };
+
+bool workers_evict(struct monitor *monitor, uint64_t now_ms)
+{
+	struct worker *oldest = TAILQ_FIRST(&monitor->stranger_queue);
+	if (!oldest || oldest->pidfd.fd < 0 || now_ms < oldest->begun_ms + EVICT_AFTER_MS ||
+	    !sources_take(&monitor->evictions, EVICTIONS_AT_ONCE, EVICTIONS_PER_SECOND, now_ms))
+		return false;
+	worker_kill(oldest);
+	/* It is no stranger any more, nor anything else, until its end is told. */
+	set_state(monitor, oldest, WORKER_ACCEPTED);
+	return true;
 }
 
 void workers_kill(struct monitor *monitor, enum workers_extent extent)

@@ -89,6 +89,16 @@ static uint64_t request_deadline(const struct worker *worker)
 	return due;
 }
 
+/* Somebody still works for the client. An answer that it does not take is no reason to keep its connection. */
+static bool is_served(const struct worker *worker)
+{
+	const struct exchange *exchange;
+	LIST_FOREACH(exchange, &worker->exchanges, all)
+		if (!exchange->answered)
+			return true;
+	return false;
+}
+
 static void arm_what_is_due(struct worker *worker)
 {
 	struct client *client = &worker->client;
@@ -104,7 +114,7 @@ static void arm_what_is_due(struct worker *worker)
 		return;
 	}
 	uint64_t due = request_deadline(worker), trim = client->active_ms + TRIM_MS;
-	if (!due && LIST_EMPTY(&worker->exchanges) && LIST_EMPTY(&worker->tunnels))
+	if (!due && !is_served(worker) && LIST_EMPTY(&worker->tunnels))
 		due = client->active_ms + worker->conf->connection_idle_ms;
 	arm(worker, !client->trimmed && (!due || trim < due) ? trim : due);
 }

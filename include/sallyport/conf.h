@@ -76,8 +76,8 @@ enum conf_room {
 	/* bounds before door one */                                                                                  \
 	K(DURATION, login_grace, "10s", CONF_SECOND, 10 * CONF_MINUTE, CONF_MONITOR | CONF_WORKER, "Time from connecting until the device is accepted.") \
 	K(SIZE, handshake_bytes, "64KiB", 4096, 1048576, CONF_WORKER, "Most bytes that a client may send before its device is accepted.") \
-	K(COUNT, unauthenticated_start, "100", 1, 100000, CONF_MONITOR, "From so many connections before door one on, new ones are dropped at random.") \
-	K(COUNT, unauthenticated_full, "400", 1, 100000, CONF_MONITOR, "From so many connections before door one on, every new one is dropped.") \
+	K(COUNT, unauthenticated_start, "100", 1, 100000, CONF_MONITOR, "From so many connections before door one on, new ones are dropped at random, or the longest waiting one makes room.") \
+	K(COUNT, unauthenticated_full, "400", 1, 100000, CONF_MONITOR, "So many connections before door one at most: a new one is dropped, or the longest waiting one makes room.") \
 	K(COUNT, connections, "8192", 1, 1000000, CONF_MONITOR, "Most connections altogether.")                       \
 	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \
 	/* bounds of a connection */                                                                                  \

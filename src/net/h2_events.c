@@ -236,6 +236,13 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
 	return 0;
 }
 
+/* Frames that break a rule cost an answer each, and on_frame never hears of them. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *owner)
+{
+	(void)session, (void)frame, (void)error;
+	return spend(owner);
+}
+
 /* Header and payload of a DATA frame fill one TLS record. */
 static ssize_t data_length(nghttp2_session *session, uint8_t type, int32_t id, int32_t connection_window,
 			   int32_t stream_window, uint32_t frame_size, void *owner)
@@ -251,6 +258,7 @@ void h2_events_register(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);

@@ -103,11 +103,25 @@ static bool is_token(struct view name)
 	return name.size != 0;
 }
 
-/* Of a whole head: no folded line, no space before a colon, no line without a name. */
+/* METHOD SP TARGET SP VERSION, with one space each (RFC 9112 3): http-parser would pass over more of them. */
+static bool has_odd_spaces(struct view line)
+{
+	unsigned spaces = 0;
+	for (size_t i = 0; i < line.size; i++) {
+		if (line.data[i] == '\t' || (line.data[i] == ' ' && (i == 0 || line.data[i - 1] == ' ')))
+			return true;
+		spaces += line.data[i] == ' ';
+	}
+	return spaces > 2;
+}
+
+/* Of a whole head: no odd request line, no folded line, no space before a colon, no line without a name. */
 static const char *look_over_lines(const struct http1 *http1)
 {
 	const uint8_t *line = memchr(http1->head.data, '\n', http1->head.size);
 	const uint8_t *end = http1->head.data + http1->head.size - 2; /* the empty line */
+	if (has_odd_spaces(view_of(http1->head.data, (size_t)(line - http1->head.data))))
+		return "the request line has spaces where none belong";
 	for (line++; line < end;) {
 		const uint8_t *next = (const uint8_t *)memchr(line, '\n', (size_t)(end - line)) + 1;
 		if (*line == ' ' || *line == '\t')

@@ -26,8 +26,10 @@ def tls_context(world, laptop=None, certificate=None, key=None, alpn=("h2",)):
     return context
 
 
-def connect(world, laptop="alice-laptop", alpn=("h2",), context=None, receive_buffer=None):
+def connect(world, laptop="alice-laptop", alpn=("h2",), context=None, receive_buffer=None, source=None):
     raw = socket.socket()
+    if source:
+        raw.bind((source, 0))
     if receive_buffer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     raw.settimeout(SECONDS)

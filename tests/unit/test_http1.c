@@ -31,6 +31,11 @@ static void test_E5_refusals(void **state)
 		{"GET / HTTP/1.1\r\nHost: a\x01\r\n\r\n", 400},
 		{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
 		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+		{"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{"GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{" GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
 		{"GET /\r\n\r\n", 505},                                                             /* HTTP/0.9 */
 		{"NONSENSE / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 		{"\x16\x03\x01", 400},

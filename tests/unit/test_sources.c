@@ -1,4 +1,4 @@
-/* test_sources.c: random early drop before door one. */
+/* test_sources.c: random early drop before door one, and the bucket of tokens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,9 +36,28 @@ static void test_equal_bounds_are_a_plain_limit(void **state)
 	assert_true(sources_drop(10, 10, 10, 99));
 }
 
+static void test_a_bucket_gives_so_many_at_once_and_so_many_a_second(void **state)
+{
+	(void)state;
+	struct sources_bucket bucket = {0};
+	for (int i = 0; i < 50; i++)
+		assert_true(sources_take(&bucket, 50, 100, 5000));
+	assert_false(sources_take(&bucket, 50, 100, 5000));
+	assert_false(sources_take(&bucket, 50, 100, 4000));
+	unsigned taken = 0;
+	for (uint64_t now = 5001; now <= 7000; now++)
+		taken += sources_take(&bucket, 50, 100, now);
+	assert_in_range(taken, 199, 201);
+	taken = 0;
+	while (sources_take(&bucket, 50, 100, 1000000))
+		taken++;
+	assert_int_equal(taken, 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_E3_drop_grows_from_none_to_all), cmocka_unit_test(test_equal_bounds_are_a_plain_limit)};
+		cmocka_unit_test(test_E3_drop_grows_from_none_to_all), cmocka_unit_test(test_equal_bounds_are_a_plain_limit),
+		cmocka_unit_test(test_a_bucket_gives_so_many_at_once_and_so_many_a_second)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
