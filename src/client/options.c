@@ -158,7 +158,7 @@ static int take_word(struct options *options, const char *word, struct diag *dia
 	}
 	if (options->command)
 		return diag_set(diag, STATUS_USAGE, "\"%s\" is one word too many for sallyport %s", word, options->command->name);
-	const char *names[16] = {0};
+	const char *names[64] = {0};
 	for (size_t i = 0; i < command_count; i++) {
 		names[i] = commands[i].name;
 		if (strcmp(word, commands[i].name) == 0) {
@@ -246,6 +246,8 @@ void options_help(FILE *out)
 	      "\nReach what is behind a Sallyport gateway.\n\nCommands:\n", out);
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *command = &commands[i];
+		if (command->is_internal)
+			continue;
 		int used = fprintf(out, "  %s%s%s", command->name, command->argument ? " " : "",
 				   command->argument ? command->argument : "");
 		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 1, "", command->documentation);

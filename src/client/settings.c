@@ -67,8 +67,37 @@ int settings_check(struct settings *settings, struct diag *diag)
 		return missing(SETTING_cert, "The certificate of this device", diag);
 	if (!settings->value[SETTING_key])
 		return missing(SETTING_key, "The private key of this device", diag);
-	return settings_parse_url(settings->value[SETTING_gateway], settings->host, sizeof(settings->host),
-				  &settings->port, diag);
+	/* Each must be good; the first one names the session (token.h). */
+	int status = STATUS_OK;
+	for (size_t i = settings_gateway_count(settings); i > 0 && status == STATUS_OK; i--)
+		status = settings_use_gateway(settings, i - 1, diag);
+	return status;
+}
+
+#define BETWEEN_GATEWAYS " ,\t"
+
+static const char *skip_gateway(const char *at)
+{
+	at += strcspn(at, BETWEEN_GATEWAYS);
+	return at + strspn(at, BETWEEN_GATEWAYS);
+}
+
+size_t settings_gateway_count(const struct settings *settings)
+{
+	size_t count = 0;
+	for (const char *at = settings->value[SETTING_gateway]; count == 0 || *at; count++)
+		at = skip_gateway(at);
+	return count;
+}
+
+int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag)
+{
+	const char *at = settings->value[SETTING_gateway];
+	char url[512];
+	while (place--)
+		at = skip_gateway(at);
+	snprintf(url, sizeof(url), "%.*s", (int)strcspn(at, BETWEEN_GATEWAYS), at);
+	return settings_parse_url(url, settings->host, sizeof(settings->host), &settings->port, diag);
 }
 
 void settings_authority(const struct settings *settings, char *out_text, size_t capacity)

@@ -13,7 +13,7 @@
 #include "status.h"
 
 #define SETTINGS(S)                                                                                     \
-	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]")                          \
+	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]; several: the next when one is gone") \
 	S(ca, "SALLYPORT_CA", "FILE", "authorities that the gateway must chain to (default: the system's)") \
 	S(cert, "SALLYPORT_CERT", "FILE", "certificate of this device (PEM)")                           \
 	S(key, "SALLYPORT_KEY", "FILE", "its private key (PEM)")                                        \
@@ -29,7 +29,7 @@ extern const struct setting_row setting_rows[SETTING_COUNT];
 
 struct settings {
 	char *value[SETTING_COUNT]; /* heap; NULL when nobody said */
-	char host[256];             /* of the gateway, without brackets */
+	char host[256];             /* of the (first) gateway, without brackets */
 	uint16_t port;
 };
 
@@ -39,6 +39,9 @@ struct settings {
 [[nodiscard]] int settings_complete(struct settings *settings, struct diag *diag);
 /* Checks that all is there that a connection needs, and fills host and port. */
 [[nodiscard]] int settings_check(struct settings *settings, struct diag *diag);
+/* How many gateways the setting names (separated by spaces or commas), and one of them into host and port. */
+size_t settings_gateway_count(const struct settings *settings);
+[[nodiscard]] int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag);
 void settings_fini(struct settings *settings);
 
 /* "https://HOST[:PORT][/]"; STATUS_USAGE with a sentence for anything else. Pure. */
