@@ -62,6 +62,7 @@ int agent_call_next(struct agent_call *call, const struct command_agent_handlers
 struct waiting {
 	struct agent_call *call;
 	bool over;
+	bool until_opened; /* otherwise only the end counts */
 	int status;
 	char sentence[COMMAND_AGENT_SENTENCE_MAX + 1];
 	unsigned http_status, retry_after_s;
@@ -103,10 +104,11 @@ static int on_note(void *self, const struct command_agent_note *message, int *fd
 	return 0;
 }
 
-/* Only the end counts. */
 static int on_opened(void *self, const struct command_agent_opened *message, int *fd)
 {
-	(void)self, (void)message, (void)fd;
+	(void)message, (void)fd;
+	struct waiting *waiting = self;
+	waiting->over |= waiting->until_opened;
 	return 0;
 }
 
@@ -158,6 +160,21 @@ int agent_call_done(struct agent_call *call, struct diag *diag)
 {
 	struct waiting waiting = {.call = call};
 	return wait_until_over(&waiting, -1, diag);
+}
+
+int agent_call_opened(struct agent_call *call, struct diag *diag)
+{
+	struct waiting waiting = {.call = call, .until_opened = true};
+	return wait_until_over(&waiting, -1, diag);
+}
+
+int agent_call_listen(struct agent_call *call, struct diag *diag)
+{
+	struct waiting waiting = {.call = call};
+	int status = agent_call_next(call, &handlers, &waiting, 1000, diag);
+	if (status == STATUS_OK && waiting.over && waiting.sentence[0])
+		say("%s", waiting.sentence);
+	return status;
 }
 
 int agent_call_report(struct agent_call *call, struct buf *out_text, struct diag *diag)

@@ -35,6 +35,10 @@ void agent_call_close(struct agent_call *call);
 
 /* Waits for `done`; returns its status, with its sentence in the diag. Notes are said. */
 [[nodiscard]] int agent_call_done(struct agent_call *call, struct diag *diag);
+/* Takes one message that is there or comes; what it says is said. */
+[[nodiscard]] int agent_call_listen(struct agent_call *call, struct diag *diag);
+/* Waits until the tunnel stands (STATUS_OK) or `done` says why it does not. */
+[[nodiscard]] int agent_call_opened(struct agent_call *call, struct diag *diag);
 /* A request for the gateway. As api_call; `limit_ms` as above. */
 [[nodiscard]] int agent_call_ask(struct agent_call *call, const struct api_request *request, int limit_ms,
 				 struct buf *out_body, struct refused *out_refused, struct diag *diag);

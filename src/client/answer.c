@@ -376,3 +376,42 @@ int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct 
 	*out_agent = agent;
 	return STATUS_OK;
 }
+
+int answer_parse_forwards(struct view body, struct answer_forwards *out_forwards, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	const json_t *list = json_object_get(root, "forwards");
+	struct answer_forwards forwards = {.count = json_array_size(list)};
+	if (!json_is_array(list))
+		return bad(diag, "no list of forwards");
+	forwards.item = calloc(forwards.count + 1, sizeof(*forwards.item));
+	if (!forwards.item)
+		return diag_set(diag, STATUS_FAILED, "memory is out");
+	for (size_t i = 0; i < forwards.count; i++) {
+		const json_t *object = json_array_get(list, i);
+		struct answer_forward *item = &forwards.item[i];
+		str_copy(item->listen, sizeof(item->listen), member(object, "listen"));
+		str_copy(item->kind, sizeof(item->kind), member(object, "kind"));
+		str_copy(item->to, sizeof(item->to), member(object, "to"));
+		item->kept = json_is_true(json_object_get(object, "kept"));
+		item->connections = count_of(object, "connections");
+	}
+	*out_forwards = forwards;
+	return STATUS_OK;
+}
+
+void answer_forwards_fini(struct answer_forwards *forwards)
+{
+	free(forwards->item);
+	*forwards = (struct answer_forwards){0};
+}
+
+int answer_indent_member(struct view body, const char *name, struct buf *out_text, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	const json_t *value = json_object_get(root, name);
+	if (!value)
+		return bad(diag, "a member is missing");
+	int status = add_dump(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER, out_text, diag);
+	return status == STATUS_OK && buf_add_string(out_text, "\n") < 0 ? diag_set(diag, STATUS_FAILED, "memory is out") : status;
+}

@@ -29,13 +29,17 @@ extern const struct setting_row setting_rows[SETTING_COUNT];
 
 struct settings {
 	char *value[SETTING_COUNT]; /* heap; NULL when nobody said */
+	const char *profile;        /* -p, or NULL: the one of everyday */
 	char host[256];             /* of the (first) gateway, without brackets */
 	uint16_t port;
 };
 
 /* Sets a value unless it has one already. An empty text counts as absent. STATUS_FAILED without memory. */
 [[nodiscard]] int settings_offer(struct settings *settings, enum setting setting, const char *text, struct diag *diag);
-/* Takes what the environment and the profile file say, for all that is still open. */
+/* -p: letters, digits, dot, dash and underscore. STATUS_USAGE otherwise. The text must stay. */
+[[nodiscard]] int settings_name_profile(struct settings *settings, const char *name, struct diag *diag);
+/* Takes what the environment and the profile file say, for all that is still open. A profile that was named comes
+ * before the environment. */
 [[nodiscard]] int settings_complete(struct settings *settings, struct diag *diag);
 /* Checks that all is there that a connection needs, and fills host and port. */
 [[nodiscard]] int settings_check(struct settings *settings, struct diag *diag);

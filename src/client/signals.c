@@ -45,6 +45,12 @@ int signals_caught(void)
 	return first_caught;
 }
 
+int signals_taken(void)
+{
+	struct signalfd_siginfo taken;
+	return read(descriptor, &taken, sizeof(taken)) == sizeof(taken) ? (int)taken.ssi_signo : 0;
+}
+
 int signals_pause(int duration_ms)
 {
 	struct pollfd watched = {.fd = descriptor, .events = POLLIN};
