@@ -278,6 +278,22 @@ static void restart(struct monitor *monitor, struct keeper *keeper, uint64_t now
 	log_notice("the %s runs again", rows[keeper->role].name);
 }
 
+int keeper_replace(struct monitor *monitor, enum keeper_role role, struct diag *diag)
+{
+	struct keeper *keeper = &monitor->keepers[role];
+	uint64_t now_ms = clock_monotonic_ms();
+	if (keeper->pid) {
+		kill(keeper->pid, SIGKILL);
+		waitpid(keeper->pid, NULL, 0);
+		lose(monitor, keeper);
+	}
+	keeper->pause_ms = 0;
+	int result = keeper_start(monitor, role, NULL, diag);
+	if (result < 0)
+		plan_restart(keeper, now_ms);
+	return result;
+}
+
 int keepers_tick(struct monitor *monitor, uint64_t now_ms)
 {
 	int wait = -1;

@@ -83,6 +83,8 @@ bool keepers_reaped(struct monitor *monitor, pid_t pid, int status);
 /* Starts again what is due. Returns the milliseconds until the next is due, -1 for none. */
 int keepers_tick(struct monitor *monitor, uint64_t now_ms);
 bool keepers_all_run(const struct monitor *monitor);
+/* Ends one and starts its successor, at once: nobody is served by the old one any more. */
+[[nodiscard]] int keeper_replace(struct monitor *monitor, enum keeper_role role, struct diag *diag);
 /* Kills one, so that it is started anew. */
 void keeper_kill(struct keeper *keeper);
 /* Stops all in good order. */

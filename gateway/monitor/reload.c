@@ -56,11 +56,14 @@ static void finish(struct monitor *monitor)
 	monitor->conf = monitor->offered;
 	memset(&monitor->offered, 0, sizeof(monitor->offered));
 	monitor->reloading = KEEPER_COUNT;
-	/* Its death brings a new one (keepers.c), and with it new spares. */
-	monitor->keepers[KEEPER_TEMPLATE].pause_ms = 0;
-	keeper_kill(&monitor->keepers[KEEPER_TEMPLATE]);
-	log_notice("reload: done");
-	tell_outcome(monitor, true, moved ? "a listener has changed; that takes a restart" : "");
+	/* Before the next client: an old spare has the old certificate, and the signer the new key. */
+	struct diag diag;
+	bool good = keeper_replace(monitor, KEEPER_TEMPLATE, &diag) == 0;
+	if (good)
+		log_notice("reload: done");
+	else
+		log_error("reload: new workers cannot be made: %s", diag.text);
+	tell_outcome(monitor, good, !good ? diag.text : moved ? "a listener has changed; that takes a restart" : "");
 	notify_ready();
 }
 

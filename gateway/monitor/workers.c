@@ -213,6 +213,9 @@ void workers_kill(struct monitor *monitor, enum workers_extent extent)
 		if ((unsigned)worker->state > (unsigned)extent)
 			continue;
 		worker_kill(worker);
+		/* No spare any more; nothing else either, until its end is told. */
+		if (worker->state == WORKER_SPARE && worker->pidfd.fd >= 0)
+			set_state(monitor, worker, WORKER_ACCEPTED);
 		/* One that the template has not told of has no pidfd; it ends when its edge does. */
 		if (worker->pidfd.fd < 0)
 			bury(monitor, worker);

@@ -336,3 +336,82 @@ int answer_indent(struct view body, struct buf *out_text, struct diag *diag)
 		status = diag_set(diag, STATUS_FAILED, "memory is out");
 	return status;
 }
+
+int answer_join(struct view body, const char *name, struct view part, struct buf *out_text, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	OWN_JSON json_t *member_value = load(part);
+	if (!root || !member_value || json_object_set(root, name, member_value) < 0)
+		return bad(diag, "not a JSON object");
+	return add_dump(root, JSON_COMPACT | JSON_PRESERVE_ORDER, out_text, diag);
+}
+
+static uint64_t count_of(const json_t *root, const char *name)
+{
+	json_int_t value = json_integer_value(json_object_get(root, name));
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	const json_t *connection = json_object_get(root, "connection"), *tunnels = json_object_get(root, "tunnels");
+	struct answer_agent agent = {
+		.pid = count_of(root, "pid"),
+		.stays = json_is_true(json_object_get(root, "stays")),
+		.tunnels = json_array_size(tunnels),
+		.forwards = json_array_size(json_object_get(root, "forwards")),
+		.connections = count_of(connection, "connections"),
+		.retry_in_ms = count_of(connection, "retry_in_ms"),
+	};
+	if (!connection)
+		return bad(diag, "no agent in it");
+	str_copy(agent.state, sizeof(agent.state), member(connection, "state"));
+	str_copy(agent.since, sizeof(agent.since), member(connection, "since"));
+	str_copy(agent.problem, sizeof(agent.problem), member(connection, "last_problem"));
+	for (size_t i = 0; i < agent.tunnels; i++) {
+		agent.sent_bytes += count_of(json_array_get(tunnels, i), "sent");
+		agent.received_bytes += count_of(json_array_get(tunnels, i), "received");
+	}
+	*out_agent = agent;
+	return STATUS_OK;
+}
+
+int answer_parse_forwards(struct view body, struct answer_forwards *out_forwards, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	const json_t *list = json_object_get(root, "forwards");
+	struct answer_forwards forwards = {.count = json_array_size(list)};
+	if (!json_is_array(list))
+		return bad(diag, "no list of forwards");
+	forwards.item = calloc(forwards.count + 1, sizeof(*forwards.item));
+	if (!forwards.item)
+		return diag_set(diag, STATUS_FAILED, "memory is out");
+	for (size_t i = 0; i < forwards.count; i++) {
+		const json_t *object = json_array_get(list, i);
+		struct answer_forward *item = &forwards.item[i];
+		str_copy(item->listen, sizeof(item->listen), member(object, "listen"));
+		str_copy(item->kind, sizeof(item->kind), member(object, "kind"));
+		str_copy(item->to, sizeof(item->to), member(object, "to"));
+		item->kept = json_is_true(json_object_get(object, "kept"));
+		item->connections = count_of(object, "connections");
+	}
+	*out_forwards = forwards;
+	return STATUS_OK;
+}
+
+void answer_forwards_fini(struct answer_forwards *forwards)
+{
+	free(forwards->item);
+	*forwards = (struct answer_forwards){0};
+}
+
+int answer_indent_member(struct view body, const char *name, struct buf *out_text, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(body);
+	const json_t *value = json_object_get(root, name);
+	if (!value)
+		return bad(diag, "a member is missing");
+	int status = add_dump(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER, out_text, diag);
+	return status == STATUS_OK && buf_add_string(out_text, "\n") < 0 ? diag_set(diag, STATUS_FAILED, "memory is out") : status;
+}

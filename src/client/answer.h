@@ -87,6 +87,30 @@ void answer_parse_problem(struct view body, struct answer_problem *out_problem);
 /* The answers of one round, in order. */
 [[nodiscard]] int answer_make_answers(const struct buf *answers, size_t count, struct buf *out_body, struct diag *diag);
 
+/* Puts the JSON object `part` into the JSON object `body` under that name; appends. */
+[[nodiscard]] int answer_join(struct view body, const char *name, struct view part, struct buf *out_text, struct diag *diag);
+/* What the agent says about itself (report.c), for people. */
+struct answer_agent {
+	char state[16], since[ANSWER_TIME_MAX], problem[513];
+	uint64_t pid, tunnels, forwards, connections, sent_bytes, received_bytes, retry_in_ms;
+	bool stays;
+};
+/* Its local ports. */
+struct answer_forward {
+	char listen[80], kind[16], to[272];
+	uint64_t connections;
+	bool kept;
+};
+struct answer_forwards {
+	struct answer_forward *item;
+	size_t count;
+};
+[[nodiscard]] int answer_parse_forwards(struct view body, struct answer_forwards *out_forwards, struct diag *diag);
+void answer_forwards_fini(struct answer_forwards *forwards);
+/* One member of an object, as answer_indent. */
+[[nodiscard]] int answer_indent_member(struct view body, const char *name, struct buf *out_text, struct diag *diag);
+[[nodiscard]] int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct diag *diag);
+
 /* For --json: appends the gateway's answer again, ASCII only, indented, with a line feed. */
 [[nodiscard]] int answer_indent(struct view body, struct buf *out_text, struct diag *diag);
 

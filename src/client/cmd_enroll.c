@@ -78,7 +78,7 @@ static void spell_gateway(const struct invitation *invitation, char *out_url, si
 /* A profile for the same gateway may be replaced: that is what a new invitation is for. */
 static int check_profile(const struct enrolment *enrolment, struct diag *diag)
 {
-	struct settings settings = {.port = 0};
+	struct settings settings = {.profile = enrolment->options->settings.profile};
 	char host[256], url[300];
 	uint16_t port = 0;
 	OWN_BUF struct buf text = BUF_INIT(LINE_BYTES_MAX);
@@ -237,7 +237,7 @@ static int enroll(struct enrolment *enrolment, struct diag *diag)
 {
 	int status = take_invitation(enrolment, diag);
 	if (status == STATUS_OK)
-		status = identity_place(&enrolment->place, diag);
+		status = identity_place(enrolment->options->settings.profile, &enrolment->place, diag);
 	if (status == STATUS_OK)
 		status = check_profile(enrolment, diag);
 	if (status == STATUS_OK && enrolment->invitation.has_pin)

@@ -15,10 +15,11 @@
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "say.h"
+#include "signals.h"
 
 enum {
 	ANSWERS_MAX = 32, /* prompts in one round, as PAM_MAX_NUM_MSG */
-	ROUND_BYTES_MAX = 160 * 1024,
+	ROUND_BYTES_MAX = COMMAND_AGENT_BODY_MAX,
 	/* The gateway holds a request until there is something to say; one that does not shall not be asked in a
 	 * tight circle. */
 	HASTE_MS = 200,
@@ -74,7 +75,7 @@ static int advance(struct login *login, const char *path, struct view body, stru
 	OWN_SECRET_BUF struct buf answer = BUF_INIT(1024 * 1024);
 	struct refused refused = {0};
 	const struct api_request request = {.method = "POST", .path = path, .body = body};
-	int status = api_call(&login->client.loop, login->client.connection, &request, &answer, &refused, diag);
+	int status = client_call(&login->client, &request, &answer, &refused, diag);
 	if (refused.http_status)
 		login->conversation[0] = 0;
 	if (status != STATUS_OK)
@@ -108,7 +109,7 @@ static int answer_round(struct login *login, struct diag *diag)
 	status = advance(login, path, buf_view(&body), diag);
 	bool hasty = was_empty && clock_monotonic_ms() - started_ms < HASTE_MS;
 	if (status == STATUS_OK && hasty && login->step.state == ANSWER_SHOW && login->step.message_count == 0)
-		status = loop_pause(&login->client.loop, PAUSE_MS);
+		status = signals_pause(PAUSE_MS);
 	return status;
 }
 
@@ -128,7 +129,7 @@ static void cancel(struct login *login)
 	snprintf(path, sizeof(path), "/v1/login/%s", login->conversation);
 	const struct api_request request = {.method = "DELETE", .path = path};
 	/* When it does not arrive, the gateway's own time limit ends the conversation. */
-	(void)api_call_briefly(&login->client.loop, login->client.connection, &request);
+	client_call_briefly(&login->client, &request);
 }
 
 /* An earlier session would live on with nobody holding its token. It goes, unless something still runs in it. */
@@ -155,7 +156,7 @@ static int keep_session(struct login *login, struct diag *diag)
 	int status = token_store(client->token_path, step->token, diag);
 	if (status != STATUS_OK) {
 		const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = step->token};
-		(void)api_call_briefly(&client->loop, client->connection, &logout);
+		client_call_briefly(client, &logout);
 		return status;
 	}
 	end_earlier_session(client);
@@ -176,7 +177,7 @@ static int log_in(struct login *login, const struct options *options, struct dia
 	if (status == STATUS_OK)
 		status = client_init(&login->client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_connect(&login->client, diag);
+		status = client_attach(&login->client, diag);
 	if (status != STATUS_OK)
 		return status;
 	struct diag none;
@@ -189,7 +190,7 @@ static int log_in(struct login *login, const struct options *options, struct dia
 
 int cmd_login(const struct options *options, struct diag *diag)
 {
-	struct login login = {0};
+	struct login login = {.client.agent.socket = -1};
 	prompt_open(&login.prompt, options->answers_fd);
 	int status = log_in(&login, options, diag);
 	prompt_close(&login.prompt);

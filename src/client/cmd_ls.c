@@ -67,13 +67,13 @@ static int print_table(struct view body, struct diag *diag)
 
 int cmd_ls(const struct options *options, struct diag *diag)
 {
-	OWN_CLIENT struct client client = {0};
+	OWN_CLIENT struct client client = {.agent.socket = -1};
 	OWN_BUF struct buf body = BUF_INIT(8 * 1024 * 1024);
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_load_token(&client, diag);
 	if (status == STATUS_OK)
-		status = client_connect(&client, diag);
+		status = client_attach(&client, diag);
 	if (status == STATUS_OK)
 		status = client_ask(&client, "GET", "/v1/resources", &body, NULL, diag);
 	if (status == STATUS_OK)

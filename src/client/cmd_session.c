@@ -4,7 +4,10 @@
 #include "client.h"
 #include "commands.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "say.h"
+
+enum { REPORT_BYTES_MAX = 64 * 1024 * 1024 };
 
 static void print_row(const char *name, const char *value)
 {
@@ -38,20 +41,58 @@ static int print_session(const struct client *client, struct view body, struct d
 	return STATUS_OK;
 }
 
+/* Also when the gateway is away or says no: how the agent is helps then most. */
+static void print_agent(struct client *client)
+{
+	OWN_BUF struct buf report = BUF_INIT(REPORT_BYTES_MAX);
+	struct answer_agent agent;
+	struct diag diag;
+	char text[256], size[24];
+	if (agent_call_report(&client->agent, &report, &diag) != STATUS_OK ||
+	    answer_parse_agent(buf_view(&report), &agent, &diag) != STATUS_OK)
+		return;
+	snprintf(text, sizeof(text), "process %llu%s, %s since %s", (unsigned long long)agent.pid, agent.stays ? " (stays)" : "",
+		 agent.state, agent.since);
+	print_row("agent", text);
+	if (agent.retry_in_ms) {
+		snprintf(text, sizeof(text), "in %llu s", (unsigned long long)(agent.retry_in_ms + 999) / 1000);
+		print_row("retry", text);
+	}
+	if (agent.problem[0])
+		print_row("last", agent.problem);
+	str_from_size_bytes(agent.received_bytes, size, sizeof(size));
+	snprintf(text, sizeof(text), "%llu from here, %s received so far; %llu local port%s", (unsigned long long)agent.tunnels, size,
+		 (unsigned long long)agent.forwards, agent.forwards == 1 ? "" : "s");
+	print_row("carries", text);
+}
+
+/* The gateway's answer, and the agent under "agent". */
+static int print_json(struct client *client, struct view session, struct diag *diag)
+{
+	OWN_BUF struct buf report = BUF_INIT(REPORT_BYTES_MAX);
+	OWN_BUF struct buf joined = BUF_INIT(REPORT_BYTES_MAX + 65536);
+	int status = agent_call_report(&client->agent, &report, diag);
+	if (status == STATUS_OK)
+		status = answer_join(session, "agent", buf_view(&report), &joined, diag);
+	return status == STATUS_OK ? client_print_json(buf_view(&joined), diag) : status;
+}
+
 int cmd_status(const struct options *options, struct diag *diag)
 {
-	OWN_CLIENT struct client client = {0};
+	OWN_CLIENT struct client client = {.agent.socket = -1};
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_load_token(&client, diag);
 	/* Asks even without a session: whether gateway and device are well is part of the answer. */
 	if (status == STATUS_OK || status == STATUS_LOGIN_NEEDED)
-		status = client_connect(&client, diag);
+		status = client_attach(&client, diag);
 	if (status == STATUS_OK)
 		status = client_ask(&client, "GET", "/v1/session", &body, NULL, diag);
 	if (status == STATUS_OK)
-		status = options->json ? client_print_json(buf_view(&body), diag) : print_session(&client, buf_view(&body), diag);
+		status = options->json ? print_json(&client, buf_view(&body), diag) : print_session(&client, buf_view(&body), diag);
+	if (!options->json && status != STATUS_SIGNAL && client.agent.socket >= 0 && !client.agent.lost)
+		print_agent(&client);
 	if (status == STATUS_OK && !say_finished())
 		return diag_set(diag, STATUS_FAILED, "cannot write to standard output");
 	return status;
@@ -68,14 +109,14 @@ static int print_logout(struct view body, struct diag *diag)
 
 int cmd_logout(const struct options *options, struct diag *diag)
 {
-	OWN_CLIENT struct client client = {0};
+	OWN_CLIENT struct client client = {.agent.socket = -1};
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	struct refused refused = {0};
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_load_token(&client, diag);
 	if (status == STATUS_OK)
-		status = client_connect(&client, diag);
+		status = client_attach(&client, diag);
 	if (status == STATUS_OK)
 		status = client_ask(&client, "DELETE", "/v1/session", &body, &refused, diag);
 	bool was_over = refused.http_status && problem_ends_session(&refused);

@@ -1,7 +1,8 @@
 /* cmd_stdio.c: `sallyport -W HOST:PORT`: standard input and output are one tunnel.
  *
- * The end of input is the tunnel's half-close, the tunnel's end closes standard output; the program ends well
- * when both directions have ended in good order.
+ * Both are handed to the agent, so no byte passes through this program: it waits for the end. The end of input is the
+ * tunnel's half-close, the tunnel's end closes standard output; the program ends well when both directions have ended
+ * in good order. When this program ends first, the agent cuts the tunnel.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +11,6 @@
 #include "client.h"
 #include "commands.h"
 #include "sallyport/own.h"
-#include "tunnel.h"
 
 /* The flags of descriptors that we share with whoever started us: pump makes them non-blocking, and a shell
  * must find its terminal as it was. */
@@ -22,8 +22,6 @@ struct flags {
 struct stdio {
 	struct client client;
 	struct flags input, output;
-	bool over;
-	struct tunnel_ending ending;
 };
 
 static void remember(struct flags *flags, int fd, bool keep)
@@ -66,90 +64,31 @@ static int take_standard(struct stdio *stdio, int *out_in, int *out_out, struct 
 	return STATUS_OK;
 }
 
-static void on_over(void *owner, const struct tunnel_ending *ending)
-{
-	struct stdio *stdio = owner;
-	stdio->ending = *ending;
-	stdio->over = true;
-}
-
-static bool is_over(const void *subject)
-{
-	const struct stdio *stdio = subject;
-	return stdio->over;
-}
-
-static bool connection_is_over(const void *subject)
-{
-	return connection_state(subject) == CONNECTION_OVER;
-}
-
-/* The last bytes are on their way; leaving now could cut them off. */
-static int deliver(struct stdio *stdio)
-{
-	connection_finish(stdio->client.connection);
-	return loop_wait(&stdio->client.loop, connection_is_over, stdio->client.connection);
-}
-
-/* The gateway itself has cut the tunnel: asks it why, on a new connection when this one is over. Keeps the
- * sentence there is when that brings nothing to light. */
-static int ask_why(struct client *client, int status, struct diag *diag)
-{
-	struct diag answer;
-	int told = STATUS_OK;
-	if (!connection_takes_requests(client->connection)) {
-		connection_close(take_pointer(&client->connection));
-		told = client_connect(client, &answer);
-	}
-	if (told == STATUS_OK)
-		told = client_ask(client, "GET", "/v1/session", NULL, NULL, &answer);
-	if (told != STATUS_LOGIN_NEEDED && told != STATUS_DEVICE_REFUSED)
-		return told == STATUS_SIGNAL ? told : status;
-	*diag = answer;
-	return told;
-}
-
-static int judge(struct stdio *stdio, struct diag *diag)
-{
-	struct connection *connection = stdio->client.connection;
-	const struct tunnel_ending *ending = &stdio->ending;
-	bool lost = ending->pump == PUMP_CONNECTION_LOST;
-	*diag = ending->diag;
-	if (ending->status == STATUS_OK)
-		return deliver(stdio);
-	struct diag lost_diag;
-	int lost_status = lost ? connection_ending(connection, &lost_diag) : STATUS_OK;
-	if (lost_status != STATUS_OK) {
-		*diag = lost_diag;
-		return lost_status;
-	}
-	if (lost || (ending->pump == PUMP_CLIENT_RESET && ending->code != H2_CONNECT_ERROR))
-		return ask_why(&stdio->client, ending->status, diag);
-	return ending->status;
-}
-
 static int carry(struct stdio *stdio, const struct destination *destination, struct diag *diag)
 {
-	struct client *client = &stdio->client;
-	struct tunnel *tunnel;
+	struct agent_call *agent = &stdio->client.agent;
 	int in = -1, out = -1;
 	int status = take_standard(stdio, &in, &out, diag);
-	if (status == STATUS_OK)
-		status = tunnel_start(&client->loop.uv, client->connection, &client->token, destination, in, out, on_over,
-				      stdio, &tunnel, diag);
-	if (status == STATUS_OK)
-		status = loop_wait(&client->loop, is_over, stdio);
-	return status == STATUS_OK ? judge(stdio, diag) : status;
+	if (status != STATUS_OK)
+		return status;
+	if (in != out)
+		AGENT_CALL_SEND(agent, input, in);
+	AGENT_CALL_SEND(agent, carry, out, .host = view_string(destination->host), .port = destination->port);
+	/* From now on they are the agent's alone: whoever is at their other ends sees them closed when it closes them. */
+	if (in != out)
+		close(in);
+	close(out);
+	return agent_call_done(agent, diag);
 }
 
 int cmd_stdio(const struct options *options, struct diag *diag)
 {
-	struct stdio stdio = {.input = {.fd = -1}, .output = {.fd = -1}};
+	struct stdio stdio = {.client.agent.socket = -1, .input = {.fd = -1}, .output = {.fd = -1}};
 	int status = client_init(&stdio.client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_load_token(&stdio.client, diag);
 	if (status == STATUS_OK)
-		status = client_connect(&stdio.client, diag);
+		status = client_attach(&stdio.client, diag);
 	if (status == STATUS_OK)
 		status = carry(&stdio, &options->stdio, diag);
 	client_fini(&stdio.client);

@@ -7,8 +7,13 @@
 struct command {
 	const char *name;     /* NULL: called by its option alone (-L, -W) */
 	const char *argument; /* "[USER]", or NULL: takes none */
+	const char *second;   /* a second one */
+	bool takes_rest;      /* the rest of the line is a command to run */
+	bool takes_forwards;  /* -L and -D are its arguments */
+	bool takes_install;
+	bool is_complete;     /* needs neither environment nor profile */
 	bool takes_json, takes_answers;
-	bool needs_no_gateway; /* it makes the settings, or does without them */
+	bool is_internal; /* not shown by --help */
 	int (*run)(const struct options *options, struct diag *diag); /* the status to end with */
 	const char *documentation;
 };
@@ -25,6 +30,21 @@ int cmd_ls(const struct options *options, struct diag *diag);
 int cmd_enroll(const struct options *options, struct diag *diag);
 int cmd_renew(const struct options *options, struct diag *diag);
 int cmd_export(const struct options *options, struct diag *diag);
+
+/* Where http-proxy listens, and pac leads, when nothing is said. */
+#define HTTP_PROXY_PORT "8118"
+
+int cmd_up(const struct options *options, struct diag *diag);
+int cmd_down(const struct options *options, struct diag *diag);
+int cmd_agent(const struct options *options, struct diag *diag);
+int cmd_kept(const struct options *options, struct diag *diag);
+int cmd_http_proxy(const struct options *options, struct diag *diag);
+int cmd_pac(const struct options *options, struct diag *diag);
+int cmd_exec(const struct options *options, struct diag *diag);
+int cmd_why(const struct options *options, struct diag *diag);
+int cmd_ssh_config(const struct options *options, struct diag *diag);
+int cmd_doctor(const struct options *options, struct diag *diag);
+int cmd_version(const struct options *options, struct diag *diag);
 int cmd_forward(const struct options *options, struct diag *diag);
 int cmd_stdio(const struct options *options, struct diag *diag);
 

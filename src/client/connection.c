@@ -8,6 +8,7 @@
 #include "connection.h"
 
 #include <netinet/in.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #include "dial.h"
 #include "refusal.h"
+#include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/tls.h"
@@ -51,6 +53,7 @@ struct connection {
 	int fd;
 	struct tls *tls;
 	struct h2 *h2;
+	uint64_t heard_ms;
 	bool answered;     /* the gateway has sent something after the handshake: the device was accepted */
 	bool finishing;    /* connection_finish */
 	bool output_ended; /* the gateway has been told that no more comes */
@@ -299,6 +302,7 @@ static void receive(struct connection *connection)
 			return;
 		}
 		connection->answered = true;
+		connection->heard_ms = clock_monotonic_ms();
 		if (!connection->finishing && h2_input(connection->h2, bytes) < 0) {
 			over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not speak HTTP/2 as it should",
 				  connection->authority);
@@ -340,6 +344,7 @@ static void handshake_done(struct connection *connection)
 	if (connection->state == CONNECTION_OVER)
 		return;
 	connection->state = CONNECTION_OPEN;
+	connection->heard_ms = clock_monotonic_ms();
 	uv_prepare_start(&connection->flush, on_flush);
 	connection->on_change(connection, connection->owner);
 	/* The gateway's first records may have come with its last handshake message. */
@@ -471,6 +476,37 @@ size_t connection_streams_cut(const struct connection *connection)
 const char *connection_authority(const struct connection *connection)
 {
 	return connection->authority;
+}
+
+uint64_t connection_heard_ms(const struct connection *connection)
+{
+	return connection->heard_ms;
+}
+
+void connection_ping(struct connection *connection)
+{
+	if (connection->state == CONNECTION_OPEN)
+		h2_ping(connection->h2);
+}
+
+size_t connection_stream_count(const struct connection *connection)
+{
+	return connection->h2 ? h2_stream_count(connection->h2) : 0;
+}
+
+static bool local_address(const struct connection *connection, char *out_text, size_t capacity)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	return connection->fd >= 0 && getsockname(connection->fd, (struct sockaddr *)&address, &length) == 0 &&
+	       getnameinfo((struct sockaddr *)&address, length, out_text, (socklen_t)capacity, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
+bool connection_same_address(const struct connection *connection, const struct connection *other)
+{
+	char first[INET6_ADDRSTRLEN + 20], second[INET6_ADDRSTRLEN + 20];
+	return local_address(connection, first, sizeof(first)) && local_address(other, second, sizeof(second)) &&
+	       strcmp(first, second) == 0;
 }
 
 void connection_finish(struct connection *connection)

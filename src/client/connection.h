@@ -67,6 +67,15 @@ void connection_forget(struct stream *stream);
 /* "gw.corp.example:443" */
 const char *connection_authority(const struct connection *connection);
 
+/* When the gateway was last heard (clock_monotonic_ms). */
+uint64_t connection_heard_ms(const struct connection *connection);
+/* Asks the gateway for a sign of life. */
+void connection_ping(struct connection *connection);
+/* True when both leave this device by the same address: then the network has not changed between them. */
+bool connection_same_address(const struct connection *connection, const struct connection *other);
+/* The streams that are open now. */
+size_t connection_stream_count(const struct connection *connection);
+
 /* Ends in good order: everything for the gateway is delivered, then its end is awaited (for a bounded time);
  * on_change follows. Nothing may be requested any more. */
 void connection_finish(struct connection *connection);

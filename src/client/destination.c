@@ -45,6 +45,12 @@ static bool has_only_visible_ascii(struct view text)
 	return true;
 }
 
+bool destination_host_is_plain(const char *host)
+{
+	return *host && has_only_visible_ascii(view_string(host)) &&
+	       (is_ipv6(host) || (!strpbrk(host, ":[]/@") && strlen(host) <= DESTINATION_HOST_MAX));
+}
+
 static int take_host(const char *option, const char *text, struct view host, bool bracketed,
 		     struct destination *out_destination, struct diag *diag)
 {
@@ -117,7 +123,7 @@ static bool cut(const char *text, struct parts *out_parts)
 	return true;
 }
 
-static int take_bind(const char *text, struct view part, bool bracketed, char *out_bind, size_t capacity,
+static int take_bind(const char *option, const char *text, struct view part, bool bracketed, char *out_bind, size_t capacity,
 		     struct diag *diag)
 {
 	struct in_addr address;
@@ -126,8 +132,8 @@ static int take_bind(const char *text, struct view part, bool bracketed, char *o
 		str_copy(out_bind, capacity, "127.0.0.1");
 	if (!good || (bracketed ? !is_ipv6(out_bind) : inet_pton(AF_INET, out_bind, &address) != 1))
 		return diag_set(diag, STATUS_USAGE,
-				"-L %s: the address to listen on is not a numeric address such as 127.0.0.1, [::1], or 0.0.0.0 "
-				"for every network", text);
+				"%s %s: the address to listen on is not a numeric address such as 127.0.0.1, [::1], or 0.0.0.0 "
+				"for every network", option, text);
 	return STATUS_OK;
 }
 
@@ -141,10 +147,10 @@ int forward_parse(const char *text, struct forward *out_forward, struct diag *di
 				"-L %s: too many parts (an IPv6 address stands in brackets); expected " FORWARD_FORM, text);
 	if (parts.count < 3)
 		return diag_set(diag, STATUS_USAGE, "-L %s: a part is missing; expected " FORWARD_FORM, text);
-	struct forward forward = {.bind = "127.0.0.1"};
+	struct forward forward = {.kind = FORWARD_FIXED, .bind = "127.0.0.1"};
 	size_t at = parts.count - 3;
 	int status = at == 0 ? STATUS_OK
-			     : take_bind(text, parts.part[0], parts.bracketed[0], forward.bind, sizeof(forward.bind), diag);
+			     : take_bind("-L", text, parts.part[0], parts.bracketed[0], forward.bind, sizeof(forward.bind), diag);
 	if (status == STATUS_OK)
 		status = take_port("-L", text, "local port", parts.part[at], &forward.port, diag);
 	if (status == STATUS_OK)
@@ -154,4 +160,26 @@ int forward_parse(const char *text, struct forward *out_forward, struct diag *di
 	if (status == STATUS_OK)
 		*out_forward = forward;
 	return status;
+}
+
+static int parse_open(enum forward_kind kind, const char *text, struct forward *out_forward, struct diag *diag)
+{
+	const char *option = kind == FORWARD_SOCKS ? "-D" : "http-proxy";
+	struct parts parts;
+	struct forward forward = {.kind = kind, .bind = "127.0.0.1"};
+	if (!cut(text, &parts) || parts.count > 2)
+		return diag_set(diag, STATUS_USAGE, "%s %s: expected [BIND:]PORT, for example 1080 or [::1]:1080", option, text);
+	int status = parts.count == 1 ? STATUS_OK
+				      : take_bind(option, text, parts.part[0], parts.bracketed[0], forward.bind,
+						  sizeof(forward.bind), diag);
+	if (status == STATUS_OK)
+		status = take_port(option, text, "local port", parts.part[parts.count - 1], &forward.port, diag);
+	if (status == STATUS_OK)
+		*out_forward = forward;
+	return status;
+}
+
+int forward_parse_kind(enum forward_kind kind, const char *text, struct forward *out_forward, struct diag *diag)
+{
+	return kind == FORWARD_FIXED ? forward_parse(text, out_forward, diag) : parse_open(kind, text, out_forward, diag);
 }

@@ -65,6 +65,13 @@ static int look_at_key(const char *place, struct diag *diag)
 	return STATUS_OK;
 }
 
+int device_identify(const struct settings *settings, struct device *out_device, struct diag *diag)
+{
+	*out_device = (struct device){0};
+	int status = look_at_certificate(settings->value[SETTING_cert], out_device, diag);
+	return status == STATUS_OK ? look_at_key(settings->value[SETTING_key], diag) : status;
+}
+
 int device_load(const struct settings *settings, struct device *out_device, struct diag *diag)
 {
 	const struct tls_client_files files = {
@@ -72,10 +79,7 @@ int device_load(const struct settings *settings, struct device *out_device, stru
 		.certificate = settings->value[SETTING_cert],
 		.key = settings->value[SETTING_key],
 	};
-	*out_device = (struct device){0};
-	int status = look_at_certificate(files.certificate, out_device, diag);
-	if (status == STATUS_OK)
-		status = look_at_key(files.key, diag);
+	int status = device_identify(settings, out_device, diag);
 	if (status == STATUS_OK && tls_credentials_client(&files, &out_device->credentials, diag) < 0)
 		status = STATUS_USAGE;
 	return status;

@@ -15,6 +15,8 @@ struct device {
  * open to others: with the command that mends it), STATUS_DEVICE_REFUSED when the certificate's time is over or
  * has not begun: the gateway would say the same, less clearly. */
 [[nodiscard]] int device_load(const struct settings *settings, struct device *out_device, struct diag *diag);
+/* Only the name and the files' outside: what a command needs that leaves the connection to the agent. */
+[[nodiscard]] int device_identify(const struct settings *settings, struct device *out_device, struct diag *diag);
 void device_fini(struct device *device);
 
 #endif

@@ -37,17 +37,21 @@ static int make_folders(const char *path, struct diag *diag)
 	return status == STATUS_OK ? make_folder(path, diag) : status;
 }
 
-int identity_place(struct identity_place *out_place, struct diag *diag)
+int identity_place(const char *name, struct identity_place *out_place, struct diag *diag)
 {
-	char profile[3100];
-	if (!profile_path(profile, sizeof(profile)))
+	char profile[3000];
+	if (!profile_path(name, profile, sizeof(profile)))
 		return diag_set(diag, STATUS_FAILED, "There is no place for keys: neither XDG_CONFIG_HOME nor HOME is set");
 	str_copy(out_place->profile, sizeof(out_place->profile), profile);
 	*strrchr(profile, '/') = 0;
 	if (!str_copy(out_place->folder, sizeof(out_place->folder), profile))
 		return diag_set(diag, STATUS_FAILED, "The path %s is too long", profile);
-	snprintf(out_place->device, sizeof(out_place->device), "%s/device.pem", out_place->folder);
-	snprintf(out_place->authority, sizeof(out_place->authority), "%s/gateway-ca.crt", out_place->folder);
+	bool fits = (size_t)snprintf(out_place->device, sizeof(out_place->device), "%s/%s.pem", out_place->folder,
+				     name ? name : "device") < sizeof(out_place->device) &&
+		    (size_t)snprintf(out_place->authority, sizeof(out_place->authority), "%s/%s-ca.crt", out_place->folder,
+				     name ? name : "gateway") < sizeof(out_place->authority);
+	if (!fits)
+		return diag_set(diag, STATUS_FAILED, "The path %s is too long", out_place->folder);
 	return make_folders(out_place->folder, diag);
 }
 

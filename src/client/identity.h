@@ -15,8 +15,9 @@ struct identity_place {
 	char device[3200], authority[3200], profile[3200];
 };
 
-/* Makes the folder (0700). STATUS_FAILED with a sentence. */
-[[nodiscard]] int identity_place(struct identity_place *out_place, struct diag *diag);
+/* Of the profile of that name (NULL: the one of everyday; else profiles/NAME, NAME.pem and NAME-ca.crt). Makes the folder
+ * (0700). STATUS_FAILED with a sentence. */
+[[nodiscard]] int identity_place(const char *profile, struct identity_place *out_place, struct diag *diag);
 /* The key that waits in that file, or a new one that does from now on (0600). Secret: give an OWN_SECRET_BUF. */
 [[nodiscard]] int identity_waiting_key(const char *path, struct buf *out_key, struct diag *diag);
 /* Writes key (empty: it lives in a token) and certificate (DER) into one file, 0600, in one step. */

@@ -91,46 +91,57 @@ static void watch(struct listener *listener)
 	uv_poll_start(&listener->poll, UV_READABLE, on_connections);
 }
 
-int listener_open(struct listener *listener, uv_loop_t *loop, const struct forward *forward,
-		  listener_accept_handler on_accept, void *owner, struct diag *diag)
+static int explain(const struct forward *forward, const char *what, struct diag *diag)
 {
 	char where[80];
-	*listener = (struct listener){.forward = forward, .owner = owner, .on_accept = on_accept};
 	listener_text(forward, where, sizeof(where));
-	listener->fd = bind_port(forward);
-	if (listener->fd < 0) {
-		diag_system(diag, "cannot listen on %s", where);
-		return STATUS_FAILED;
-	}
-	if (uv_poll_init(loop, &listener->poll, listener->fd) < 0) {
-		close(take_fd(&listener->fd));
-		return diag_set(diag, STATUS_FAILED, "cannot watch %s", where);
-	}
-	uv_timer_init(loop, &listener->pause);
-	listener->poll.data = listener->pause.data = listener;
-	listener->opened = true;
+	diag_system(diag, "cannot %s on %s", what, where);
+	return STATUS_FAILED;
+}
+
+int listener_bind(const struct forward *forward, int *out_fd, struct diag *diag)
+{
+	int fd = bind_port(forward);
+	if (fd < 0)
+		return explain(forward, "listen", diag);
+	*out_fd = fd;
 	return STATUS_OK;
 }
 
-int listener_begin(struct listener *listener, struct diag *diag)
+int listener_begin(const struct forward *forward, int fd, struct diag *diag)
 {
-	if (listen(listener->fd, SOMAXCONN) < 0) {
-		char where[80];
-		listener_text(listener->forward, where, sizeof(where));
-		diag_system(diag, "cannot listen on %s", where);
-		return STATUS_FAILED;
-	}
+	return listen(fd, SOMAXCONN) < 0 ? explain(forward, "listen", diag) : STATUS_OK;
+}
+
+int listener_open(struct listener *listener, uv_loop_t *loop, const struct forward *forward, int fd,
+		  listener_accept_handler on_accept, void *owner, struct diag *diag)
+{
+	*listener = (struct listener){.forward = forward, .owner = owner, .on_accept = on_accept, .fd = fd};
+	if (uv_poll_init(loop, &listener->poll, fd) < 0)
+		return explain(forward, "accept connections", diag);
+	uv_timer_init(loop, &listener->pause);
+	listener->poll.data = listener->pause.data = listener;
+	listener->opened = true;
+	listener->handles = 2;
 	watch(listener);
 	return STATUS_OK;
 }
 
-void listener_close(struct listener *listener)
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct listener *listener = handle->data;
+	if (--listener->handles == 0 && listener->on_closed)
+		listener->on_closed(listener);
+}
+
+void listener_close(struct listener *listener, void (*on_closed)(struct listener *listener))
 {
 	if (!listener->opened)
 		return;
 	listener->opened = false;
+	listener->on_closed = on_closed;
 	uv_poll_stop(&listener->poll);
-	uv_close((uv_handle_t *)&listener->poll, NULL);
-	uv_close((uv_handle_t *)&listener->pause, NULL);
+	uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
 	close(take_fd(&listener->fd));
 }

@@ -40,10 +40,12 @@ static int run(int count, char **words, struct options *options, struct diag *di
 	int status = options_parse(count, words, options, diag);
 	if (status == STATUS_OK && (options->help || options->version))
 		return print_and_leave(options, diag);
-	bool needs_gateway = status == STATUS_OK && !options->command->needs_no_gateway;
-	if (needs_gateway)
+	/* An agent is told all by the command that starts it: nothing else may come in. */
+	bool is_told = status == STATUS_OK && options->command->is_internal && options->argument;
+	bool needs_none = status == STATUS_OK && options->command->is_complete;
+	if (status == STATUS_OK && !is_told && !needs_none)
 		status = settings_complete(&options->settings, diag);
-	if (needs_gateway && status == STATUS_OK)
+	if (status == STATUS_OK && !needs_none)
 		status = settings_check(&options->settings, diag);
 	pin_prepare(&options->settings);
 	if (status == STATUS_OK)

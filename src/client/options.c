@@ -20,13 +20,35 @@ struct option_row {
 	const char *documentation;
 };
 
-static int take_forward(struct options *options, const char *value, struct diag *diag)
+static int take_kind(struct options *options, enum forward_kind kind, const char *value, struct diag *diag)
 {
 	if (options->forward_count == FORWARDS_MAX)
-		return diag_set(diag, STATUS_USAGE, "-L stands there more than %d times", FORWARDS_MAX);
-	int status = forward_parse(value, &options->forward[options->forward_count], diag);
+		return diag_set(diag, STATUS_USAGE, "-L and -D stand there more than %d times", FORWARDS_MAX);
+	int status = forward_parse_kind(kind, value, &options->forward[options->forward_count], diag);
 	options->forward_count += status == STATUS_OK;
 	return status;
+}
+
+static int take_forward(struct options *options, const char *value, struct diag *diag)
+{
+	return take_kind(options, FORWARD_FIXED, value, diag);
+}
+
+static int take_dynamic(struct options *options, const char *value, struct diag *diag)
+{
+	return take_kind(options, FORWARD_SOCKS, value, diag);
+}
+
+static int take_profile(struct options *options, const char *value, struct diag *diag)
+{
+	return settings_name_profile(&options->settings, value, diag);
+}
+
+static int take_install(struct options *options, const char *value, struct diag *diag)
+{
+	(void)value, (void)diag;
+	options->install = true;
+	return STATUS_OK;
 }
 
 static int take_stdio(struct options *options, const char *value, struct diag *diag)
@@ -87,10 +109,13 @@ SETTINGS(SETTING_TAKER)
 
 static const struct option_row rows[] = {
 	{'L', NULL, "[BIND:]PORT:HOST:PORT", take_forward, "carry connections to a local port to HOST:PORT (repeatable)"},
+	{'D', NULL, "[BIND:]PORT", take_dynamic, "be a SOCKS5 proxy there; the gateway resolves the names (repeatable)"},
 	{'W', NULL, "HOST:PORT", take_stdio, "carry standard input and output (ssh's ProxyCommand)"},
+	{'p', "profile", "NAME", take_profile, "settings from ~/.config/sallyport/profiles/NAME, before the environment's"},
 	SETTINGS(SETTING_OPTION)
+	{0, "install", NULL, take_install, "ssh-config: write it for ssh instead of printing it"},
 	{0, "answers-from", "FD", take_answers_from, "login, export-p12: take the answers from that descriptor, one a line"},
-	{0, "json", NULL, take_json, "status, ls: print JSON"},
+	{0, "json", NULL, take_json, "status, ls, forward list: print JSON"},
 	{0, "if-due", NULL, take_if_due, "renew: only after two thirds of the certificate's life"},
 	{'h', "help", NULL, take_help, "print this"},
 	{'V', "version", NULL, take_version, "print the version"},
@@ -164,9 +189,13 @@ static int take_word(struct options *options, const char *word, struct diag *dia
 		options->argument = word;
 		return STATUS_OK;
 	}
+	if (options->command && options->command->second && !options->second) {
+		options->second = word;
+		return STATUS_OK;
+	}
 	if (options->command)
 		return diag_set(diag, STATUS_USAGE, "\"%s\" is one word too many for sallyport %s", word, options->command->name);
-	const char *names[16] = {0};
+	const char *names[64] = {0};
 	for (size_t i = 0; i < command_count; i++) {
 		names[i] = commands[i].name;
 		if (strcmp(word, commands[i].name) == 0) {
@@ -182,13 +211,13 @@ static int take_word(struct options *options, const char *word, struct diag *dia
 static int check_stdio_and_forward(struct options *options, struct diag *diag)
 {
 	if (options->has_stdio && options->forward_count)
-		return diag_set(diag, STATUS_USAGE, "-L and -W cannot be used together");
-	if ((options->has_stdio || options->forward_count) && options->command)
-		return diag_set(diag, STATUS_USAGE, "%s and \"%s\" cannot be used together", options->has_stdio ? "-W" : "-L",
-				options->command->name);
+		return diag_set(diag, STATUS_USAGE, "-W cannot be used together with -L or -D");
+	if (options->command && (options->has_stdio || (options->forward_count && !options->command->takes_forwards)))
+		return diag_set(diag, STATUS_USAGE, "%s and \"%s\" cannot be used together",
+				options->has_stdio ? "-W" : "-L or -D", options->command->name);
 	if (options->has_stdio)
 		options->command = &command_stdio;
-	else if (options->forward_count)
+	else if (options->forward_count && !options->command)
 		options->command = &command_forward;
 	return STATUS_OK;
 }
@@ -203,14 +232,24 @@ static int check(struct options *options, struct diag *diag)
 	if (!options->command)
 		return diag_set(diag, STATUS_USAGE, "what shall be done? See sallyport --help");
 	if (options->json && !options->command->takes_json)
-		return diag_set(diag, STATUS_USAGE, "--json belongs to status and ls");
+		return diag_set(diag, STATUS_USAGE, "--json belongs to status, ls and forward");
+	if (options->install && !options->command->takes_install)
+		return diag_set(diag, STATUS_USAGE, "--install belongs to ssh-config");
 	if (options->answers_fd >= 0 && !options->command->takes_answers)
 		return diag_set(diag, STATUS_USAGE, "--answers-from belongs to login and export-p12");
 	if (options->if_due && options->command->run != cmd_renew)
 		return diag_set(diag, STATUS_USAGE, "--if-due belongs to renew");
-	if (options->command->needs_no_gateway && !options->argument)
+	if (options->command->run == cmd_enroll && !options->argument)
 		return diag_set(diag, STATUS_USAGE, "usage: sallyport %s %s", options->command->name, options->command->argument);
 	return STATUS_OK;
+}
+
+/* The command to run begins with the word that was just read; none of its words is ours. */
+static void take_rest(struct options *options, struct words *words)
+{
+	options->rest = words->word + words->at - 1;
+	options->rest_count = (size_t)(words->count - words->at + 1);
+	words->at = words->count;
 }
 
 int options_parse(int count, char **words_, struct options *out_options, struct diag *diag)
@@ -221,7 +260,10 @@ int options_parse(int count, char **words_, struct options *out_options, struct 
 	*out_options = (struct options){.answers_fd = -1};
 	while (status == STATUS_OK && words.at < words.count) {
 		const char *word = words.word[words.at++];
-		if (only_words || word[0] != '-' || !word[1])
+		bool is_word = only_words || word[0] != '-' || !word[1];
+		if (is_word && out_options->command && out_options->command->takes_rest)
+			take_rest(out_options, &words);
+		else if (is_word)
 			status = take_word(out_options, word, diag);
 		else if (strcmp(word, "--") == 0)
 			only_words = true;
@@ -253,13 +295,16 @@ static void print_option(FILE *out, const struct option_row *row)
 void options_help(FILE *out)
 {
 	fputs("Usage: sallyport [OPTION...] COMMAND\n"
-	      "       sallyport [OPTION...] -L [BIND:]PORT:HOST:PORT...\n"
+	      "       sallyport [OPTION...] -L [BIND:]PORT:HOST:PORT... -D [BIND:]PORT...\n"
 	      "       sallyport [OPTION...] -W HOST:PORT\n"
 	      "\nReach what is behind a Sallyport gateway.\n\nCommands:\n", out);
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *command = &commands[i];
-		int used = fprintf(out, "  %s%s%s", command->name, command->argument ? " " : "",
-				   command->argument ? command->argument : "");
+		if (command->is_internal)
+			continue;
+		int used = fprintf(out, "  %s%s%s%s%s", command->name, command->argument ? " " : "",
+				   command->argument ? command->argument : "", command->second ? " " : "",
+				   command->second ? command->second : command->takes_rest ? " -- CMD [ARG...]" : "");
 		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 1, "", command->documentation);
 	}
 	fputs("\nOptions:\n", out);

@@ -19,7 +19,10 @@ struct options {
 	struct settings settings;
 	const struct command *command;
 	const char *argument; /* of the subcommand, or NULL */
-	bool help, version, json, if_due;
+	const char *second;   /* what follows it, or NULL */
+	char **rest;          /* of a command to run, NULL-terminated */
+	size_t rest_count;
+	bool help, version, json, install, if_due;
 	int answers_fd; /* -1: not given */
 	struct forward forward[FORWARDS_MAX];
 	size_t forward_count;

@@ -15,16 +15,16 @@
 
 enum { PROFILE_BYTES_MAX = 64 * 1024 };
 
-bool profile_path(char *out_path, size_t capacity)
+bool profile_path(const char *name, char *out_path, size_t capacity)
 {
 	const char *folder = getenv("XDG_CONFIG_HOME");
 	const char *home = getenv("HOME");
 	int length;
 	/* The base directory specification: a relative path counts as absent. */
 	if (folder && folder[0] == '/')
-		length = snprintf(out_path, capacity, "%s/sallyport/profile", folder);
+		length = snprintf(out_path, capacity, "%s/sallyport/profile%s%s", folder, name ? "s/" : "", name ? name : "");
 	else if (home && home[0] == '/')
-		length = snprintf(out_path, capacity, "%s/.config/sallyport/profile", home);
+		length = snprintf(out_path, capacity, "%s/.config/sallyport/profile%s%s", home, name ? "s/" : "", name ? name : "");
 	else
 		return false;
 	return (size_t)length < capacity;
@@ -161,10 +161,10 @@ static int check_owner(int fd, const char *path, struct diag *diag)
 int profile_load(struct settings *settings, struct diag *diag)
 {
 	char path[4096];
-	if (!profile_path(path, sizeof(path)))
+	if (!profile_path(settings->profile, path, sizeof(path)))
 		return STATUS_OK;
 	OWN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (fd < 0 && !settings->profile && (errno == ENOENT || errno == ENOTDIR))
 		return STATUS_OK;
 	if (fd < 0) {
 		diag_system(diag, "cannot open %s", path);

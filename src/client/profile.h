@@ -13,8 +13,8 @@
 #include "sallyport/buf.h"
 #include "settings.h"
 
-/* Where the profile is; false when neither XDG_CONFIG_HOME nor HOME says. */
-bool profile_path(char *out_path, size_t capacity);
+/* Where the profile is, or the one of that name (profiles/NAME); false when neither XDG_CONFIG_HOME nor HOME says. */
+bool profile_path(const char *name, char *out_path, size_t capacity);
 /* Reads the profile file, if there is one, and offers its values. A file that others could have written
  * is refused, as ssh does with its own: it names the authority to trust. */
 [[nodiscard]] int profile_load(struct settings *settings, struct diag *diag);

@@ -23,10 +23,25 @@ int settings_offer(struct settings *settings, enum setting setting, const char *
 
 int settings_complete(struct settings *settings, struct diag *diag)
 {
+	const char *named = getenv("SALLYPORT_PROFILE");
 	int status = STATUS_OK;
+	if (!settings->profile && named && *named)
+		status = settings_name_profile(settings, named, diag);
+	if (status == STATUS_OK && settings->profile)
+		status = profile_load(settings, diag);
 	for (size_t i = 0; i < SETTING_COUNT && status == STATUS_OK; i++)
 		status = settings_offer(settings, i, getenv(setting_rows[i].environment), diag);
-	return status == STATUS_OK ? profile_load(settings, diag) : status;
+	return status == STATUS_OK && !settings->profile ? profile_load(settings, diag) : status;
+}
+
+int settings_name_profile(struct settings *settings, const char *name, struct diag *diag)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t length = strlen(name);
+	if (!length || length > 64 || name[0] == '.' || name[0] == '-' || strspn(name, alphabet) != length)
+		return diag_set(diag, STATUS_USAGE, "a profile's name is made of letters, digits, dot, dash and underscore");
+	settings->profile = name;
+	return STATUS_OK;
 }
 
 int settings_parse_url(const char *url, char *out_host, size_t capacity, uint16_t *out_port, struct diag *diag)
@@ -49,10 +64,10 @@ int settings_parse_url(const char *url, char *out_host, size_t capacity, uint16_
 }
 
 /* Where each setting can be given, for the sentence that one is missing. */
-static int missing(enum setting setting, const char *what, struct diag *diag)
+static int missing(const struct settings *settings, enum setting setting, const char *what, struct diag *diag)
 {
 	char path[4096];
-	if (!profile_path(path, sizeof(path)))
+	if (!profile_path(settings->profile, path, sizeof(path)))
 		str_copy(path, sizeof(path), "the profile file");
 	const struct setting_row *row = &setting_rows[setting];
 	return diag_set(diag, STATUS_USAGE, "%s is not known; give --%s %s, set %s, or write \"%s = ...\" into %s", what,
@@ -62,13 +77,42 @@ static int missing(enum setting setting, const char *what, struct diag *diag)
 int settings_check(struct settings *settings, struct diag *diag)
 {
 	if (!settings->value[SETTING_gateway])
-		return missing(SETTING_gateway, "The gateway", diag);
+		return missing(settings, SETTING_gateway, "The gateway", diag);
 	if (!settings->value[SETTING_cert])
-		return missing(SETTING_cert, "The certificate of this device", diag);
+		return missing(settings, SETTING_cert, "The certificate of this device", diag);
 	if (!settings->value[SETTING_key])
-		return missing(SETTING_key, "The private key of this device", diag);
-	return settings_parse_url(settings->value[SETTING_gateway], settings->host, sizeof(settings->host),
-				  &settings->port, diag);
+		return missing(settings, SETTING_key, "The private key of this device", diag);
+	/* Each must be good; the first one names the session (token.h). */
+	int status = STATUS_OK;
+	for (size_t i = settings_gateway_count(settings); i > 0 && status == STATUS_OK; i--)
+		status = settings_use_gateway(settings, i - 1, diag);
+	return status;
+}
+
+#define BETWEEN_GATEWAYS " ,\t"
+
+static const char *skip_gateway(const char *at)
+{
+	at += strcspn(at, BETWEEN_GATEWAYS);
+	return at + strspn(at, BETWEEN_GATEWAYS);
+}
+
+size_t settings_gateway_count(const struct settings *settings)
+{
+	size_t count = 0;
+	for (const char *at = settings->value[SETTING_gateway]; count == 0 || *at; count++)
+		at = skip_gateway(at);
+	return count;
+}
+
+int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag)
+{
+	const char *at = settings->value[SETTING_gateway];
+	char url[512];
+	while (place--)
+		at = skip_gateway(at);
+	snprintf(url, sizeof(url), "%.*s", (int)strcspn(at, BETWEEN_GATEWAYS), at);
+	return settings_parse_url(url, settings->host, sizeof(settings->host), &settings->port, diag);
 }
 
 void settings_authority(const struct settings *settings, char *out_text, size_t capacity)

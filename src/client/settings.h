@@ -13,7 +13,7 @@
 #include "status.h"
 
 #define SETTINGS(S)                                                                                     \
-	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]")                          \
+	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]; several: the next when one is gone") \
 	S(ca, "SALLYPORT_CA", "FILE", "authorities that the gateway must chain to (default: the system's)") \
 	S(cert, "SALLYPORT_CERT", "FILE", "certificate of this device (PEM)")                           \
 	S(key, "SALLYPORT_KEY", "FILE", "its private key (PEM; may be in the certificate's file), or a pkcs11: URL")                                        \
@@ -29,16 +29,23 @@ extern const struct setting_row setting_rows[SETTING_COUNT];
 
 struct settings {
 	char *value[SETTING_COUNT]; /* heap; NULL when nobody said */
-	char host[256];             /* of the gateway, without brackets */
+	const char *profile;        /* -p, or NULL: the one of everyday */
+	char host[256];             /* of the (first) gateway, without brackets */
 	uint16_t port;
 };
 
 /* Sets a value unless it has one already. An empty text counts as absent. STATUS_FAILED without memory. */
 [[nodiscard]] int settings_offer(struct settings *settings, enum setting setting, const char *text, struct diag *diag);
-/* Takes what the environment and the profile file say, for all that is still open. */
+/* -p: letters, digits, dot, dash and underscore. STATUS_USAGE otherwise. The text must stay. */
+[[nodiscard]] int settings_name_profile(struct settings *settings, const char *name, struct diag *diag);
+/* Takes what the environment and the profile file say, for all that is still open. A profile that was named comes
+ * before the environment. */
 [[nodiscard]] int settings_complete(struct settings *settings, struct diag *diag);
 /* Checks that all is there that a connection needs, and fills host and port. */
 [[nodiscard]] int settings_check(struct settings *settings, struct diag *diag);
+/* How many gateways the setting names (separated by spaces or commas), and one of them into host and port. */
+size_t settings_gateway_count(const struct settings *settings);
+[[nodiscard]] int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag);
 void settings_fini(struct settings *settings);
 
 /* "https://HOST[:PORT][/]"; STATUS_USAGE with a sentence for anything else. Pure. */

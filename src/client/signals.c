@@ -1,6 +1,7 @@
 /* signals.c: the signals that end the program, taken as events. */
 #include "signals.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -42,6 +43,19 @@ int signals_caught(void)
 		if (!first_caught)
 			first_caught = (int)caught.ssi_signo;
 	return first_caught;
+}
+
+int signals_taken(void)
+{
+	struct signalfd_siginfo taken;
+	return read(descriptor, &taken, sizeof(taken)) == sizeof(taken) ? (int)taken.ssi_signo : 0;
+}
+
+int signals_pause(int duration_ms)
+{
+	struct pollfd watched = {.fd = descriptor, .events = POLLIN};
+	(void)poll(&watched, 1, duration_ms);
+	return signals_caught() ? STATUS_SIGNAL : STATUS_OK;
 }
 
 const sigset_t *signals_original_mask(void)

@@ -16,6 +16,10 @@
 int signals_fd(void);
 /* Takes those that wait; returns the first one that was ever caught, 0 when none. */
 int signals_caught(void);
+/* Takes one that waits, without counting it as caught: it is somebody else's to obey. 0 when none. */
+int signals_taken(void);
+/* Waits that long; STATUS_SIGNAL when a signal came first. */
+[[nodiscard]] int signals_pause(int duration_ms);
 /* The mask that children must start with. */
 const sigset_t *signals_original_mask(void);
 /* Ends this process by that signal, so that the shell sees what happened. */

@@ -13,11 +13,11 @@
 	S(OK, 0, "done")                                                               \
 	S(FAILED, 1, "failed; the sentence says why")                                  \
 	S(USAGE, 2, "an option, an argument or a setting is wrong")                    \
-	S(UNREACHABLE, 3, "the gateway cannot be reached, or is not the right one")    \
-	S(DEVICE_REFUSED, 4, "the gateway refuses this device or its certificate")     \
-	S(LOGIN_NEEDED, 5, "not logged in, or the login was refused")                  \
-	S(NOT_ALLOWED, 6, "the policy does not allow it")                              \
-	S(NOBODY, 7, "nobody is there to answer the gateway's questions")
+	S(NOT_ALLOWED, 3, "the policy does not allow it")                              \
+	S(LOGIN_NEEDED, 4, "not logged in, or the login was refused")                  \
+	S(DEVICE_REFUSED, 5, "this device is not trusted, or its certificate expired") \
+	S(UNREACHABLE, 6, "the gateway cannot be reached, or is not the right one")    \
+	S(NOBODY, 7, "a person is needed to answer the gateway's questions")
 
 #define STATUS_ENUM(name, number, documentation) STATUS_##name = number,
 enum status {

@@ -139,6 +139,15 @@ static int make_folder(const char *path, struct diag *diag)
 	return check_folder(folder, diag);
 }
 
+int token_folder(char *out_path, size_t capacity, struct diag *diag)
+{
+	char folder[3072], inside[3080];
+	if (!find_folder(folder, sizeof(folder)) || !str_copy(out_path, capacity, folder))
+		return diag_set(diag, STATUS_FAILED, "There is no place for the agent: neither XDG_RUNTIME_DIR nor HOME is set");
+	snprintf(inside, sizeof(inside), "%s/x", folder);
+	return make_folder(inside, diag);
+}
+
 int token_store(const char *path, const char *text, struct diag *diag)
 {
 	int status = make_folder(path, diag);

@@ -14,6 +14,8 @@ struct token {
 	char text[ANSWER_TOKEN_MAX + 1];
 };
 
+/* The folder of what lives between two commands: made when needed, 0700, ours. */
+[[nodiscard]] int token_folder(char *out_path, size_t capacity, struct diag *diag);
 /* The file of that gateway ("host:port") and device (the SHA-256 of its certificate, or any other bytes that
  * name it). Makes nothing. STATUS_FAILED with a sentence when there is no folder to keep it in. */
 [[nodiscard]] int token_path(const char *gateway, struct view device, char *out_path, size_t capacity,

@@ -14,16 +14,18 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
-enum { PROBLEM_BYTES_MAX = 16 * 1024 };
+enum { PROBLEM_BYTES_MAX = 16 * 1024, PREFACE_BYTES_MAX = 128 * 1024 };
 
 struct tunnel {
 	struct stream stream; /* first: a stream is its tunnel */
 	struct pump pump;
 	uv_loop_t *loop;
+	void (*on_stands)(void *owner);
 	tunnel_over_handler on_over;
 	void *owner;
+	struct buf preface;
 	char target[DESTINATION_TEXT_MAX];
-	int in_fd, out_fd; /* until the pump has them */
+	int in_fd, out_fd; /* the owner's until the pump has them */
 	bool pumping;      /* from the start of the pump to its closed handler */
 	bool stream_open;
 	bool peer_finished;
@@ -42,23 +44,14 @@ void tunnel_close_with_reset(int fd)
 	close(fd);
 }
 
-static void close_descriptors(struct tunnel *tunnel)
-{
-	if (tunnel->out_fd >= 0 && tunnel->out_fd != tunnel->in_fd)
-		tunnel_close_with_reset(tunnel->out_fd);
-	if (tunnel->in_fd >= 0)
-		tunnel_close_with_reset(tunnel->in_fd);
-	tunnel->in_fd = tunnel->out_fd = -1;
-}
-
 /* Tells the owner and frees, when nothing of the tunnel is left. */
 static void settle(struct tunnel *tunnel)
 {
 	if (tunnel->pumping || tunnel->stream_open)
 		return;
-	close_descriptors(tunnel);
 	tunnel->on_over(tunnel->owner, &tunnel->ending);
 	buf_fini(&tunnel->refusal);
+	buf_fini(&tunnel->preface);
 	free(tunnel);
 }
 
@@ -129,14 +122,15 @@ static struct tunnel *tunnel_of_stream(struct stream *stream)
 
 static void start_pump(struct tunnel *tunnel)
 {
+	if (tunnel->on_stands)
+		tunnel->on_stands(tunnel->owner);
 	if (pump_start(&tunnel->pump, tunnel->loop, tunnel->in_fd, tunnel->out_fd, &carrier, tunnel) < 0) {
 		tunnel->ending.status = diag_set(&tunnel->ending.diag, STATUS_FAILED, "%s: cannot watch the local side",
 						 tunnel->target);
 		connection_reset(&tunnel->stream, H2_CANCEL);
 		return;
 	}
-	tunnel->in_fd = tunnel->out_fd = -1;
-	tunnel->pumping = true;
+	tunnel->pumping = tunnel->ending.stood = true;
 	connection_resume(&tunnel->stream);
 }
 
@@ -174,11 +168,21 @@ static void on_finish(struct stream *stream)
 		connection_resume(stream);
 }
 
+static int read_preface(struct tunnel *tunnel, uint8_t *into, size_t capacity)
+{
+	size_t count = tunnel->preface.size < capacity ? tunnel->preface.size : capacity;
+	memcpy(into, tunnel->preface.data, count);
+	buf_consume(&tunnel->preface, count);
+	return (int)count;
+}
+
 static int on_read(struct stream *stream, uint8_t *into, size_t capacity)
 {
 	struct tunnel *tunnel = tunnel_of_stream(stream);
 	if (!tunnel->pumping)
 		return tunnel->peer_finished ? 0 : ERR_AGAIN;
+	if (tunnel->preface.size)
+		return read_preface(tunnel, into, capacity);
 	int count = pump_read(&tunnel->pump, into, capacity);
 	tunnel->near_finished |= count == 0;
 	return count;
@@ -237,11 +241,10 @@ static const struct stream_handlers handlers = {
 	.on_closed = on_closed,
 };
 
-static int send_request(struct tunnel *tunnel, struct connection *connection, const struct token *token,
-			struct diag *diag)
+static int send_request(struct tunnel *tunnel, const struct tunnel_options *options, struct diag *diag)
 {
 	char authorization[ANSWER_TOKEN_MAX + 16];
-	snprintf(authorization, sizeof(authorization), "Bearer %s", token->text);
+	snprintf(authorization, sizeof(authorization), "Bearer %s", options->token->text);
 	struct http_header headers[] = {HTTP_HEADER("proxy-authorization", authorization)};
 	struct h2_request request = {
 		.method = "CONNECT",
@@ -249,37 +252,42 @@ static int send_request(struct tunnel *tunnel, struct connection *connection, co
 		.headers = headers,
 		.header_count = 1,
 	};
-	int status = connection_request(connection, &request, &tunnel->stream, diag);
+	int status = connection_request(options->connection, &request, &tunnel->stream, diag);
 	wipe(authorization, sizeof(authorization));
 	return status;
 }
 
-int tunnel_start(uv_loop_t *loop, struct connection *connection, const struct token *token,
-		 const struct destination *destination, int in_fd, int out_fd, tunnel_over_handler on_over, void *owner,
-		 struct tunnel **out_tunnel, struct diag *diag)
+int tunnel_start(const struct tunnel_options *options, struct tunnel **out_tunnel, struct diag *diag)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
-	if (!tunnel) {
-		tunnel_close_with_reset(in_fd);
+	if (!tunnel)
 		return diag_set(diag, STATUS_FAILED, "memory is out");
-	}
 	tunnel->stream.handlers = &handlers;
-	tunnel->loop = loop;
-	tunnel->on_over = on_over;
-	tunnel->owner = owner;
-	tunnel->in_fd = in_fd;
-	tunnel->out_fd = out_fd;
+	tunnel->loop = options->loop;
+	tunnel->on_stands = options->on_stands;
+	tunnel->on_over = options->on_over;
+	tunnel->owner = options->owner;
+	tunnel->in_fd = options->in_fd;
+	tunnel->out_fd = options->out_fd;
 	tunnel->refusal = BUF_INIT(PROBLEM_BYTES_MAX);
-	destination_text(destination, tunnel->target);
-	int status = send_request(tunnel, connection, token, diag);
+	tunnel->preface = BUF_INIT(PREFACE_BYTES_MAX);
+	destination_text(options->destination, tunnel->target);
+	int status = buf_add(&tunnel->preface, options->preface) < 0
+			     ? diag_set(diag, STATUS_FAILED, "memory is out") : send_request(tunnel, options, diag);
 	if (status != STATUS_OK) {
-		close_descriptors(tunnel);
+		buf_fini(&tunnel->preface);
 		free(tunnel);
 		return status;
 	}
 	tunnel->stream_open = true;
 	*out_tunnel = tunnel;
 	return STATUS_OK;
+}
+
+void tunnel_bytes(const struct tunnel *tunnel, uint64_t *out_sent, uint64_t *out_received)
+{
+	*out_sent = tunnel->pump.bytes_from_near;
+	*out_received = tunnel->pump.bytes_to_near;
 }
 
 void tunnel_abort(struct tunnel *tunnel)

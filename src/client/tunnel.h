@@ -18,14 +18,27 @@ struct tunnel_ending {
 	bool session_ended; /* and that because the session is gone */
 	enum pump_end pump; /* when it stood: who ended it */
 	enum h2_code code;  /* and with what the stream was closed */
+	bool stood;         /* false: the descriptors are the owner's again */
 };
 typedef void (*tunnel_over_handler)(void *owner, const struct tunnel_ending *ending);
 
-/* Takes over the descriptors (one socket: give it twice), on error too. Nothing is read from them before the
- * gateway has opened the tunnel; when it refuses, a socket is closed with an RST. */
-[[nodiscard]] int tunnel_start(uv_loop_t *loop, struct connection *connection, const struct token *token,
-			       const struct destination *destination, int in_fd, int out_fd,
-			       tunnel_over_handler on_over, void *owner, struct tunnel **out_tunnel, struct diag *diag);
+struct tunnel_options {
+	uv_loop_t *loop;
+	struct connection *connection;
+	const struct token *token;
+	const struct destination *destination;
+	int in_fd, out_fd;   /* one socket: give it twice */
+	struct view preface; /* sent before what is read from in_fd; copied */
+	void (*on_stands)(void *owner); /* the gateway has opened it; nothing was moved yet. May be NULL */
+	tunnel_over_handler on_over;
+	void *owner;
+};
+
+/* Nothing is read from the descriptors before the gateway has opened the tunnel; then they are the tunnel's. On error,
+ * and when the tunnel ends without having stood, they stay the owner's. */
+[[nodiscard]] int tunnel_start(const struct tunnel_options *options, struct tunnel **out_tunnel, struct diag *diag);
+/* Bytes that have passed so far. */
+void tunnel_bytes(const struct tunnel *tunnel, uint64_t *out_sent, uint64_t *out_received);
 /* Ends it at once; the owner is told later, on the loop. */
 void tunnel_abort(struct tunnel *tunnel);
 

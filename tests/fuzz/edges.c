@@ -3,12 +3,14 @@
 #include "fuzz.h"
 #include "sallyport/edge/broker_conversation.h"
 #include "sallyport/edge/broker_signer.h"
+#include "sallyport/edge/command_agent.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/edge/worker_signer.h"
 
 static const struct edge *const edges[] = {
 	&worker_signer_edge, &worker_broker_edge, &broker_signer_edge, &broker_conversation_edge, &monitor_room_edge,
+	&command_agent_edge,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

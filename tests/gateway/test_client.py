@@ -56,7 +56,7 @@ def test_logout_forgets_the_session(new_world):
     log_in(world)
     assert client(world, "logout").returncode == 0
     done = client(world, "status")
-    assert done.returncode == 5 and "sallyport login" in done.stderr + done.stdout
+    assert done.returncode == 4 and "sallyport login" in done.stderr + done.stdout
 
 
 def test_exit_7_when_nobody_can_answer(world):
@@ -64,9 +64,9 @@ def test_exit_7_when_nobody_can_answer(world):
     assert done.returncode == 7 and len(done.stderr.strip().splitlines()) == 1
 
 
-def test_wrong_password_is_5_with_request_id(world):
+def test_wrong_password_is_4_with_request_id(world):
     done = client(world, "login", "alice", answers_text="wrong\n000000\n")
-    assert done.returncode == 5 and re.search(r"[0-9a-f]+-\d+", done.stderr)
+    assert done.returncode == 4 and re.search(r"[0-9a-f]+-\d+", done.stderr)
     log_in(world)
 
 
@@ -77,23 +77,23 @@ def test_wrong_usage_is_one_sentence_and_2(world, arguments):
     assert done.returncode == 2 and done.stderr.strip()
 
 
-def test_refused_resource_is_6(world):
+def test_refused_resource_is_3(world):
     done = client(world, "-W", f"127.0.0.1:{world.denied}")
-    assert done.returncode == 6 and re.search(r"[0-9a-f]+-\d+", done.stderr), done.stderr
+    assert done.returncode == 3 and re.search(r"[0-9a-f]+-\d+", done.stderr), done.stderr
 
 
-def test_gateway_away_is_3(world):
+def test_gateway_away_is_6(world):
     done = client(world, "--gateway", f"https://localhost:{free_port()}", "status")
-    assert done.returncode == 3 and done.stderr.strip()
+    assert done.returncode == 6 and done.stderr.strip()
 
 
-def test_locked_device_is_4(new_world):
+def test_locked_device_is_5(new_world):
     world = new_world()
     world.admin("device", "lock", "bob-laptop")
     done = client(world, "status", laptop="bob-laptop")
-    assert done.returncode in (4, 5) and done.stderr.strip()
+    assert done.returncode in (5, 4) and done.stderr.strip()
     done = client(world, "login", "bob", laptop="bob-laptop", answers_text="x\n")
-    assert done.returncode == 4, done.stderr
+    assert done.returncode == 5, done.stderr
 
 
 def test_W_carries_both_directions_and_half_close(world):

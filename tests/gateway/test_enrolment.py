@@ -91,7 +91,7 @@ def test_F3_one_line_makes_a_device(world):
     assert not list((folder / "sallyport").glob("enroll-*")), "the waiting key is gone"
     status = subprocess.run([world.program("sallyport"), "status"], text=True, capture_output=True,
                             env=world.laptop_environment(folder), check=False)
-    assert status.returncode == 5 and "not logged in" in status.stderr, "the device passes door one with that alone"
+    assert status.returncode == 4 and "not logged in" in status.stderr, "the device passes door one with that alone"
     shown = json.loads(world.admin("device", "show", "one-line", "--json"))
     assert (shown["users"], shown["key_kind"], shown["key_store"]) == (["alice"], "ec-p256", "software")
 
@@ -125,7 +125,7 @@ def test_F3_another_pin_and_nothing_is_sent(world):
     line = change(world.invite("pinned", "alice"), 2, "00" * 32)
     before = query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'")
     done = enroll(world, "pinned", line)
-    assert done.returncode == 3 and "not the gateway of this invitation" in done.stderr
+    assert done.returncode == 6 and "not the gateway of this invitation" in done.stderr
     assert query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'") == before
     assert query(world, "SELECT state, attempts FROM invitation WHERE device_name = 'pinned'") == [("open", 0)]
 
@@ -219,13 +219,13 @@ def test_F3_a_key_in_a_token_stays_there(world, tmp_path):
     assert "PRIVATE KEY" not in (folder / "sallyport" / "device.pem").read_text()
     before = certificate_of(folder)
     status = sallyport("status")
-    assert status.returncode == 5, status.stderr
+    assert status.returncode == 4, status.stderr
     assert json.loads(world.admin("device", "show", "in-token", "--json"))["key_store"] == "pkcs11"
     done = sallyport("renew")
     assert done.returncode == 0, done.stderr
     after = certificate_of(folder)
     assert before.public_key().public_numbers() == after.public_key().public_numbers() and before.serial_number != after.serial_number
-    assert sallyport("status").returncode == 5
+    assert sallyport("status").returncode == 4
     assert "cannot leave it" in sallyport("export-p12", str(tmp_path / "x.p12")).stderr
 
 

@@ -65,7 +65,7 @@ def test_a_renewal_makes_a_new_key_and_ends_the_old_certificate_when_it_is_used(
     after = certificate_of(folder)
     assert before.public_key().public_numbers() != after.public_key().public_numbers() and before.subject == after.subject
     assert states(world, "renewing") == [(1, "active"), (2, "active")], "not used yet: the old one still counts"
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     assert states(world, "renewing") == [(1, "superseded"), (2, "active")]
     assert not list((folder / "sallyport").glob("*.next*"))
 
@@ -125,7 +125,7 @@ def test_D1_kill_the_laptop_anywhere_in_a_renewal(new_world):
         time.sleep(dice.uniform(0, 0.12))
         process.kill()
         process.wait()
-        assert sallyport(world, folder, "status").returncode == 5, "whatever happened: the files fit, and door one opens"
+        assert sallyport(world, folder, "status").returncode == 4, "whatever happened: the files fit, and door one opens"
     assert sallyport(world, folder, "renew").returncode == 0
     assert query(world, "SELECT count(*) FROM audit WHERE event = 'alarm'") == [(0,)]
 
@@ -138,12 +138,12 @@ def test_F5_a_copied_key_shows_itself_and_locks_the_device(new_world):
     folder = new_laptop(world, "copied")
     copy = keep_copy(world, "copied")
     assert sallyport(world, folder, "renew").returncode == 0
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     assert_shut_with(world, use(world, copy), "certificate_superseded")
     assert query(world, "SELECT code FROM audit WHERE event = 'alarm' AND device = 'copied'") == [("copied_key",)]
     wait_until(lambda: json.loads(world.admin("device", "show", "copied", "--json"))["state"] == "locked", "the lock")
     done = sallyport(world, folder, "status")
-    assert done.returncode == 4, "the laptop is out as well, until somebody has looked"
+    assert done.returncode == 5, "the laptop is out as well, until somebody has looked"
 
 
 def assert_shut_with(world, done, code):
@@ -157,7 +157,7 @@ def test_F5_without_the_key_an_old_certificate_alarms_nobody(new_world):
     folder = new_laptop(world, "seen")
     copy = keep_copy(world, "seen")
     assert sallyport(world, folder, "renew").returncode == 0
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     context = clients.tls_context(world)
     _, other_key = issue(world, "thief")
     with pytest.raises(Exception):
@@ -172,7 +172,7 @@ def test_F5_the_overlap_is_quiet_and_only_the_alarm_when_so_configured(new_world
     folder = new_laptop(world, "quiet")
     copy = keep_copy(world, "quiet")
     assert sallyport(world, folder, "renew").returncode == 0
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     assert_shut(world, use(world, copy), "certificate_superseded")
     assert query(world, "SELECT count(*) FROM audit WHERE event = 'alarm'") == [(0,)]
 
@@ -188,7 +188,7 @@ def test_F5_a_thief_who_renews_first_is_found_by_the_laptop(new_world):
     thief.write_bytes(certs_only(body)[0].public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     assert '"status":' in use(world, thief).stdout
-    assert sallyport(world, folder, "status").returncode == 4
+    assert sallyport(world, folder, "status").returncode == 5
     assert_shut_with(world, use(world, thief), "device_locked")
 
 
@@ -200,7 +200,7 @@ def test_C2_a_revoked_device_cannot_renew(world):
     peer = clients.connect(world, "gone", alpn=("http/1.1",))
     world.admin("device", "revoke", "gone")
     done = sallyport(world, folder, "renew")
-    assert done.returncode == 4, done.stderr
+    assert done.returncode == 5, done.stderr
     body = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
     request = (f"POST {EST}simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
@@ -216,7 +216,7 @@ def test_only_the_newest_certificate_renews(world):
     folder = new_laptop(world, "newest", "bob")
     peer = clients.connect(world, "newest", alpn=("http/1.1",))
     assert sallyport(world, folder, "renew").returncode == 0
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     body = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
     request = (f"POST {EST}simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
@@ -231,7 +231,7 @@ def test_a_lost_disk_has_a_way_back(world):
     line = world.admin("device", "reinvite", "reborn").strip()
     done = enroll(world, "reborn", line, folder=folder)
     assert done.returncode == 0, done.stderr
-    assert sallyport(world, folder, "status").returncode == 5
+    assert sallyport(world, folder, "status").returncode == 4
     assert states(world, "reborn") == [(1, "revoked"), (2, "active")]
     assert_shut(world, use(world, copy), "certificate_revoked")
     with pytest.raises(WorldError, match="there is no device"):

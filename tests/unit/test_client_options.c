@@ -46,6 +46,17 @@ static void test_good_lines(void **state)
 	assert_int_equal(options.forward[1].port, 3);
 	options_fini(&options);
 
+	assert_int_equal(parse(&(struct line){{"exec", "--", "curl", "-L", "x"}}, &options, &diag), STATUS_OK);
+	assert_int_equal(options.rest_count, 3);
+	assert_string_equal(options.rest[1], "-L");
+	assert_int_equal(parse(&(struct line){{"exec", "--user=x", "env", "-p"}}, &options, &diag), STATUS_OK);
+	assert_int_equal(options.rest_count, 2);
+	options_fini(&options);
+
+	assert_int_equal(parse(&(struct line){{"-p", "work", "forward", "add", "-D", "1080"}}, &options, &diag), STATUS_OK);
+	assert_string_equal(options.settings.profile, "work");
+	assert_int_equal(options.forward[0].kind, FORWARD_SOCKS);
+
 	assert_int_equal(parse(&(struct line){{"-W", "[::1]:22", "--user", "x", "--user", "y"}}, &options, &diag), STATUS_OK);
 	assert_ptr_equal(options.command, &command_stdio);
 	assert_string_equal(options.settings.value[SETTING_user], "y");
@@ -70,9 +81,9 @@ static void test_bad_lines(void **state)
 		{{{NULL}}, "what shall be done"}, {{{"logn"}}, "did you mean login?"}, {{{"status", "x"}}, "one word too many"},
 		{{{"login", "a", "b"}}, "one word too many"}, {{{"--gatway", "x"}}, "did you mean --gateway?"},
 		{{{"-x"}}, "unknown option -x"}, {{{"-L"}}, "-L needs a value"}, {{{"--cert"}}, "--cert needs a value"},
-		{{{"-L", "1:a:2", "-W", "a:1"}}, "cannot be used together"}, {{{"-L", "1:a:2", "ls"}}, "cannot be used together"},
+		{{{"-L", "1:a:2", "-W", "a:1"}}, "cannot be used together"}, {{{"-p", "a/b", "ls"}}, "profile's name"}, {{{"-L", "1:a:2", "ls"}}, "cannot be used together"},
 		{{{"-W", "a:1", "-W", "a:1"}}, "twice"}, {{{"ls", "--answers-from", "0"}}, "belongs to login"},
-		{{{"login", "--json"}}, "belongs to status and ls"}, {{{"login", "--answers-from", "77"}}, "not an open descriptor"},
+		{{{"login", "--json"}}, "belongs to status, ls and forward"}, {{{"login", "--answers-from", "77"}}, "not an open descriptor"},
 		{{{"login", "--answers-from", "x"}}, "not an open descriptor"}, {{{"--json=yes", "ls"}}, "takes no value"},
 		{{{"-L", "["}}, "brackets"}, {{{"-L0:a:1"}}, "local port"}, {{{"-"}}, "unknown command"},
 	};

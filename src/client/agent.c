@@ -1,0 +1,212 @@
+/* agent.c: the agent's life: the door, the connection, the end. What a visitor may ask is visitor.c's matter. */
+#include "agent.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "entrance.h"
+#include "errand.h"
+#include "kept.h"
+#include "netwatch.h"
+#include "passage.h"
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+#include "say.h"
+#include "visitor.h"
+
+enum {
+	WATCH_MS = 3000,
+	/* Nobody has needed it for so long. */
+	IDLE_MS = 600000,
+};
+
+int agent_token(const struct agent *agent, struct token *out_token, struct diag *diag)
+{
+	char authority[272], path[4096];
+	struct device device;
+	*out_token = (struct token){0};
+	int status = device_identify(agent->settings, &device, diag);
+	if (status != STATUS_OK)
+		return status;
+	settings_authority(agent->settings, authority, sizeof(authority));
+	status = token_path(authority, view_of(device.name, sizeof(device.name)), path, sizeof(path), diag);
+	return status == STATUS_OK ? token_load(path, out_token, diag) : status;
+}
+
+void agent_leave(struct agent *agent)
+{
+	agent->leaving = true;
+}
+
+/* ---- the connection ---- */
+
+static bool is_wanted(void *owner)
+{
+	const struct agent *agent = owner;
+	return agent->stays || agent->entrances;
+}
+
+static void on_note(void *owner, const char *sentence)
+{
+	struct agent *agent = owner;
+	say("%s", sentence);
+	for (struct entrance *entrance = agent->entrances; entrance; entrance = entrance_next(agent, entrance))
+		entrance_note(entrance, sentence);
+}
+
+static void tell_hopeless(struct agent *agent, int status, const struct diag *diag)
+{
+	for (struct entrance *entrance = agent->entrances; entrance; entrance = entrance_next(agent, entrance))
+		entrance_hopeless(entrance, status, diag);
+}
+
+static void on_checked(void *owner, const struct errand_result *result)
+{
+	struct agent *agent = owner;
+	agent->check = NULL;
+	if (result->status == STATUS_LOGIN_NEEDED || result->status == STATUS_DEVICE_REFUSED)
+		tell_hopeless(agent, result->status, &result->diag);
+}
+
+/* The last connection ended for a reason that it may not have told: is the session still good? */
+static void on_stands(void *owner, bool again)
+{
+	struct agent *agent = owner;
+	struct token token;
+	struct diag diag;
+	if (!again || !agent->entrances || agent->check)
+		return;
+	int status = agent_token(agent, &token, &diag);
+	const struct api_request request = {.method = "GET", .path = "/v1/session", .token = token.text};
+	if (status == STATUS_OK)
+		(void)!errand_start(agent->uplink, &request, on_checked, agent, &agent->check, &diag);
+	else if (status == STATUS_LOGIN_NEEDED)
+		tell_hopeless(agent, status, &diag);
+	token_wipe(&token);
+}
+
+static void on_refused(void *owner, int status, const struct diag *diag)
+{
+	say("%s", diag->text);
+	tell_hopeless(owner, status, diag);
+}
+
+static void on_network_change(void *owner)
+{
+	struct agent *agent = owner;
+	uplink_look(agent->uplink);
+}
+
+/* ---- the door ---- */
+
+static void on_knock(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events;
+	struct agent *agent = poll->data;
+	int fd = accept4(agent->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	agent->needed_ms = clock_monotonic_ms();
+	if (!agent_place_is_same_user(fd) || visitor_admit(agent, fd) != STATUS_OK)
+		close(fd);
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+	uint64_t now_ms = clock_monotonic_ms();
+	if (agent->stays || agent->visitors || agent->entrances || agent->passages)
+		agent->needed_ms = now_ms;
+	/* Nobody finds it any more, or nobody needs it. */
+	if (!agent_place_stands(&agent->place, &agent->inode) || now_ms - agent->needed_ms > IDLE_MS)
+		agent_leave(agent);
+}
+
+/* ---- life ---- */
+
+/* Each tunnel is a descriptor; the soft limit is there for programs that use select(2). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int open_door(struct agent *agent, struct diag *diag)
+{
+	if (!agent_place_stands(&agent->place, &agent->inode) || uv_poll_init(&agent->loop.uv, &agent->door, agent->fd) < 0 ||
+	    uv_poll_start(&agent->door, UV_READABLE, on_knock) < 0)
+		return diag_set(diag, STATUS_FAILED, "The agent cannot watch its socket in %s", agent->place.folder);
+	uv_timer_init(&agent->loop.uv, &agent->watch);
+	uv_timer_start(&agent->watch, on_watch, WATCH_MS, WATCH_MS);
+	agent->door.data = agent->watch.data = agent;
+	return STATUS_OK;
+}
+
+static int open_uplink(struct agent *agent, struct diag *diag)
+{
+	const struct uplink_options options = {
+		.loop = &agent->loop.uv,
+		.settings = agent->settings,
+		.is_wanted = is_wanted,
+		.on_note = on_note,
+		.on_stands = on_stands,
+		.on_refused = on_refused,
+		.owner = agent,
+	};
+	return uplink_open(&options, &agent->uplink, diag);
+}
+
+static bool is_leaving(const void *subject)
+{
+	const struct agent *agent = subject;
+	return agent->leaving;
+}
+
+static void take_down(struct agent *agent)
+{
+	agent->closing = true;
+	errand_drop(take_pointer(&agent->check));
+	while (agent->visitors)
+		visitor_dismiss(agent->visitors);
+	while (agent->entrances)
+		entrance_close(agent->entrances);
+	netwatch_close(take_pointer(&agent->netwatch));
+	uplink_close(take_pointer(&agent->uplink));
+	uv_close((uv_handle_t *)&agent->door, NULL);
+	uv_close((uv_handle_t *)&agent->watch, NULL);
+	close(take_fd(&agent->fd));
+	loop_fini(&agent->loop);
+}
+
+static int live(struct agent *agent, struct diag *diag)
+{
+	int status = loop_init(&agent->loop, diag);
+	if (status == STATUS_OK)
+		status = open_door(agent, diag);
+	if (status == STATUS_OK)
+		status = open_uplink(agent, diag);
+	if (status != STATUS_OK)
+		return status;
+	netwatch_open(&agent->loop.uv, on_network_change, agent, &agent->netwatch);
+	kept_restore(agent);
+	status = loop_wait(&agent->loop, is_leaving, agent);
+	/* A signal is one of the ways to be sent away. */
+	take_down(agent);
+	return status == STATUS_SIGNAL ? STATUS_OK : status;
+}
+
+int agent_run(const struct settings *settings, int fd, struct diag *diag)
+{
+	struct agent agent = {.settings = settings, .fd = fd, .started_ms = clock_wall_ms(), .needed_ms = clock_monotonic_ms()};
+	raise_descriptor_limit();
+	int status = agent_place_find(settings, &agent.place, diag);
+	if (status == STATUS_OK && agent.fd < 0)
+		status = agent_place_listen(&agent.place, &agent.fd, diag);
+	if (status == STATUS_OK && agent.fd < 0)
+		return diag_set(diag, STATUS_FAILED, "Another agent holds that connection already; see: sallyport status");
+	return status == STATUS_OK ? live(&agent, diag) : status;
+}

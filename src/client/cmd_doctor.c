@@ -1,0 +1,121 @@
+/* cmd_doctor.c: `sallyport doctor` and `sallyport version`: what is in order here, what is not, and what to do. */
+#include <stdio.h>
+#include <string.h>
+
+#include "askpass.h"
+#include "client.h"
+#include "commands.h"
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
+#include "sallyport/own.h"
+#include "sallyport/x509.h"
+#include "say.h"
+#include "terminal.h"
+
+enum { WARN_DAYS = 14, DAY_S = 86400 };
+
+struct examination {
+	const struct options *options;
+	int status; /* of the first thing that is wrong */
+};
+
+static void tell(struct examination *examination, int status, const char *what, const char *sentence)
+{
+	printf("%-4s  %-12s  ", status == STATUS_OK ? "ok" : "BAD", what);
+	say_cell(stdout, sentence, 0);
+	putchar('\n');
+	if (examination->status == STATUS_OK)
+		examination->status = status;
+}
+
+static void look_at_device(struct examination *examination)
+{
+	struct diag diag;
+	struct device device;
+	struct x509_facts facts;
+	char when[32], text[256];
+	OWN_BUF struct buf bytes = BUF_INIT(X509_INPUT_MAX);
+	const char *path = examination->options->settings.value[SETTING_cert];
+	int status = device_load(&examination->options->settings, &device, &diag);
+	device_fini(&device);
+	if (status != STATUS_OK) {
+		tell(examination, status, "device", diag.text);
+		return;
+	}
+	if (fd_read_file(path, &bytes, &diag) < 0 || x509_facts(buf_view(&bytes), &facts, NULL) < 0) {
+		tell(examination, STATUS_OK, "device", "certificate and key fit (they are not in files)");
+		return;
+	}
+	int64_t left_s = facts.not_after_s - (int64_t)(clock_wall_ms() / 1000);
+	clock_format((uint64_t)facts.not_after_s * 1000, when, sizeof(when));
+	snprintf(text, sizeof(text), "\"%.64s\", good until %s%s", facts.name, when,
+		 left_s < (int64_t)WARN_DAYS * DAY_S ? ": soon; renew it" : "");
+	tell(examination, STATUS_OK, "device", text);
+}
+
+/* A connection of its own, so that every step of it is looked at. */
+static void look_at_gateway(struct examination *examination)
+{
+	OWN_CLIENT struct client client = {.agent.socket = -1};
+	struct diag diag;
+	char text[320];
+	uint64_t begun_ms = clock_monotonic_ms();
+	int status = client_init(&client, &examination->options->settings, &diag);
+	if (status == STATUS_OK)
+		status = client_connect(&client, &diag);
+	if (status != STATUS_OK) {
+		tell(examination, status, "gateway", diag.text);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s answers; name, TCP and TLS took %llu ms", connection_authority(client.connection),
+		 (unsigned long long)(clock_monotonic_ms() - begun_ms));
+	tell(examination, STATUS_OK, "gateway", text);
+	status = client_load_token(&client, &diag);
+	if (status == STATUS_OK)
+		status = client_ask(&client, "GET", "/v1/session", NULL, NULL, &diag);
+	tell(examination, status, "session", status == STATUS_OK ? "you are logged in" : diag.text);
+}
+
+static void look_at_agent(struct examination *examination)
+{
+	struct agent_call call;
+	struct diag diag;
+	char text[128];
+	int status = agent_call_open(&call, &examination->options->settings, AGENT_CALL_ONLY_IF_RUNNING, &diag);
+	if (status == STATUS_OK && call.socket >= 0)
+		snprintf(text, sizeof(text), "process %u answers", call.pid);
+	else if (status == STATUS_OK)
+		snprintf(text, sizeof(text), "none is running; the next command that needs it starts it");
+	tell(examination, status, "agent", status == STATUS_OK ? text : diag.text);
+	agent_call_close(&call);
+}
+
+static void look_at_questions(struct examination *examination)
+{
+	struct terminal terminal;
+	terminal_open(&terminal);
+	const char *text = terminal.fd >= 0 ? "asked on the terminal"
+			   : askpass_program() ? "asked by the helper program of SALLYPORT_ASKPASS or SSH_ASKPASS" : NULL;
+	tell(examination, text ? STATUS_OK : STATUS_NOBODY, "questions",
+	     text ? text : "nobody can be asked: there is no terminal; set SALLYPORT_ASKPASS, or use --answers-from");
+	if (terminal.fd >= 0)
+		terminal_close(&terminal);
+}
+
+int cmd_doctor(const struct options *options, struct diag *diag)
+{
+	struct examination examination = {.options = options};
+	diag->text[0] = 0;
+	look_at_device(&examination);
+	look_at_gateway(&examination);
+	look_at_agent(&examination);
+	look_at_questions(&examination);
+	return say_finished() ? examination.status : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+}
+
+int cmd_version(const struct options *options, struct diag *diag)
+{
+	(void)options;
+	printf("sallyport %s\n", SALLYPORT_VERSION);
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+}

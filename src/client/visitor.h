@@ -1,0 +1,12 @@
+/* visitor.h: a command at the agent's door, and what it may ask for. */
+#ifndef CLIENT_VISITOR_H
+#define CLIENT_VISITOR_H
+
+#include "agent.h"
+
+/* Takes over the connection; on error it stays the caller's. */
+[[nodiscard]] int visitor_admit(struct agent *agent, int fd);
+/* Sends it away and ends all that it had begun. */
+void visitor_dismiss(struct visitor *visitor);
+
+#endif
