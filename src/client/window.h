@@ -20,9 +20,9 @@ struct window {
 };
 
 void window_init(struct window *window, uint64_t now_ms);
-/* Counts; true when a whole window has been consumed: then window_judge is due. */
+/* Counts; true when half a window has been consumed: then window_judge is due. */
 bool window_consumed(struct window *window, size_t size);
-/* The window grows when it was used up within two round trips: then it held the sender back. Returns the new size, or 0
+/* The window grows when that half took less than a round trip: then it held the sender back, or soon will. Returns the new size, or 0
  * when it stays. Begins to count anew. */
 uint32_t window_judge(struct window *window, uint64_t now_ms, uint64_t round_trip_us);
 
