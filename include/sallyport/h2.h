@@ -129,6 +129,8 @@ struct h2_request {
 void h2_resume(struct h2 *h2, struct h2_stream *stream);
 /* That many bytes shown by on_data are done with: the peer may send as many more. */
 void h2_consume(struct h2 *h2, struct h2_stream *stream, size_t size);
+/* The peer may from now on send that many bytes ahead on this stream; a window never shrinks. */
+void h2_widen(struct h2 *h2, struct h2_stream *stream, uint32_t window_bytes);
 /* RST_STREAM. on_closed follows, from h2_output. */
 void h2_reset(struct h2 *h2, struct h2_stream *stream, enum h2_code code);
 /* Asks the peer to open no more streams (two-step GOAWAY, so that none in flight is lost). */

@@ -94,6 +94,8 @@ class Laptop:
 class World:
     """start() brings all of it up, stop() takes it down; in between `env()` tells where everything is."""
 
+    server_name = "localhost"
+
     def __init__(self, folder, programs, quiet=False, settings=(), environment=None):
         self.folder = pathlib.Path(folder)
         self.programs = pathlib.Path(programs)
@@ -129,7 +131,7 @@ class World:
 
     @property
     def url(self):
-        return f"https://localhost:{self.port}"
+        return f"https://{self.server_name}:{self.port}"
 
     @property
     def gateway(self):
@@ -168,7 +170,7 @@ class World:
         """Everything that stands on disk before the first start."""
         self.folder.mkdir(parents=True, exist_ok=True)
         os.chmod(self.folder, 0o711)
-        run([self.program("sallyport-admin"), "init", "--name", "localhost", "--dir", self.folder,
+        run([self.program("sallyport-admin"), "init", "--name", self.server_name, "--dir", self.folder,
              "--listen", f"127.0.0.1:{self.port}", "--enroll-listen", f"127.0.0.1:{self.enroll_port}"])
         self.write_pam_stack()
         self.write_settings()

@@ -60,7 +60,8 @@ static int print_forwards(const struct options *options, struct view report, str
 		status = answer_parse_forwards(report, &forwards, diag);
 	if (status != STATUS_OK)
 		return status;
-	fwrite(text.data, 1, text.size, stdout);
+	if (text.size)
+		fwrite(text.data, 1, text.size, stdout);
 	for (size_t i = 0; i < forwards.count && !options->json; i++) {
 		const struct answer_forward *item = &forwards.item[i];
 		printf("%-24s  %-8s  %-28s  %llu open%s\n", item->listen, item->kind, item->to[0] ? item->to : "-",

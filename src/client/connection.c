@@ -22,13 +22,12 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/tls.h"
+#include "window.h"
 
 enum {
 	HANDSHAKE_LIMIT_MS = 15000,
 	/* One turn of the loop reads so many records, so that local sides get their turn too. */
 	RECORDS_PER_TURN = 64,
-	/* What the gateway may send ahead on one stream: 16 MB/s over 60 ms. */
-	STREAM_WINDOW_BYTES = 1024 * 1024,
 	HEAD_BYTES = 64 * 1024,
 	/* A dead path is noticed within about 90 seconds; a NAT sees a packet every 60. */
 	KEEPALIVE_IDLE_S = 60,
@@ -44,6 +43,7 @@ struct connection {
 	int status; /* once over */
 	struct diag diag;
 	size_t streams_cut;
+	struct stream *streams;
 	connection_change_handler on_change;
 	void *owner;
 	const struct device *device;
@@ -134,9 +134,31 @@ static struct stream *user_of(struct h2_stream *stream)
 	return stream->owner;
 }
 
+static void enlist(struct connection *connection, struct stream *stream)
+{
+	stream->answered = false;
+	stream->previous = NULL;
+	stream->next = connection->streams;
+	if (stream->next)
+		stream->next->previous = stream;
+	connection->streams = stream;
+}
+
+static void delist(struct stream *stream)
+{
+	if (stream->previous)
+		stream->previous->next = stream->next;
+	else
+		stream->connection->streams = stream->next;
+	if (stream->next)
+		stream->next->previous = stream->previous;
+}
+
 static void on_response(struct h2 *h2, struct h2_stream *stream, const struct http_response *response)
 {
 	(void)h2;
+	if (user_of(stream))
+		user_of(stream)->answered = true;
 	if (user_of(stream))
 		user_of(stream)->handlers->on_response(user_of(stream), response);
 }
@@ -171,6 +193,7 @@ static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code
 	if (!user)
 		return;
 	user->h2 = NULL;
+	delist(user);
 	user->handlers->on_closed(user, code, by_peer);
 }
 
@@ -199,6 +222,7 @@ int connection_request(struct connection *connection, struct h2_request *request
 	if (h2_request(connection->h2, request, &stream->h2) < 0)
 		return diag_set(diag, STATUS_UNREACHABLE, "The connection to the gateway %s takes no more requests",
 				connection->authority);
+	enlist(connection, stream);
 	return STATUS_OK;
 }
 
@@ -206,6 +230,19 @@ void connection_consumed(struct stream *stream, size_t size)
 {
 	if (stream->h2)
 		h2_consume(stream->connection->h2, stream->h2, size);
+}
+
+void connection_widen(struct stream *stream, uint32_t window_bytes)
+{
+	if (stream->h2)
+		h2_widen(stream->connection->h2, stream->h2, window_bytes);
+}
+
+uint64_t connection_round_trip_us(const struct connection *connection)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof(info);
+	return getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_rtt : 0;
 }
 
 void connection_resume(struct stream *stream)
@@ -225,8 +262,24 @@ void connection_forget(struct stream *stream)
 	if (!stream->h2)
 		return;
 	struct h2_stream *h2_stream = take_pointer(&stream->h2);
+	delist(stream);
 	h2_stream->owner = NULL;
 	h2_reset(stream->connection->h2, h2_stream, H2_CANCEL);
+}
+
+void connection_give_up_unanswered(struct connection *connection)
+{
+	struct stream *stream = connection->streams;
+	while (stream) {
+		if (stream->answered) {
+			stream = stream->next;
+			continue;
+		}
+		connection_forget(stream);
+		stream->handlers->on_closed(stream, H2_CONNECTION_LOST, false);
+		/* Others may have gone with it. */
+		stream = connection->streams;
+	}
 }
 
 /* ---- bytes ---- */
@@ -328,7 +381,7 @@ static int make_h2(struct connection *connection)
 		.owner = connection,
 		.streams_max = 1,
 		.head_bytes = HEAD_BYTES,
-		.stream_window_bytes = STREAM_WINDOW_BYTES,
+		.stream_window_bytes = WINDOW_FIRST_BYTES,
 	};
 	return h2_new(&options, &connection->h2);
 }

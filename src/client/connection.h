@@ -36,6 +36,8 @@ struct stream {
 	const struct stream_handlers *handlers;
 	struct connection *connection;
 	struct h2_stream *h2; /* NULL before connection_request and after on_closed */
+	bool answered;        /* connection's: on_response has come */
+	struct stream *previous, *next; /* connection's list of all */
 };
 
 /* The connection has become open, or is over. It may be closed from inside. */
@@ -60,6 +62,10 @@ bool connection_takes_requests(const struct connection *connection);
 				     struct diag *diag);
 /* h2_consume, h2_resume and h2_reset for that stream; harmless once it is closed. */
 void connection_consumed(struct stream *stream, size_t size);
+/* h2_widen for that stream. */
+void connection_widen(struct stream *stream, uint32_t window_bytes);
+/* The round trip to the gateway as the kernel sees it; 0: not known. */
+uint64_t connection_round_trip_us(const struct connection *connection);
 void connection_resume(struct stream *stream);
 void connection_reset(struct stream *stream, enum h2_code code);
 /* The stream's owner goes away before on_closed: the stream is reset and nobody is told. */
@@ -75,6 +81,10 @@ void connection_ping(struct connection *connection);
 bool connection_same_address(const struct connection *connection, const struct connection *other);
 /* The streams that are open now. */
 size_t connection_stream_count(const struct connection *connection);
+
+/* The connection no longer answers: requests that wait for their answer are told that it is lost, so that they can be
+ * sent by another one; what has been answered stays. Not from inside a stream's handler. */
+void connection_give_up_unanswered(struct connection *connection);
 
 /* Ends in good order: everything for the gateway is delivered, then its end is awaited (for a bounded time);
  * on_change follows. Nothing may be requested any more. */

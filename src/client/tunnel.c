@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "window.h"
 
 enum { PROBLEM_BYTES_MAX = 16 * 1024, PREFACE_BYTES_MAX = 128 * 1024 };
 
@@ -24,6 +26,7 @@ struct tunnel {
 	tunnel_over_handler on_over;
 	void *owner;
 	struct buf preface;
+	struct window window;
 	char target[DESTINATION_TEXT_MAX];
 	int in_fd, out_fd; /* the owner's until the pump has them */
 	bool pumping;      /* from the start of the pump to its closed handler */
@@ -69,7 +72,14 @@ static void pump_is_ready(struct pump *pump)
 
 static void pump_has_consumed(struct pump *pump, size_t size)
 {
-	connection_consumed(&tunnel_of(pump)->stream, size);
+	struct tunnel *tunnel = tunnel_of(pump);
+	connection_consumed(&tunnel->stream, size);
+	if (!window_consumed(&tunnel->window, size) || !tunnel->stream.h2)
+		return;
+	uint32_t wider = window_judge(&tunnel->window, clock_monotonic_ms(),
+				      connection_round_trip_us(tunnel->stream.connection));
+	if (wider)
+		connection_widen(&tunnel->stream, wider);
 }
 
 static void pump_was_reset(struct pump *pump)
@@ -131,6 +141,7 @@ static void start_pump(struct tunnel *tunnel)
 		return;
 	}
 	tunnel->pumping = tunnel->ending.stood = true;
+	window_init(&tunnel->window, clock_monotonic_ms());
 	connection_resume(&tunnel->stream);
 }
 

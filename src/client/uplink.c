@@ -417,6 +417,7 @@ static void look_at_current(struct uplink *uplink)
 		note(uplink, "The gateway does not answer any more; connecting anew");
 		diag_set(&uplink->last, 0, "The gateway did not answer any more");
 		retire(uplink);
+		connection_give_up_unanswered(path->connection);
 		if (is_wanted(uplink))
 			begin(uplink);
 	} else if (used && now_ms - heard_ms > QUIET_MS) {

@@ -171,6 +171,12 @@ void h2_consume(struct h2 *h2, struct h2_stream *stream, size_t size)
 	nghttp2_session_consume_stream(h2->session, stream->id, size);
 }
 
+void h2_widen(struct h2 *h2, struct h2_stream *stream, uint32_t window_bytes)
+{
+	if (nghttp2_session_get_stream_effective_local_window_size(h2->session, stream->id) < (int32_t)window_bytes)
+		nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, stream->id, (int32_t)window_bytes);
+}
+
 void h2_reset(struct h2 *h2, struct h2_stream *stream, enum h2_code code)
 {
 	if (stream->flags & H2_RESETTING)

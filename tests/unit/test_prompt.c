@@ -188,7 +188,7 @@ static void test_ctrl_d_gives_up(void **state)
 	sit_down(&person, questions, 1);
 	see(&person, "Password: ");
 	type(&person, "\x04");
-	hear_report(&person, "5:\n");
+	hear_report(&person, "4:\n");
 	wait_for_echo(&person, true);
 	assert_int_equal(stand_up(&person), 0);
 }
