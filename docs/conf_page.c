@@ -35,7 +35,7 @@ static const char tail[] =
 
 static const char *const kinds[] = {
 	[CONF_TEXT] = "text", [CONF_PATH] = "absolute path", [CONF_DURATION] = "duration", [CONF_SIZE] = "size",
-	[CONF_COUNT] = "number", [CONF_FLAG] = "yes or no", [CONF_LIST] = "list",
+	[CONF_COUNT] = "number", [CONF_FLAG] = "yes or no", [CONF_LIST] = "list", [CONF_KEY] = "absolute path or pkcs11: URL",
 };
 
 /* scdoc takes _ and * for markup. */

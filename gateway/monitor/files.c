@@ -11,6 +11,7 @@
 
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
+#include "sallyport/token_url.h"
 #include "sallyport/wire.h"
 
 static int check_mode(const char *path, const struct stat *status, enum files_care care, struct diag *diag)
@@ -68,6 +69,16 @@ static int send_file(int edge, const char *purpose, const char *path, enum files
 	return result < 0 ? diag_set(diag, result, "%s cannot be handed to its room (%s)", path, err_name(result)) : 0;
 }
 
+/* Of a key in a token only the PIN is a file; the URL travels as a setting. */
+static int send_key(int edge, const char *purpose, const char *place, struct diag *diag)
+{
+	struct token_url url;
+	if (!token_url_is(place))
+		return send_file(edge, purpose, place, FILES_PRIVATE, diag);
+	int result = token_url_parse(place, &url, diag);
+	return result < 0 || !*url.pin_file ? result : send_file(edge, purpose, url.pin_file, FILES_PRIVATE, diag);
+}
+
 static int send_policy_directory(int edge, const char *directory, struct diag *diag)
 {
 	char pattern[4200];
@@ -91,7 +102,8 @@ int files_send(int edge, unsigned room, const struct conf *conf, struct diag *di
 		const char *path = *(char *const *)(const void *)((const char *)conf + rows[i].offset);
 		/* An empty path: not configured, and no default either. */
 		if (rows[i].rooms & room && *path)
-			result = send_file(edge, rows[i].purpose, path, rows[i].care, diag);
+			result = rows[i].care == FILES_PRIVATE ? send_key(edge, rows[i].purpose, path, diag)
+							       : send_file(edge, rows[i].purpose, path, rows[i].care, diag);
 	}
 	if (result == 0 && (room & CONF_BROKER))
 		result = send_policy_directory(edge, conf->policy_directory, diag);

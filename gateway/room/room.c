@@ -85,14 +85,21 @@ int room_take_descriptor(struct room *room, const struct monitor_room_descriptor
 struct start {
 	struct room *room;
 	struct diag diag;
-	bool stopped;
+	struct diag refusal; /* of the first value that is not valid */
+	bool refused, stopped;
 };
 
 static int on_setting(void *self, const struct monitor_room_setting *message, int *fd)
 {
 	struct start *start = self;
+	struct diag diag;
 	(void)fd;
-	return take_setting(&start->room->conf, message, &start->diag);
+	/* Told when all was read: whoever ends with messages unread loses the sentence that it has just sent (unix(7)). */
+	if (take_setting(&start->room->conf, message, &diag) == 0 || start->refused)
+		return 0;
+	start->refused = true;
+	start->refusal = diag;
+	return 0;
 }
 
 static int on_descriptor(void *self, const struct monitor_room_descriptor *message, int *fd)
@@ -141,8 +148,8 @@ static void take_until_begin(struct room *room)
 		result = take_one(&start, space);
 	if (start.stopped)
 		exit(EXIT_SUCCESS);
-	if (result < 0)
-		room_fail(room, &start.diag);
+	if (result < 0 || start.refused)
+		room_fail(room, result < 0 ? &start.diag : &start.refusal);
 }
 
 static enum log_level level_of(const char *text)

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sallyport/token_url.h"
 #include "scheme.h"
 
 #define FILE_MAX 262144
 #define CHAIN_MAX 16
+#define AUTHORITIES_MAX 64
 
 DEFINE_OWN(public, gnutls_pubkey_t, gnutls_pubkey_deinit)
 DEFINE_OWN(certificate, gnutls_x509_crt_t, gnutls_x509_crt_deinit)
@@ -17,7 +19,7 @@ static gnutls_datum_t datum_of(const struct buf *bytes)
 	return (gnutls_datum_t){.data = bytes->data, .size = (unsigned)bytes->size};
 }
 
-static int load_key(struct room *room, const char *purpose, gnutls_privkey_t *out_key, struct diag *diag)
+static int load_key_file(struct room *room, const char *purpose, gnutls_privkey_t *out_key, struct diag *diag)
 {
 	OWN_SECRET_BUF struct buf pem = BUF_INIT(FILE_MAX);
 	const char *name = NULL;
@@ -39,18 +41,19 @@ static int load_key(struct room *room, const char *purpose, gnutls_privkey_t *ou
 	return 0;
 }
 
-static bool is_pair(gnutls_x509_crt_t certificate, gnutls_pubkey_t key)
+/* `place` is the setting of the same name: a path (the monitor has opened the file) or the URL of a token's key. */
+static int load_key(struct room *room, const char *purpose, const char *place, struct token_pin *pin,
+		    gnutls_privkey_t *out_key, struct diag *diag)
 {
-	uint8_t of_certificate[64], of_key[64];
-	size_t certificate_size = sizeof(of_certificate), key_size = sizeof(of_key);
-	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) ==
-		       0 &&
-	       gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) == 0 &&
-	       certificate_size == key_size && memcmp(of_certificate, of_key, key_size) == 0;
+	struct diag why;
+	if (!token_url_is(place))
+		return load_key_file(room, purpose, out_key, diag);
+	int result = token_key(room, purpose, place, pin, out_key, &why);
+	return result < 0 ? diag_set(diag, result, "%s: %s", purpose, why.text) : 0;
 }
 
-/* Of a PEM file the certificate of that key; without one, or when none is, the first. */
-static int load_certificate(struct room *room, const char *purpose, gnutls_pubkey_t key, gnutls_x509_crt_t *out_certificate,
+/* The first certificate of a PEM file. */
+static int load_certificate(struct room *room, const char *purpose, gnutls_x509_crt_t *out_certificate,
 			    struct diag *diag)
 {
 	OWN_BUF struct buf pem = BUF_INIT(FILE_MAX);
@@ -65,17 +68,20 @@ static int load_certificate(struct room *room, const char *purpose, gnutls_pubke
 	if (code < 1)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s holds no certificate in PEM (%s)", name,
 				code < 0 ? gnutls_strerror(code) : "it is empty");
-	int chosen = 0;
-	for (int i = 0; key && i < code; i++)
-		if (is_pair(chain[i], key)) {
-			chosen = i;
-			break;
-		}
-	*out_certificate = chain[chosen];
-	for (int i = 0; i < code; i++)
-		if (i != chosen)
-			gnutls_x509_crt_deinit(chain[i]);
+	*out_certificate = chain[0];
+	for (int i = 1; i < code; i++)
+		gnutls_x509_crt_deinit(chain[i]);
 	return 0;
+}
+
+static bool is_pair(gnutls_x509_crt_t certificate, gnutls_pubkey_t key)
+{
+	uint8_t of_certificate[64], of_key[64];
+	size_t certificate_size = sizeof(of_certificate), key_size = sizeof(of_key);
+	return gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, of_certificate, &certificate_size) ==
+		       0 &&
+	       gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) == 0 &&
+	       certificate_size == key_size && memcmp(of_certificate, of_key, key_size) == 0;
 }
 
 static int public_of(gnutls_privkey_t key, gnutls_pubkey_t *out_public, struct diag *diag)
@@ -117,9 +123,10 @@ static int keep_leaf(struct keyring *keyring, gnutls_x509_crt_t leaf, struct dia
 static int load_server(struct room *room, struct keyring *keyring, struct diag *diag)
 {
 	OWN(own_certificate) gnutls_x509_crt_t leaf = NULL;
-	int result = load_key(room, MONITOR_ROOM_PURPOSE_SERVER_KEY, &keyring->server_key, diag);
+	int result = load_key(room, MONITOR_ROOM_PURPOSE_SERVER_KEY, room_offered(room)->server_key, &keyring->server_pin,
+			      &keyring->server_key, diag);
 	if (result == 0)
-		result = load_certificate(room, MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE, NULL, &leaf, diag);
+		result = load_certificate(room, MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE, &leaf, diag);
 	if (result == 0)
 		result = public_of(keyring->server_key, &keyring->server_public, diag);
 	if (result == 0)
@@ -129,44 +136,88 @@ static int load_server(struct room *room, struct keyring *keyring, struct diag *
 
 /* ---- the device authority's ---- */
 
-static int check_authority(const struct keyring *keyring, struct diag *diag)
+struct authorities {
+	gnutls_x509_crt_t list[AUTHORITIES_MAX];
+	unsigned count;
+};
+
+static void own_authorities(struct authorities *authorities)
 {
-	OWN(own_public) gnutls_pubkey_t public = NULL;
-	unsigned usage = 0, critical = 0;
-	struct diag why;
-	int result = public_of(keyring->authority_key, &public, diag);
+	for (unsigned i = 0; i < authorities->count; i++)
+		gnutls_x509_crt_deinit(authorities->list[i]);
+}
+
+static int read_authorities(struct room *room, struct authorities *authorities, struct diag *diag)
+{
+	OWN_BUF struct buf pem = BUF_INIT(FILE_MAX);
+	const char *name = NULL;
+	int result = room_read_descriptor(room, MONITOR_ROOM_PURPOSE_AUTHORITY, &pem, &name, diag);
 	if (result < 0)
 		return result;
-	if (!is_pair(keyring->authority, public))
-		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key is not the key of any certificate in device_authority");
-	if (gnutls_x509_crt_get_ca_status(keyring->authority, &critical) <= 0)
+	gnutls_datum_t datum = datum_of(&pem);
+	unsigned count = AUTHORITIES_MAX;
+	int code = gnutls_x509_crt_list_import(authorities->list, &count, &datum, GNUTLS_X509_FMT_PEM,
+					       GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+	if (code < 1)
+		return diag_set(diag, ERR_BAD_CONFIG, "%s holds no certificate in PEM, or more than %d (%s)", name,
+				AUTHORITIES_MAX, code < 0 ? gnutls_strerror(code) : "it is empty");
+	authorities->count = (unsigned)code;
+	return 0;
+}
+
+static int check_authority(gnutls_x509_crt_t authority, const struct keyring *keyring, struct diag *diag)
+{
+	unsigned usage = 0, critical = 0;
+	if (gnutls_x509_crt_get_ca_status(authority, &critical) <= 0)
 		return diag_set(diag, ERR_BAD_CONFIG,
 				"device_authority is not the certificate of an authority (CA:TRUE)");
-	if (gnutls_x509_crt_get_key_usage(keyring->authority, &usage, &critical) == 0 &&
-	    !(usage & GNUTLS_KEY_KEY_CERT_SIGN))
+	if (gnutls_x509_crt_get_key_usage(authority, &usage, &critical) == 0 && !(usage & GNUTLS_KEY_KEY_CERT_SIGN))
 		return diag_set(diag, ERR_BAD_CONFIG,
 				"device_authority may not sign certificates (keyUsage without keyCertSign)");
-	if (scheme_check_key(public, &why) < 0)
-		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key: %s", why.text);
-	if (is_pair(keyring->authority, keyring->server_public))
+	if (is_pair(authority, keyring->server_public))
 		return diag_set(diag, ERR_BAD_CONFIG,
 				"server_key and device_authority_key are the same key; each needs its own");
 	return 0;
 }
 
-static int load_authority(struct room *room, struct keyring *keyring, struct diag *diag)
+static int note_fingerprint(struct keyring *keyring, struct diag *diag)
+{
+	size_t size = sizeof(keyring->authority_fingerprint);
+	int code = gnutls_x509_crt_get_fingerprint(keyring->authority, GNUTLS_DIG_SHA256, keyring->authority_fingerprint, &size);
+	return code < 0 ? diag_set(diag, ERR_SYSTEM, "the device authority has no fingerprint") : 0;
+}
+
+/* Several may be trusted: ours, our former ones, an enterprise's. Ours is the one whose key is here; of several
+ * with that key the first. */
+static int choose_own(struct keyring *keyring, struct authorities *authorities, struct diag *diag)
 {
 	OWN(own_public) gnutls_pubkey_t public = NULL;
-	size_t size = sizeof(keyring->authority_fingerprint);
-	int result = load_key(room, MONITOR_ROOM_PURPOSE_AUTHORITY_KEY, &keyring->authority_key, diag);
+	struct diag why;
+	int result = public_of(keyring->authority_key, &public, diag);
+	for (unsigned i = 0; result == 0 && i < authorities->count; i++)
+		result = check_authority(authorities->list[i], keyring, diag);
+	if (result < 0)
+		return result;
+	if (scheme_check_key(public, &why) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key: %s", why.text);
+	for (unsigned i = 0; i < authorities->count; i++)
+		if (is_pair(authorities->list[i], public)) {
+			keyring->authority = authorities->list[i];
+			authorities->list[i] = NULL;
+			return note_fingerprint(keyring, diag);
+		}
+	return diag_set(diag, ERR_BAD_CONFIG, "device_authority_key is not the key of device_authority%s",
+			authorities->count > 1 ? ": of no certificate in it" : "");
+}
+
+static int load_authority(struct room *room, struct keyring *keyring, struct diag *diag)
+{
+	OWN(own_authorities) struct authorities authorities = {.count = 0};
+	int result = load_key(room, MONITOR_ROOM_PURPOSE_AUTHORITY_KEY, room_offered(room)->device_authority_key,
+			      &keyring->authority_pin, &keyring->authority_key, diag);
 	if (result == 0)
-		result = public_of(keyring->authority_key, &public, diag);
-	if (result == 0)
-		result = load_certificate(room, MONITOR_ROOM_PURPOSE_AUTHORITY, public, &keyring->authority, diag);
-	if (result == 0 && gnutls_x509_crt_get_fingerprint(keyring->authority, GNUTLS_DIG_SHA256, keyring->authority_fingerprint,
-							   &size) < 0)
-		result = diag_set(diag, ERR_SYSTEM, "the device authority has no fingerprint");
-	return result == 0 ? check_authority(keyring, diag) : result;
+		result = read_authorities(room, &authorities, diag);
+	return result == 0 ? choose_own(keyring, &authorities, diag) : result;
 }
 
 int keyring_load(struct room *room, struct keyring **out_keyring, struct diag *diag)
@@ -191,5 +242,7 @@ void keyring_free(struct keyring *keyring)
 	gnutls_x509_crt_deinit(keyring->authority);
 	gnutls_privkey_deinit(keyring->authority_key);
 	buf_fini(&keyring->server_leaf);
+	token_pin_forget(&keyring->server_pin);
+	token_pin_forget(&keyring->authority_pin);
 	free(keyring);
 }

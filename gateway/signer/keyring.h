@@ -8,12 +8,15 @@
 #include "room.h"
 #include "sallyport/buf.h"
 #include "sallyport/own.h"
+#include "token.h"
 
 struct keyring {
+	/* Of keys in tokens: read from the files that their URLs name. */
+	struct token_pin server_pin, authority_pin;
 	gnutls_privkey_t server_key;
 	gnutls_pubkey_t server_public;
 	struct buf server_leaf; /* DER of the certificate that the gateway shows */
-	gnutls_x509_crt_t authority; /* the own one: of those that are trusted, the one whose key is here */
+	gnutls_x509_crt_t authority; /* our own, of those in device_authority: the one whose key is there */
 	uint8_t authority_fingerprint[32];
 	gnutls_privkey_t authority_key;
 };

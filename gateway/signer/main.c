@@ -39,7 +39,9 @@ static void take_broker_edge(struct signer *signer)
 
 static int prepare(struct signer *signer, struct diag *diag)
 {
-	int result = keyring_load(&signer->room, &signer->keyring, diag);
+	int result = token_open(&signer->room.conf, diag);
+	if (result == 0)
+		result = keyring_load(&signer->room, &signer->keyring, diag);
 	if (result < 0)
 		return result;
 	take_broker_edge(signer);
@@ -130,7 +132,10 @@ int main(void)
 	room_start(&signer.room, "signer", MONITOR_ROOM_SIGNER);
 	if (prepare(&signer, &diag) < 0)
 		room_fail(&signer.room, &diag);
+	static struct signer_token_walls token;
 	struct jail walls = signer_walls;
+	if (token_is_open() && signer_walls_for_token(&signer.room.conf, &token, &walls, &diag) < 0)
+		room_fail(&signer.room, &diag);
 	walls.identity = signer.room.conf.signer_user;
 	room_lock(&signer.room, &walls);
 	int result = loop(&signer);

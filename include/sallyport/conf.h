@@ -3,7 +3,8 @@
  * Parser (gateway/monitor/conf_file.c), `-T`, the sample file of `init`, the man page and the settings
  * that travel to the rooms all come from CONF_KEYS. To add a key, add a row.
  *
- * Row: K(kind, name, default, minimum, maximum, rooms, documentation). Kinds: TEXT, PATH (absolute),
+ * Row: K(kind, name, default, minimum, maximum, rooms, documentation). Kinds: TEXT, PATH (absolute), KEY (a
+ * private key: an absolute path or the URL of a token's object, token_url.h),
  * DURATION (milliseconds inside, unit demanded in the file), SIZE (bytes, unit demanded), COUNT, FLAG
  * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item).
  */
@@ -44,11 +45,14 @@ enum conf_room {
 	K(LIST, admin_users, "", 0, 64, CONF_BROKER, "Users who may use the admin socket besides root.")              \
 	/* keys */                                                                                                    \
 	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Certificate chain that the gateway shows (PEM).") \
-	K(PATH, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR | CONF_BROKER, "Its private key (PEM); readable by root only.") \
+	K(KEY, server_key, "/etc/sallyport/server.key", 1, 4095, CONF_MONITOR | CONF_SIGNER | CONF_BROKER, "Its private key: a PEM file readable by root only, or pkcs11:...?pin-source=file:/PATH of a key in a token.") \
 	K(PATH, server_authority, "", 0, 4095, CONF_MONITOR | CONF_BROKER, "What laptops must trust to know this gateway (PEM), pinned by invitations; empty: their system's trust list.") \
 	K(PATH, server_authority_key, "", 0, 4095, CONF_BROKER, "Its private key (PEM), where it is the gateway's own: for sallyport-admin server renew.") \
 	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Authorities that device certificates must chain to (PEM): the own one, and others that are trusted or retired.") \
-	K(PATH, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR | CONF_BROKER, "The own authority's private key (PEM); readable by root only.") \
+	K(KEY, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR | CONF_SIGNER | CONF_BROKER, "The private key of the own authority: a PEM file readable by root only, or pkcs11:...?pin-source=file:/PATH.") \
+	K(PATH, token_module, "", 0, 4095, CONF_SIGNER, "PKCS#11 module of keys in tokens, instead of those that p11-kit is configured with.") \
+	K(LIST, token_paths, "", 0, 16, CONF_SIGNER, "Files, folders and devices that the PKCS#11 module reads and writes at work.") \
+	K(LIST, token_environment, "", 0, 16, CONF_SIGNER, "Environment that the PKCS#11 module wants, as NAME=VALUE.") \
 	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
 	K(DURATION, renew_grace, "0s", 0, 365ULL * CONF_DAY, CONF_WORKER | CONF_BROKER, "For so long after its end a certificate may still be renewed, after a login of one of the device's users; for nothing else.") \
 	K(DURATION, renew_overlap, "10m", 0, CONF_DAY, CONF_BROKER, "For so long after the first use of its successor a certificate is refused without an alarm.") \
@@ -97,10 +101,11 @@ enum conf_room {
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION, "error, warning, notice or debug.")
 
-enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST };
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY };
 
 #define CONF_MEMBER_TEXT(name) char *name;
 #define CONF_MEMBER_PATH(name) char *name;
+#define CONF_MEMBER_KEY(name) char *name;
 #define CONF_MEMBER_LIST(name) char *name;
 #define CONF_MEMBER_DURATION(name) uint64_t name##_ms;
 #define CONF_MEMBER_SIZE(name) uint64_t name;

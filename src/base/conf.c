@@ -8,9 +8,11 @@
 
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/token_url.h"
 
 #define OFFSET_TEXT(name) offsetof(struct conf, name)
 #define OFFSET_PATH(name) offsetof(struct conf, name)
+#define OFFSET_KEY(name) offsetof(struct conf, name)
 #define OFFSET_LIST(name) offsetof(struct conf, name)
 #define OFFSET_DURATION(name) offsetof(struct conf, name##_ms)
 #define OFFSET_SIZE(name) offsetof(struct conf, name)
@@ -40,7 +42,7 @@ const char *conf_key_nearest(const char *name)
 
 static bool is_text(enum conf_kind kind)
 {
-	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST;
+	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY;
 }
 
 static char **text_place(const struct conf *conf, const struct conf_key *key)
@@ -105,6 +107,18 @@ static uint64_t count_items(const char *list)
 	return count;
 }
 
+static int check_key_place(const struct conf_key *key, const char *text, struct diag *diag)
+{
+	struct token_url url;
+	struct diag why;
+	if (!token_url_is(text) && text[0] != '/')
+		return diag_set(diag, ERR_BAD_CONFIG, "%s must be an absolute path or a pkcs11: URL, not \"%s\"", key->name,
+				text);
+	if (token_url_is(text) && token_url_parse(text, &url, &why) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "%s: %s", key->name, why.text);
+	return 0;
+}
+
 static int set_text(struct conf *conf, const struct conf_key *key, struct view value, struct diag *diag)
 {
 	if (!view_is_utf8(value))
@@ -118,6 +132,8 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 				key->minimum, key->maximum, key->kind == CONF_LIST ? "entries" : "characters");
 	if (key->kind == CONF_PATH && value.size && value.data[0] != '/')
 		return diag_set(diag, ERR_BAD_CONFIG, "%s must be an absolute path, not \"%s\"", key->name, text);
+	if (key->kind == CONF_KEY && check_key_place(key, text, diag) < 0)
+		return ERR_BAD_CONFIG;
 	char **place = text_place(conf, key);
 	free(*place);
 	*place = take_pointer(&text);

@@ -96,8 +96,8 @@ enum monitor_room_listener {
 EDGE_DECLARE(monitor_room)
 
 /* Purposes of `descriptor`. Files are opened read-only by the monitor and checked for owner and mode. */
-#define MONITOR_ROOM_PURPOSE_SERVER_KEY "server_key"                 /* signer */
-#define MONITOR_ROOM_PURPOSE_AUTHORITY_KEY "device_authority_key"    /* signer */
+#define MONITOR_ROOM_PURPOSE_SERVER_KEY "server_key"                 /* signer; the PIN when the key is in a token */
+#define MONITOR_ROOM_PURPOSE_AUTHORITY_KEY "device_authority_key"    /* signer; the same */
 #define MONITOR_ROOM_PURPOSE_AUTHORITY "device_authority"            /* signer, template (PEM) */
 #define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer (PEM chain) */
 #define MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY "server_authority"     /* template, broker (PEM); only when configured */
