@@ -16,6 +16,7 @@
 #include "audit.h"
 #include "invitation.h"
 #include "registry.h"
+#include "revocations.h"
 #include "room.h"
 #include "session.h"
 #include "store.h"
@@ -45,6 +46,7 @@ struct broker {
 	struct store *store;
 	struct registry registry;
 	struct invitations invitations;
+	struct revocations revocations;
 	char authority_pin[65]; /* SHA-256 of the server authority's certificate; empty: laptops trust their system's list */
 	struct sessions sessions;
 	struct tunnels tunnels;

@@ -131,8 +131,9 @@ static int record_passage(struct store_db *db, struct store_operation *operation
 	return result < 0 ? result : audit_append(db, &passage->entry, diag);
 }
 
-static void supersede_older(struct certificate *used, uint64_t at_ms)
+static void supersede_older(struct broker *broker, struct certificate *used, uint64_t at_ms)
 {
+	revocations_changed(broker);
 	struct certificate *certificate;
 	used->first_used_at_ms = at_ms;
 	buf_fini(&used->der);
@@ -174,7 +175,7 @@ static void on_passage(struct store_operation *operation, int result, const stru
 	struct certificate *certificate = registry_certificate(&worker->broker->registry,
 							       view_of(worker->fingerprint, sizeof(worker->fingerprint)));
 	if (result == 0 && certificate && passage->is_first_use)
-		supersede_older(certificate, passage->at_ms);
+		supersede_older(worker->broker, certificate, passage->at_ms);
 	if (worker->gone || worker->state != WORKER_BROKER_PROVING)
 		;
 	else if (result < 0)

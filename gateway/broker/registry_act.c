@@ -80,8 +80,10 @@ static void revoke_certificates(struct device *device)
 static void end_everything(struct act *act)
 {
 	struct session *session;
-	if (act->kind->state == DEVICE_REVOKED)
+	if (act->kind->state == DEVICE_REVOKED) {
 		revoke_certificates(act->device);
+		revocations_changed(act->broker);
+	}
 	while ((session = LIST_FIRST(&act->device->sessions))) {
 		session_mark_ended(&act->broker->sessions, session, act->kind->reason);
 		act->result.sessions_ended++;

@@ -45,6 +45,7 @@ static void disconnect(struct broker *broker)
 	link_close(signer->link, on_link_closed);
 	signer->link = NULL;
 	fail_issues(signer);
+	revocations_made(broker, view_of(NULL, 0));
 	door_one_lost_signer(broker);
 }
 
@@ -96,8 +97,15 @@ static int on_not_issued(void *self, const struct broker_signer_not_issued *mess
 	return 0;
 }
 
+static int on_revocation_list(void *self, const struct broker_signer_revocation_list *message, int *fd)
+{
+	(void)fd;
+	revocations_made(self, message->list);
+	return 0;
+}
+
 static const struct broker_signer_handlers handlers = {
-	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued};
+	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -161,4 +169,12 @@ void signer_issue(struct broker *broker, struct signer_issue *issue, const struc
 	(void)LINK_SEND(signer->link, broker_signer, issue, -1, .request = issue->number, .public_key = names->public_key,
 			.device_id = view_string(names->device_id), .device_name = view_string(names->device_name),
 			.serial = names->serial, .not_before_s = names->not_before_s, .not_after_s = names->not_after_s);
+}
+
+bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries)
+{
+	if (!broker->signer->link)
+		return false;
+	return LINK_SEND(broker->signer->link, broker_signer, revoked, -1, .number = number, .this_s = this_s, .next_s = next_s,
+			 .entries = entries) == 0;
 }

@@ -34,4 +34,7 @@ struct signer_names {
 /* `done` may be called from inside when there is no signer. */
 void signer_issue(struct broker *broker, struct signer_issue *issue, const struct signer_names *names);
 
+/* Wants a list of revoked certificates signed; the answer goes to revocations_made(). False: there is no signer now. */
+bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries);
+
 #endif

@@ -309,6 +309,13 @@ static int on_renew(void *self, const struct worker_broker_renew *message, int *
 	return renewal_asked(self, message);
 }
 
+static int on_revocations(void *self, const struct worker_broker_revocations *message, int *fd)
+{
+	(void)fd;
+	revocations_asked(self, message);
+	return 0;
+}
+
 static int on_tunnel_closed(void *self, const struct worker_broker_tunnel_closed *message, int *fd)
 {
 	struct worker *worker = self;
@@ -362,6 +369,7 @@ static const struct worker_broker_handlers handlers = {
 	.open_cancel = on_open_cancel,
 	.enroll = on_enroll,
 	.renew = on_renew,
+	.revocations = on_revocations,
 	.tunnel_closed = on_tunnel_closed,
 	.refusal = on_refusal,
 	.ended = on_ended,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "issue.h"
+#include "revocations.h"
 #include "sallyport/log.h"
 #include "sallyport/wire.h"
 #include "signer.h"
@@ -62,7 +63,20 @@ static int on_issue(void *self, const struct broker_signer_issue *message, int *
 						.authority = view_of(signer->keyring->authority_fingerprint, 32)});
 }
 
-static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue};
+static int on_revoked(void *self, const struct broker_signer_revoked *message, int *fd)
+{
+	struct signer *signer = self;
+	OWN_BUF struct buf list = BUF_INIT(65536);
+	struct diag reason;
+	(void)fd;
+	if (revocations_sign(signer->keyring, message, &list, &reason) < 0) {
+		log_error("%s", reason.text);
+		buf_reset(&list);
+	}
+	return answer(signer, broker_signer_revocation_list_type, &(struct broker_signer_revocation_list){.list = buf_view(&list)});
+}
+
+static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue, .revoked = on_revoked};
 
 int broker_edge_take(struct signer *signer, struct edge_frame *frame)
 {

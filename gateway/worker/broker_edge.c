@@ -178,6 +178,15 @@ static int on_certificate(void *self, const struct worker_broker_certificate *me
 	return 0;
 }
 
+static int on_revocation_list(void *self, const struct worker_broker_revocation_list *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		enrolment_revocation_list(exchange, message->list);
+	return 0;
+}
+
 static int on_pending(void *self, const struct worker_broker_pending *message, int *fd)
 {
 	struct exchange *exchange = exchange_find(self, message->request);
@@ -229,6 +238,7 @@ static const struct worker_broker_handlers handlers = {
 	.opened = on_opened,
 	.certificate = on_certificate,
 	.pending = on_pending,
+	.revocation_list = on_revocation_list,
 	.problem = on_problem,
 	.end = on_end,
 };

@@ -89,3 +89,13 @@ void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s)
 {
 	exchange_text(exchange, 202, &(struct exchange_text){.retry_after_s = retry_after_s});
 }
+
+void enrolment_revocations(struct exchange *exchange)
+{
+	(void)LINK_SEND(&exchange->worker->broker, worker_broker, revocations, -1, .request = exchange->number);
+}
+
+void enrolment_revocation_list(struct exchange *exchange, struct view list)
+{
+	exchange_text(exchange, 200, &(struct exchange_text){.content_type = "application/pkix-crl", .body = list});
+}

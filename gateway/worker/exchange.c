@@ -55,6 +55,7 @@ static const struct route routes[] = {
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, front_page},
 	{MAIN | RETURNING, "POST", "/.well-known/est/simplereenroll", PKCS10_BODY, NO_TOKEN, enrolment_renew},
 	{MAIN | RETURNING | ENROLMENT, "GET", "/.well-known/est/cacerts", NO_BODY, NO_TOKEN, enrolment_authorities},
+	{ENROLMENT, "GET", "/crl", NO_BODY, NO_TOKEN, enrolment_revocations},
 	{ENROLMENT, "POST", "/.well-known/est/simpleenroll", PKCS10_BODY, BASIC, enrolment_enroll},
 };
 

@@ -211,8 +211,10 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 void enrolment_authorities(struct exchange *exchange);
 void enrolment_enroll(struct exchange *exchange);
 void enrolment_renew(struct exchange *exchange);
+void enrolment_revocations(struct exchange *exchange);
 /* The broker's answers. */
 void enrolment_certificate(struct exchange *exchange, struct view certificate);
+void enrolment_revocation_list(struct exchange *exchange, struct view list);
 void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s);
 
 /* ---- tunnel.c ---- */

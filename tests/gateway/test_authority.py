@@ -195,3 +195,28 @@ def test_without_adopt_unknown_nobody_is_kept(world):
     pair = issue(world, "unknown")
     curl_with(world, *pair)
     assert json.loads(world.admin("device", "pending", "--json"))["pending"] == []
+
+
+def revoked(world):
+    done = subprocess.run(["curl", "-sS", "--cacert", world.path("etc", "server-ca.crt"),
+                           f"https://localhost:{world.enroll_port}/crl"], capture_output=True, check=True)
+    crl = x509.load_der_x509_crl(done.stdout)
+    authority_certificate = x509.load_pem_x509_certificate(world.path("etc", "device-ca.crt").read_bytes())
+    assert crl.is_signature_valid(authority_certificate.public_key())
+    assert crl.next_update > crl.last_update
+    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number, {entry.serial_number for entry in crl}
+
+
+def test_the_list_of_revoked_certificates_is_published(new_world):
+    world = new_world()
+    number, serials = revoked(world)
+    assert serials == set()
+    serial = x509.load_pem_x509_certificate(world.laptops["bob-laptop"].certificate.read_bytes()).serial_number
+    world.admin("device", "revoke", "bob-laptop")
+    later, serials = revoked(world)
+    assert serials == {serial} and later > number
+    old = x509.load_pem_x509_certificate(world.laptops["alice-laptop"].certificate.read_bytes()).serial_number
+    folder = world.laptops["alice-laptop"].folder
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 4
+    assert revoked(world)[1] == {serial, old}, "what was superseded is on it too"

@@ -18,6 +18,10 @@
 	M(broker_signer, issue, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                \
 	/* signer: the certificate (DER) */                                                           \
 	M(broker_signer, issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
+	/* broker: sign a list of revoked certificates (CRL) */                                       \
+	M(broker_signer, revoked, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                              \
+	/* signer: the list (DER), or nothing: it could not */                                        \
+	M(broker_signer, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                     \
 	/* signer: not issued, and why (a weak key, a key that is none) */                            \
 	M(broker_signer, not_issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
@@ -28,6 +32,9 @@
 	F(bytes, serial, 16) F(u64, not_before_s, 0) F(u64, not_after_s, 0)
 /* authority: SHA-256 of the certificate of the authority that has signed */
 #define broker_signer_issued_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384) F(bytes, authority, 32)
+/* entries: 20 bytes of serial number and 8 of seconds since 1970 each, highest byte first */
+#define broker_signer_revoked_FIELDS(F) F(u64, number, 0) F(u64, this_s, 0) F(u64, next_s, 0) F(bytes, entries, 65536)
+#define broker_signer_revocation_list_FIELDS(F) F(bytes, list, 65536)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
 EDGE_DECLARE(broker_signer)
 
