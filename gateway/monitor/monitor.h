@@ -16,7 +16,7 @@
 
 #include "loop.h"
 #include "sallyport/conf.h"
-#include "sources.h"
+#include "source_table.h"
 
 #define MONITOR_LISTENERS_MAX 16
 
@@ -41,6 +41,7 @@ struct worker {
 	struct watch pidfd; /* fd -1 until the template has answered */
 	enum worker_state state;
 	uint64_t begun_ms, deadline_ms; /* of a stranger */
+	struct source_address source;   /* where its client is */
 };
 
 struct conversation {
@@ -62,6 +63,8 @@ struct monitor {
 	LIST_HEAD(, worker) workers;
 	TAILQ_HEAD(, worker) stranger_queue; /* the longest waiting in front */
 	struct sources_bucket evictions;
+	struct source_table sources;
+	struct source_networks exempt;
 	uint64_t last_worker;
 	unsigned spares, strangers, worker_count;
 	uint64_t dropped; /* connections that were dropped before door one */
@@ -94,6 +97,8 @@ void workers_refill(struct monitor *monitor);
 struct worker *workers_take_spare(struct monitor *monitor);
 /* Hands a client to it. */
 void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port);
+/* Its client's login was refused. */
+void worker_login_refused(struct monitor *monitor, const struct worker *worker);
 struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);
@@ -116,6 +121,8 @@ void conversations_kill(struct monitor *monitor);
 /* While a room is being started again clients wait in the kernel's queue. */
 void accept_rest(struct monitor *monitor, bool rest);
 void accept_close(struct monitor *monitor);
+/* A connection from there was in vain. */
+void accept_penalise(struct monitor *monitor, const struct source_address *source, uint64_t penalty_ms);
 
 /* ---- reload.c ---- */
 void reload_begin(struct monitor *monitor);

@@ -44,6 +44,9 @@ static void finish(struct monitor *monitor)
 	conf_fini(&monitor->conf);
 	monitor->conf = monitor->offered;
 	memset(&monitor->offered, 0, sizeof(monitor->offered));
+	/* It was found good when the reload began. */
+	struct diag diag;
+	(void)!source_networks_parse(monitor->conf.source_exempt, &monitor->exempt, &diag);
 	monitor->reloading = KEEPER_COUNT;
 	/* Its death brings a new one (keepers.c), and with it new spares. */
 	monitor->keepers[KEEPER_TEMPLATE].pause_ms = 0;
@@ -65,7 +68,10 @@ void reload_begin(struct monitor *monitor)
 		notify_ready();
 		return;
 	}
-	int result = files_check(&monitor->offered, &diag);
+	struct source_networks exempt;
+	int result = source_networks_parse(monitor->offered.source_exempt, &exempt, &diag);
+	if (result == 0)
+		result = files_check(&monitor->offered, &diag);
 	if (result == 0)
 		result = paths_check_pam(&monitor->offered, &diag);
 	monitor->reloading = KEEPER_BROKER;
