@@ -99,6 +99,7 @@ static void refuse_failed(struct login *login)
 	/* One sentence for every cause (A9); the cause is in the record. */
 	struct refusal refusal = {.status = 401, .code = "login_failed", .sentence = "The login was refused."};
 	str_copy(refusal.detail, sizeof(refusal.detail), login->reason);
+	monitor_login_refused(login->broker, login->address);
 	refuse(login, refusal);
 }
 

@@ -97,8 +97,6 @@ void workers_refill(struct monitor *monitor);
 struct worker *workers_take_spare(struct monitor *monitor);
 /* Hands a client to it. */
 void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port);
-/* Its client's login was refused. */
-void worker_login_refused(struct monitor *monitor, const struct worker *worker);
 struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);
@@ -123,6 +121,11 @@ void accept_rest(struct monitor *monitor, bool rest);
 void accept_close(struct monitor *monitor);
 /* A connection from there was in vain. */
 void accept_penalise(struct monitor *monitor, const struct source_address *source, uint64_t penalty_ms);
+
+/* ---- source_desk.c: answers on the broker's edge ---- */
+[[nodiscard]] int source_desk_list(struct monitor *monitor, int edge);
+[[nodiscard]] int source_desk_clear(struct monitor *monitor, int edge, struct view source);
+void source_desk_login_refused(struct monitor *monitor, struct view client);
 
 /* ---- reload.c ---- */
 void reload_begin(struct monitor *monitor);

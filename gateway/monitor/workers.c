@@ -172,11 +172,6 @@ struct worker *workers_take_spare(struct monitor *monitor)
 	return found ? found : fork_worker(monitor);
 }
 
-void worker_login_refused(struct monitor *monitor, const struct worker *worker)
-{
-	accept_penalise(monitor, &worker->source, monitor->conf.source_penalty_login_ms);
-}
-
 /* ---- serving ---- */
 
 void worker_serve(struct monitor *monitor, struct worker *worker, int client, const char *address, uint16_t port)
