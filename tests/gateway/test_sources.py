@@ -117,3 +117,14 @@ def test_an_exemption_that_is_none(world):
     done = subprocess.run([world.program("sallyport-gateway"), "-f", str(conf), "-T"], text=True, capture_output=True,
                           check=False)
     assert done.returncode == 1 and "10.0.0.0/33" in done.stderr
+
+
+def test_E3_a_device_begins_so_many_logins_a_minute(new_world):
+    world = new_world(settings=['logins_per_device = "3"', 'conversations_per_device = "64"'])
+
+    def begin(laptop):
+        return api.call(world, "POST", "/v1/login", {"user": "alice"}, laptop)
+    answers = [begin("alice-laptop") for _ in range(5)]
+    assert [answer.status for answer in answers[:3]] == [200] * 3
+    assert answers[4].status == 429 and answers[4].body["code"] == "too_many"
+    assert begin("bob-laptop").status == 200
