@@ -83,8 +83,8 @@ int admin_sources_item(struct broker *broker, const struct monitor_room_source_i
 	(void)broker;
 	if (!question || !question->items)
 		return ERR_BAD_PEER;
-	json_t *row = json_pack("{s:s%, s:b, s:i, s:I, s:I}", "source", (const char *)item->source.data, item->source.size, "refused",
-				(int)item->refusing, "penalty_seconds", (int)((item->penalty_ms + 999) / 1000), "failures",
+	json_t *row = json_pack("{s:s%, s:b, s:i, s:I, s:I}", "source", (const char *)item->source.data,
+				item->source.size, "refused", (int)item->refusing, "penalty_seconds", (int)((item->penalty_ms + 999) / 1000), "failures",
 				(json_int_t)item->failures, "connections_refused", (json_int_t)item->refused);
 	return json_array_append_new(question->items, row) < 0 ? ERR_SYSTEM : 0;
 }
