@@ -9,6 +9,7 @@
 
 #include "admin_call.h"
 #include "admin_json.h"
+#include "admin_sources.h"
 #include "hash.h"
 #include "judge.h"
 #include "policy.h"
@@ -397,6 +398,8 @@ static const struct route {
 	{"POST", {"sessions", "*", "*"}, post_session_act},
 	{"GET", {"tunnels"}, get_tunnels},
 	{"GET", {"audit"}, get_audit},
+	{"GET", {"sources"}, admin_sources_list},
+	{"POST", {"sources", "clear"}, admin_sources_clear},
 	{"POST", {"policy", "check"}, post_policy_check},
 	{"GET", {"policy", "explain"}, get_policy_explain},
 };

@@ -6,6 +6,7 @@
 
 #include "broker.h"
 #include "monitor_edge.h"
+#include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -99,6 +100,7 @@ static void refuse_failed(struct login *login)
 	/* One sentence for every cause (A9); the cause is in the record. */
 	struct refusal refusal = {.status = 401, .code = "login_failed", .sentence = "The login was refused."};
 	str_copy(refusal.detail, sizeof(refusal.detail), login->reason);
+	monitor_login_refused(login->broker, login->address);
 	refuse(login, refusal);
 }
 
@@ -268,6 +270,19 @@ static void begin(struct login *login)
 	monitor_want_conversation(login->broker);
 }
 
+/* A bucket that holds a minute's logins and fills evenly. It belongs to the device, whatever connection it comes by. */
+static bool take_login(struct device *device, uint64_t per_minute)
+{
+	uint64_t now = clock_monotonic_ms(), passed = now - device->login_at_ms, price = 60000 / per_minute;
+	uint64_t debt = device->login_debt_ms > passed ? device->login_debt_ms - passed : 0;
+	device->login_at_ms = now;
+	device->login_debt_ms = debt;
+	if (debt + price > price * per_minute)
+		return false;
+	device->login_debt_ms += price;
+	return true;
+}
+
 int login_start(struct worker *worker, const struct worker_broker_login_start *message)
 {
 	const struct conf *conf = &worker->broker->room->conf;
@@ -281,6 +296,10 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 	if (worker->broker->conversations->count >= conf->conversations ||
 	    worker->device->conversations >= conf->conversations_per_device) {
 		refuse_request(worker, message->request, 429, "too_many", "Too many logins are under way; try again in a moment.");
+		return 0;
+	}
+	if (!take_login(worker->device, conf->logins_per_device)) {
+		refuse_request(worker, message->request, 429, "too_many", "This device begins logins too often; try again later.");
 		return 0;
 	}
 	struct login *login = login_new(worker, message->request, user);

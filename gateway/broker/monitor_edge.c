@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "admin.h"
+#include "admin_sources.h"
 #include "broker.h"
 #include "broker_life.h"
 #include "login.h"
@@ -96,6 +97,24 @@ static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
 	return 0;
 }
 
+static int on_source_item(void *self, const struct monitor_room_source_item *message, int *fd)
+{
+	(void)fd;
+	return admin_sources_item(self, message);
+}
+
+static int on_sources_end(void *self, const struct monitor_room_sources_end *message, int *fd)
+{
+	(void)message, (void)fd;
+	return admin_sources_end(self);
+}
+
+static int on_sources_cleared(void *self, const struct monitor_room_sources_cleared *message, int *fd)
+{
+	(void)fd;
+	return admin_sources_cleared(self, message);
+}
+
 static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
@@ -106,6 +125,9 @@ static const struct monitor_room_handlers handlers = {
 	.conversation = on_conversation,
 	.conversation_failed = on_conversation_failed,
 	.stop = on_stop,
+	.source_item = on_source_item,
+	.sources_end = on_sources_end,
+	.sources_cleared = on_sources_cleared,
 };
 
 static void on_frame(struct link *link, struct edge_frame *frame)
@@ -153,4 +175,19 @@ void monitor_want_reload(struct broker *broker)
 void monitor_want_conversation(struct broker *broker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, conversation_wanted, -1);
+}
+
+void monitor_login_refused(struct broker *broker, const char *address)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, login_refused, -1, .address = view_string(address));
+}
+
+void monitor_want_sources(struct broker *broker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, sources_wanted, -1);
+}
+
+void monitor_clear_sources(struct broker *broker, const char *source)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, sources_clear, -1, .source = view_string(source));
 }

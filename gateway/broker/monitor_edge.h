@@ -15,6 +15,11 @@ void monitor_door_one(struct broker *broker, uint64_t worker);
 void monitor_kill_worker(struct broker *broker, uint64_t worker);
 /* As by SIGHUP; the outcome comes to admin_reload_over(). */
 void monitor_want_reload(struct broker *broker);
+/* A login of a client at that address was refused: its source gets a penalty. */
+void monitor_login_refused(struct broker *broker, const char *address);
+/* Answered in the order of the requests by admin_sources.c's functions. "" clears all. */
+void monitor_want_sources(struct broker *broker);
+void monitor_clear_sources(struct broker *broker, const char *source);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */
 void monitor_want_conversation(struct broker *broker);
 

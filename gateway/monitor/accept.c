@@ -32,6 +32,27 @@ static void spell(const struct sockaddr_storage *from, char *out_address, size_t
 	}
 }
 
+static struct source_limits limits_of(const struct conf *conf)
+{
+	return (struct source_limits){.at_once = conf->source_burst, .per_second = conf->source_rate,
+				      .penalty_least_ms = conf->source_penalty_least_ms,
+				      .penalty_most_ms = conf->source_penalty_most_ms};
+}
+
+static bool may_come(struct monitor *monitor, const struct source_address *source)
+{
+	const struct source_limits limits = limits_of(&monitor->conf);
+	return source_networks_have(&monitor->exempt, source) ||
+	       source_arrives(&monitor->sources, source, &limits, clock_monotonic_ms()) == SOURCE_WELCOME;
+}
+
+void accept_penalise(struct monitor *monitor, const struct source_address *source, uint64_t penalty_ms)
+{
+	const struct source_limits limits = limits_of(&monitor->conf);
+	if (penalty_ms && !source_networks_have(&monitor->exempt, source))
+		source_penalise(&monitor->sources, source, penalty_ms, &limits, clock_monotonic_ms());
+}
+
 static bool is_welcome(struct monitor *monitor)
 {
 	uint32_t dice = 0;
@@ -63,6 +84,11 @@ static void on_client(struct watch *watch, void *self)
 	OWN_FD int client = accept4(watch->fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (client < 0)
 		return;
+	const struct source_address source = source_address_of(&from);
+	if (!may_come(monitor, &source)) {
+		note_drop(monitor, "its source comes too often or in vain; see sallyport-admin sources list");
+		return;
+	}
 	if (!is_welcome(monitor)) {
 		note_drop(monitor, "too many connections before door one, or altogether");
 		return;
@@ -73,6 +99,7 @@ static void on_client(struct watch *watch, void *self)
 		return;
 	}
 	spell(&from, address, sizeof(address), &port);
+	worker->source = source;
 	bool enrols = watch >= &monitor->listeners[monitor->enroll_from];
 	worker_serve(monitor, worker, &(struct arrival){client, address, port, enrols ? MONITOR_ROOM_ENROLMENT : MONITOR_ROOM_MAIN});
 	workers_refill(monitor);

@@ -40,7 +40,10 @@ static int try_room(const struct conf *conf, const char *program, unsigned room,
 
 static int check_all(const struct conf *conf, struct diag *diag)
 {
-	int result = files_check(conf, diag);
+	struct source_networks exempt;
+	int result = source_networks_parse(conf->source_exempt, &exempt, diag);
+	if (result == 0)
+		result = files_check(conf, diag);
 	if (result == 0)
 		result = paths_prepare(conf, 0, diag);
 	if (result == 0)

@@ -29,8 +29,10 @@ static struct {
 static void fail_at(int line, const char *sentence)
 {
 	/* The first error is the one that counts: later ones follow from it. */
-	if (!parsing.failed)
+	if (!parsing.failed && line)
 		diag_set(parsing.diag, ERR_BAD_CONFIG, "%s:%d: %s", parsing.path, line, sentence);
+	else if (!parsing.failed)
+		diag_set(parsing.diag, ERR_BAD_CONFIG, "%s: %s", parsing.path, sentence);
 	parsing.failed = true;
 }
 
@@ -96,6 +98,17 @@ static int judge(cfg_t *cfg, cfg_opt_t *option)
 	return result < 0 ? -1 : 0;
 }
 
+/* libconfuse validates values only: a list that was emptied on purpose has none. Its line is no longer known. */
+static void judge_empty_lists(cfg_t *cfg)
+{
+	cfg->line = 0;
+	for (size_t i = 0; i < conf_key_count; i++) {
+		cfg_opt_t *option = conf_keys[i].kind == CONF_LIST ? cfg_getopt(cfg, conf_keys[i].name) : NULL;
+		if (option && option->flags & CFGF_MODIFIED && cfg_opt_size(option) == 0)
+			(void)judge(cfg, option);
+	}
+}
+
 static cfg_opt_t *make_options(void)
 {
 	cfg_opt_t *options = calloc(conf_key_count + 1, sizeof(*options));
@@ -106,18 +119,6 @@ static cfg_opt_t *make_options(void)
 		options[i].validcb = judge;
 	}
 	return options;
-}
-
-/* libconfuse asks about each value that it adds; an empty list has none, and only this flag tells of it. */
-static void take_empty_lists(cfg_t *cfg)
-{
-	for (size_t i = 0; i < conf_key_count; i++) {
-		struct diag diag;
-		cfg_opt_t *option = cfg_getopt(cfg, conf_keys[i].name);
-		bool is_empty = conf_keys[i].kind == CONF_LIST && option->flags & CFGF_RESET && cfg_opt_size(option) == 0;
-		if (is_empty && conf_set(parsing.conf, conf_keys[i].name, view_string(""), &diag) < 0)
-			fail_at(cfg->line, diag.text);
-	}
 }
 
 /* The keys that must be set, and relations between keys. */
@@ -146,7 +147,7 @@ static int parse(const char *path, const char *text, struct conf *conf, struct d
 	str_blank_comments(plain);
 	int outcome = cfg_parse_buf(cfg, plain);
 	if (outcome == CFG_SUCCESS)
-		take_empty_lists(cfg);
+		judge_empty_lists(cfg);
 	cfg_free(cfg);
 	if (outcome != CFG_SUCCESS && !parsing.failed)
 		diag_set(diag, ERR_BAD_CONFIG, "%s: it does not parse", path);

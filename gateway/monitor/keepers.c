@@ -93,6 +93,27 @@ static int on_reloaded(void *self, const struct monitor_room_reloaded *message, 
 	return 0;
 }
 
+static int on_login_refused(void *self, const struct monitor_room_login_refused *message, int *fd)
+{
+	(void)fd;
+	source_desk_login_refused(((struct speaker *)self)->monitor, message->address);
+	return 0;
+}
+
+static int on_sources_wanted(void *self, const struct monitor_room_sources_wanted *message, int *fd)
+{
+	struct speaker *speaker = self;
+	(void)message, (void)fd;
+	return source_desk_list(speaker->monitor, speaker->keeper->watch.fd);
+}
+
+static int on_sources_clear(void *self, const struct monitor_room_sources_clear *message, int *fd)
+{
+	struct speaker *speaker = self;
+	(void)fd;
+	return source_desk_clear(speaker->monitor, speaker->keeper->watch.fd, message->source);
+}
+
 static const struct monitor_room_handlers handlers = {
 	.door_one = on_door_one,
 	.kill_worker = on_kill_worker,
@@ -100,6 +121,9 @@ static const struct monitor_room_handlers handlers = {
 	.worker_forked = on_worker_forked,
 	.reload_wanted = on_reload_wanted,
 	.reloaded = on_reloaded,
+	.login_refused = on_login_refused,
+	.sources_wanted = on_sources_wanted,
+	.sources_clear = on_sources_clear,
 };
 
 void keeper_kill(struct keeper *keeper)

@@ -16,7 +16,7 @@
 
 #include "loop.h"
 #include "sallyport/conf.h"
-#include "sources.h"
+#include "source_table.h"
 
 #define MONITOR_LISTENERS_MAX 32 /* 16 of each kind */
 
@@ -41,6 +41,7 @@ struct worker {
 	struct watch pidfd; /* fd -1 until the template has answered */
 	enum worker_state state;
 	uint64_t begun_ms, deadline_ms; /* of a stranger */
+	struct source_address source;   /* where its client is */
 };
 
 struct conversation {
@@ -63,6 +64,8 @@ struct monitor {
 	LIST_HEAD(, worker) workers;
 	TAILQ_HEAD(, worker) stranger_queue; /* the longest waiting in front */
 	struct sources_bucket evictions;
+	struct source_table sources;
+	struct source_networks exempt;
 	uint64_t last_worker;
 	unsigned spares, strangers, worker_count;
 	uint64_t dropped; /* connections that were dropped before door one */
@@ -126,6 +129,13 @@ void conversations_kill(struct monitor *monitor);
 /* While a room is being started again clients wait in the kernel's queue. */
 void accept_rest(struct monitor *monitor, bool rest);
 void accept_close(struct monitor *monitor);
+/* A connection from there was in vain. */
+void accept_penalise(struct monitor *monitor, const struct source_address *source, uint64_t penalty_ms);
+
+/* ---- source_desk.c: answers on the broker's edge ---- */
+[[nodiscard]] int source_desk_list(struct monitor *monitor, int edge);
+[[nodiscard]] int source_desk_clear(struct monitor *monitor, int edge, struct view source);
+void source_desk_login_refused(struct monitor *monitor, struct view client);
 
 /* ---- reload.c ---- */
 void reload_begin(struct monitor *monitor);

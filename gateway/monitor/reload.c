@@ -55,9 +55,11 @@ static void finish(struct monitor *monitor)
 	conf_fini(&monitor->conf);
 	monitor->conf = monitor->offered;
 	memset(&monitor->offered, 0, sizeof(monitor->offered));
+	/* It was found good when the reload began. */
+	struct diag diag;
+	(void)!source_networks_parse(monitor->conf.source_exempt, &monitor->exempt, &diag);
 	monitor->reloading = KEEPER_COUNT;
 	/* Before the next client: an old spare has the old certificate, and the signer the new key. */
-	struct diag diag;
 	bool good = keeper_replace(monitor, KEEPER_TEMPLATE, &diag) == 0;
 	if (good)
 		log_notice("reload: done");
@@ -85,7 +87,10 @@ void reload_begin(struct monitor *monitor)
 		give_up(monitor, diag.text);
 		return;
 	}
-	int result = files_check(&monitor->offered, &diag);
+	struct source_networks exempt;
+	int result = source_networks_parse(monitor->offered.source_exempt, &exempt, &diag);
+	if (result == 0)
+		result = files_check(&monitor->offered, &diag);
 	if (result == 0)
 		result = paths_check_pam(&monitor->offered, &diag);
 	monitor->reloading = KEEPER_BROKER;

@@ -62,6 +62,10 @@ void worker_kill(struct worker *worker)
 static void on_end(struct watch *watch, void *self)
 {
 	struct monitor *monitor = self;
+	const struct worker *worker = watch->owner;
+	/* Where a room of ours has died, the client is not to blame. */
+	if (worker->state == WORKER_STRANGER && keepers_all_run(monitor))
+		accept_penalise(monitor, &worker->source, monitor->conf.source_penalty_stranger_ms);
 	bury(monitor, watch->owner);
 	if (!monitor->loop.stopping)
 		workers_refill(monitor);

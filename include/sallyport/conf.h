@@ -76,12 +76,21 @@ enum conf_room {
 	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \
 	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
+	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \
 	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \
 	/* bounds before door one */                                                                                  \
 	K(DURATION, login_grace, "10s", CONF_SECOND, 10 * CONF_MINUTE, CONF_MONITOR | CONF_WORKER, "Time from connecting until the device is accepted.") \
 	K(SIZE, handshake_bytes, "64KiB", 4096, 1048576, CONF_WORKER, "Most bytes that a client may send before its device is accepted.") \
 	K(COUNT, unauthenticated_start, "100", 1, 100000, CONF_MONITOR, "From so many connections before door one on, new ones are dropped at random, or the longest waiting one makes room.") \
 	K(COUNT, unauthenticated_full, "400", 1, 100000, CONF_MONITOR, "So many connections before door one at most: a new one is dropped, or the longest waiting one makes room.") \
+	K(COUNT, source_rate, "20", 1, 1000, CONF_MONITOR, "Connections per second from one source: an IPv4 address or an IPv6 /64.") \
+	K(COUNT, source_burst, "200", 1, 100000, CONF_MONITOR, "Connections at once from one source, before source_rate holds it.") \
+	K(DURATION, source_penalty_stranger, "1s", 0, CONF_HOUR, CONF_MONITOR, "Penalty of a source for each connection that showed no accepted device.") \
+	K(DURATION, source_penalty_login, "5s", 0, CONF_HOUR, CONF_MONITOR, "Penalty of a source for each refused login.") \
+	K(DURATION, source_penalty_least, "15s", 0, CONF_DAY, CONF_MONITOR, "From so much penalty on a source is refused until time has taken all of it away.") \
+	K(DURATION, source_penalty_most, "10m", CONF_SECOND, 30ULL * CONF_DAY, CONF_MONITOR, "Penalties add up to so much and no more.") \
+	K(LIST, source_exempt, "127.0.0.0/8\n::1/128\n", 0, 64, CONF_MONITOR, "Addresses and networks whose connections have neither rate nor penalty, such as a load balancer.") \
+	K(COUNT, source_table, "200000", 8, 10000000, CONF_MONITOR, "Sources that are remembered, 64 bytes each; takes a restart.") \
 	K(COUNT, connections, "8192", 1, 1000000, CONF_MONITOR, "Most connections altogether.")                       \
 	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \
 	/* bounds of a connection */                                                                                  \

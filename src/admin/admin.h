@@ -106,6 +106,8 @@ int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);
 int cmd_resource_add(const struct admin_options *options);
 int cmd_rule_add(const struct admin_options *options);
+int cmd_sources_list(const struct admin_options *options);
+int cmd_sources_clear(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 
 #endif

@@ -59,6 +59,8 @@ static const struct subcommand {
 	 "write a rule into the policy's folder", 1, 1, cmd_rule_add},
 	{"policy", "check", "[FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
 	{"policy", "explain", "--user USER --device NAME --to HOST:PORT", "the verdict, and which rule decided", 0, 0, cmd_policy_explain},
+	{"sources", "list", "", "addresses that came in vain or too often, and which are refused now", 0, 0, cmd_sources_list},
+	{"sources", "clear", "ADDRESS|--all", "forget what one address, or every one, has done", 0, 1, cmd_sources_clear},
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
 };
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))

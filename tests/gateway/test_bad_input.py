@@ -52,6 +52,10 @@ def test_a_configuration_error_names_file_line_and_field(world, line, words):
     one_sentence(gateway(world, "-T", conf=conf), f"broken.conf:{number}", *words)
 
 
+def test_an_emptied_list_is_taken_as_such(world):
+    one_sentence(gateway(world, "-T", conf=broken_conf(world, None, "listen = {}\n")), "broken.conf", "listen", "1 to 16")
+
+
 def test_a_missing_configuration(world):
     one_sentence(gateway(world, "-T", conf=world.path("etc", "none.conf")), "none.conf", "No such file")
 

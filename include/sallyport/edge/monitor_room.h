@@ -69,7 +69,16 @@ enum monitor_room_listener {
 	M(monitor_room, signer_edge, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                      \
 	M(monitor_room, client, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                           \
 	/* monitor -> any room: end in good order */                                                          \
-	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)
+	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                          \
+	/* broker -> monitor: a login of a client at this address was refused */                              \
+	M(monitor_room, login_refused, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* broker -> monitor: which sources have failed? Answered by items and their end, in the order asked */\
+	M(monitor_room, sources_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                    \
+	M(monitor_room, source_item, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                        \
+	M(monitor_room, sources_end, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                        \
+	/* broker -> monitor: forget this source (empty: all); answered by how many, good = 0 for no address */\
+	M(monitor_room, sources_clear, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	M(monitor_room, sources_cleared, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -93,7 +102,16 @@ enum monitor_room_listener {
 #define monitor_room_signer_edge_FIELDS(F)
 #define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
 #define monitor_room_stop_FIELDS(F)
+#define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
+#define monitor_room_sources_wanted_FIELDS(F)
+#define monitor_room_source_item_FIELDS(F) \
+	F(str, source, 64) F(u64, penalty_ms, 0) F(u8, refusing, 0) F(u32, failures, 0) F(u32, refused, 0)
+#define monitor_room_sources_end_FIELDS(F)
+#define monitor_room_sources_clear_FIELDS(F) F(str, source, 64)
+#define monitor_room_sources_cleared_FIELDS(F) F(u8, good, 0) F(u32, count, 0)
 EDGE_DECLARE(monitor_room)
+
+#define MONITOR_ROOM_SOURCE_CHARACTERS 64
 
 /* Purposes of `descriptor`. Files are opened read-only by the monitor and checked for owner and mode. */
 #define MONITOR_ROOM_PURPOSE_SERVER_KEY "server_key"                 /* signer; the PIN when the key is in a token */

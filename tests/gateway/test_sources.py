@@ -1,0 +1,130 @@
+"""E3: a source that comes too often or in vain is slowed, then refused for a while; the list is seen and emptied."""
+import json
+import subprocess
+
+import pytest
+
+import api
+import clients
+import storms
+from world import wait_until
+
+BAD, GOOD, FROM_LOGIN = "127.0.0.5", "127.0.0.9", "127.0.0.6"
+PENALTIES = ("source_exempt = {}", 'source_penalty_stranger = "1s"', 'source_penalty_login = "8s"',
+             'source_penalty_least = "4s"')
+
+
+def sources(world):
+    return {row["source"]: row for row in json.loads(world.admin("--json", "sources", "list"))["sources"]}
+
+
+def is_refused(world, address):
+    return api.call(world, "GET", "/v1/session", extra=["--interface", address]).status == 0
+
+
+def fail(world, address, times):
+    for _ in range(times):
+        (peer,) = storms.half_open(world, 1, address)
+        peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        try:
+            while peer.recv(4096):
+                pass
+        except OSError:
+            pass
+        peer.close()
+
+
+def test_E3_failures_add_up_are_seen_and_cleared(new_world):
+    world = new_world(settings=["source_exempt = {}", 'source_penalty_stranger = "5s"', 'source_penalty_least = "20s"'])
+    fail(world, BAD, 2)
+    wait_until(lambda: sources(world).get(BAD, {}).get("failures") == 2, "two failures in the list")
+    assert not is_refused(world, BAD)
+    fail(world, BAD, 8)
+    wait_until(lambda: sources(world)[BAD]["refused"], "the refusal")
+    assert is_refused(world, BAD)
+    assert not is_refused(world, GOOD)
+    row = sources(world)[BAD]
+    assert row["connections_refused"] >= 1 and 0 < row["penalty_seconds"] <= 600
+    assert BAD in world.admin("sources", "list") and GOOD not in sources(world)
+    assert world.admin("sources", "clear", BAD) == "1 source is forgotten\n"
+    assert BAD not in sources(world) and not is_refused(world, BAD)
+    fail(world, BAD, 10)
+    wait_until(lambda: is_refused(world, BAD), "the second refusal")
+    assert "forgotten" in world.admin("sources", "clear", "--all")
+    assert sources(world) == {} and not is_refused(world, BAD)
+    assert "sources_cleared" in world.admin("audit") and f"{BAD} by " in world.admin("audit")
+
+
+def test_E3_time_takes_penalties_away(new_world):
+    world = new_world(settings=PENALTIES)
+    fail(world, BAD, 6)
+    wait_until(lambda: is_refused(world, BAD), "the refusal")
+    wait_until(lambda: not is_refused(world, BAD), "the end of the refusal", 60)
+
+
+def test_E3_refused_logins_count(new_world):
+    world = new_world(settings=PENALTIES)
+    for _ in range(4):
+        assert api.converse(world, "alice", ["wrong"], "alice-laptop", ["--interface", FROM_LOGIN]).status in (401, 0)
+    wait_until(lambda: is_refused(world, FROM_LOGIN), "the refusal")
+    assert not is_refused(world, GOOD)
+
+
+def test_E3_a_rate_of_connections(new_world):
+    world = new_world(settings=["source_exempt = {}", 'source_burst = "10"', 'source_rate = "1"',
+                                'source_penalty_stranger = "0s"'])
+    ended = 0
+    for peer in storms.half_open(world, 30, BAD):
+        peer.settimeout(0.2)
+        try:
+            ended += peer.recv(1) == b""
+        except TimeoutError:
+            pass
+        except OSError:
+            ended += 1
+        peer.close()
+    assert 10 <= ended <= 20, ended
+    assert not is_refused(world, GOOD)
+    wait_until(lambda: not is_refused(world, BAD), "a new token")
+
+
+def test_E3_who_is_exempt_is_never_refused(new_world):
+    world = new_world(settings=[*PENALTIES[1:], f'source_exempt = {{"{BAD}", "2001:db8::/32"}}', 'source_burst = "5"'])
+    fail(world, BAD, 20)
+    assert BAD not in sources(world) and not is_refused(world, BAD)
+
+
+def test_a_connection_without_a_failure_is_not_listed(new_world):
+    world = new_world(settings=PENALTIES)
+    with clients.connect(world, source=GOOD) as peer:
+        assert peer.selected_alpn_protocol() == "h2"
+        assert api.login(world, extra=["--interface", GOOD]).status == 200
+    assert GOOD not in sources(world)
+
+
+@pytest.mark.parametrize("words, status", [(["clear"], 2), (["clear", "--all", BAD], 2), (["clear", "nonsense"], 1),
+                                           (["clear", "x" * 100], 1), (["clear", ""], 1), (["lift"], 2)])
+def test_what_cannot_be_cleared(world, words, status):
+    done = subprocess.run([world.program("sallyport-admin"), "--socket", str(world.admin_socket), "sources", *words],
+                          text=True, capture_output=True, check=False)
+    assert done.returncode == status and done.stderr.count("\n") == 1
+
+
+def test_an_exemption_that_is_none(world):
+    conf = world.path("etc", "broken.conf")
+    conf.write_text(world.conf.read_text() + 'source_exempt = {"10.0.0.0/33"}\n')
+    conf.chmod(0o600)
+    done = subprocess.run([world.program("sallyport-gateway"), "-f", str(conf), "-T"], text=True, capture_output=True,
+                          check=False)
+    assert done.returncode == 1 and "10.0.0.0/33" in done.stderr
+
+
+def test_E3_a_device_begins_so_many_logins_a_minute(new_world):
+    world = new_world(settings=['logins_per_device = "3"', 'conversations_per_device = "64"'])
+
+    def begin(laptop):
+        return api.call(world, "POST", "/v1/login", {"user": "alice"}, laptop)
+    answers = [begin("alice-laptop") for _ in range(5)]
+    assert [answer.status for answer in answers[:3]] == [200] * 3
+    assert answers[4].status == 429 and answers[4].body["code"] == "too_many"
+    assert begin("bob-laptop").status == 200
