@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -62,7 +63,9 @@ class FarWorld(World):
     def prepare(self):
         super().prepare()
         conf = self.conf.read_text()
-        self.conf.write_text(conf.replace(f"127.0.0.1:{self.port}", f"0.0.0.0:{self.port}"))
+        for port in (self.port, self.enroll_port):
+            conf = conf.replace(f"127.0.0.1:{port}", f"0.0.0.0:{port}")
+        self.conf.write_text(conf)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,7 @@ def world(weather, programs):
         yield world
     finally:
         world.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

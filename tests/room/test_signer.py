@@ -575,8 +575,8 @@ def test_E1_signer_needs_an_identity_of_its_own(programs, keys, user, sentence):
 
 def test_unknown_setting_is_refused(programs):
     with rooms.Room(programs, "signer", {"no_such_key": "1"}) as room:
-        answer = room.monitor.receive("failed")
-        assert "no_such_key" in answer.sentence
+        answer = room.begin()
+        assert answer.name == "failed" and "no_such_key" in answer.sentence
         assert room.wait() == 1
 
 
