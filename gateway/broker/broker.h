@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "account.h"
 #include "audit.h"
 #include "registry.h"
 #include "room.h"
@@ -42,6 +43,7 @@ struct broker {
 	struct store *store;
 	struct registry registry;
 	struct sessions sessions;
+	struct accounts accounts;
 	struct tunnels tunnels;
 	struct policy *policy; /* the one in force */
 	struct own_addresses own;
