@@ -72,6 +72,18 @@
 		       "requested_port, address, bytes_to_target, bytes_to_client, opened_at, closed_at, "         \
 		       "close_reason, connection, request_id FROM tunnel JOIN device ON device.id = tunnel.device " \
 		       "WHERE tunnel.id > $1 ORDER BY tunnel.id LIMIT $2")                                         \
+	/* ---- accounts ---- */                                                                                   \
+	S(account_all, "SELECT \"user\", locked_at FROM account WHERE locked_at IS NOT NULL")                      \
+	S(account_lock, "INSERT INTO account (\"user\", locked_at) VALUES ($1, $2) "                               \
+			"ON CONFLICT (\"user\") DO UPDATE SET locked_at = coalesce(account.locked_at, excluded.locked_at)") \
+	S(account_unlock, "UPDATE account SET locked_at = NULL WHERE \"user\" = $1")                               \
+	S(session_end_user, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE \"user\" = $3 AND ended_at IS NULL") \
+	S(login_failure_all, "SELECT kind, name, failures, failed_at, wait_until FROM login_failure")              \
+	S(login_failure_old, "DELETE FROM login_failure WHERE failed_at < $1")                                     \
+	S(login_failure_set, "INSERT INTO login_failure (kind, name, failures, failed_at, wait_until) "            \
+			     "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, name) DO UPDATE SET failures = excluded.failures, " \
+			     "failed_at = excluded.failed_at, wait_until = excluded.wait_until")                   \
+	S(login_failure_clear, "DELETE FROM login_failure WHERE kind = $1 AND name = $2")                          \
 	/* ---- audit ---- */                                                                                      \
 	S(audit_last, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")                           \
 	S(audit_insert, "INSERT INTO audit (sequence, at, event, code, request_id, device, \"user\", address, "    \

@@ -95,6 +95,24 @@ static void add_current(json_t *json, const struct device *device)
 	json_object_set_new(json, "ends_soon", json_boolean(certificate && certificate_ends_soon(certificate, clock_wall_ms())));
 }
 
+json_t *admin_json_account(const struct broker *broker, const char *user)
+{
+	const struct account *account = account_find(&broker->accounts, ACCOUNT_USER, user);
+	const struct device *device;
+	const struct session *session;
+	json_t *devices = json_array(), *sessions = json_array();
+	LIST_FOREACH(device, &broker->registry.devices, all)
+		if (device_is_bound_to(device, user))
+			json_array_append_new(devices, json_string(device->name));
+	LIST_FOREACH(session, &broker->sessions.live, all)
+		if (strcmp(session->user, user) == 0)
+			json_array_append_new(sessions, json_string(session->id));
+	return json_pack("{s:s, s:b, s:o, s:i, s:o, s:o, s:o}", "user", user, "locked", account && account->locked_at_ms,
+			 "locked_at", admin_json_time(account ? account->locked_at_ms : 0), "failures",
+			 (int)(account ? account->failures : 0), "wait_until",
+			 admin_json_time(account ? account->wait_until_ms : 0), "devices", devices, "sessions", sessions);
+}
+
 json_t *admin_json_device(const struct device *device)
 {
 	const struct certificate *certificate;

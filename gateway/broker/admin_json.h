@@ -14,6 +14,7 @@ json_t *admin_json_time(uint64_t wall_ms);
 /* One item a line, as an array. */
 json_t *admin_json_lines(const char *lines);
 json_t *admin_json_status(const struct broker *broker);
+json_t *admin_json_account(const struct broker *broker, const char *user);
 json_t *admin_json_device(const struct device *device);
 json_t *admin_json_session(const struct session *session);
 json_t *admin_json_tunnel(const struct tunnel *tunnel);

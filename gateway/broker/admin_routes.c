@@ -249,6 +249,21 @@ static void post_session_act(struct admin_call *call)
 		session_end_by_admin(call->broker, call->segments[1], &call->by, admin_on_act, call);
 }
 
+static void get_account(struct admin_call *call)
+{
+	admin_reply(call, 200, admin_json_account(call->broker, call->segments[1]));
+}
+
+static void post_account_act(struct admin_call *call)
+{
+	if (strcmp(call->segments[2], "lock") == 0)
+		account_lock(call->broker, call->segments[1], &call->by, admin_on_act, call);
+	else if (strcmp(call->segments[2], "unlock") == 0)
+		account_unlock(call->broker, call->segments[1], &call->by, admin_on_act, call);
+	else
+		admin_fail(call, 404, "an account can be locked and unlocked, not \"%s\"", call->segments[2]);
+}
+
 /* ---- policy ---- */
 
 static json_t *check_result(const struct policy *policy, const struct policy_errors *errors)
@@ -396,6 +411,8 @@ static const struct route {
 	{"GET", {"sessions"}, get_sessions},
 	{"GET", {"sessions", "*"}, get_session},
 	{"POST", {"sessions", "*", "*"}, post_session_act},
+	{"GET", {"accounts", "*"}, get_account},
+	{"POST", {"accounts", "*", "*"}, post_account_act},
 	{"GET", {"tunnels"}, get_tunnels},
 	{"GET", {"audit"}, get_audit},
 	{"GET", {"sources"}, admin_sources_list},

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "account.h"
 #include "audit.h"
 #include "invitation.h"
 #include "registry.h"
@@ -49,6 +50,7 @@ struct broker {
 	struct revocations revocations;
 	char authority_pin[65]; /* SHA-256 of the server authority's certificate; empty: laptops trust their system's list */
 	struct sessions sessions;
+	struct accounts accounts;
 	struct tunnels tunnels;
 	struct policy *policy; /* the one in force */
 	struct own_addresses own;

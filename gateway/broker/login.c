@@ -83,9 +83,20 @@ static void record_alone(struct login *login, const char *code, const char *deta
 	audit_record(login->broker, &entry, NULL, NULL);
 }
 
+/* Once. Also what was cancelled or given up after an answer: else a guess that is about to fail would cost nothing. */
+static void count_failure(struct login *login)
+{
+	if (login->counted || (!login->answered && login->outcome != LOGIN_BAD && login->outcome != LOGIN_GOOD))
+		return;
+	login->counted = true;
+	account_failed(login->broker, login->user, login->device);
+}
+
 /* The one row of a refused login, and the answer to whoever waits for it. */
 static void refuse(struct login *login, struct refusal refusal)
 {
+	/* Before the refusal's own row: the count stands when anybody learns of it. */
+	count_failure(login);
 	refusal.event = "login";
 	refusal.user = refusal.user ? refusal.user : login->user;
 	if (login->waiter)
@@ -121,10 +132,16 @@ static void finish_good(struct login *login)
 		refuse_failed(login);
 		return;
 	}
+	if (account_is_locked(&login->broker->accounts, login->result_user)) {
+		str_copy(login->reason, sizeof(login->reason), "good credentials, but the account is locked");
+		refuse_failed(login);
+		return;
+	}
 	if (!device_is_bound_to(login->device, login->result_user)) {
 		refuse_not_bound(login);
 		return;
 	}
+	account_succeeded(login->broker, login->user, login->device);
 	session_grant(login->waiter, login->waiter_request, login->result_user);
 	leave(login);
 }
@@ -302,6 +319,14 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 		refuse_request(worker, message->request, 429, "too_many", "This device begins logins too often; try again later.");
 		return 0;
 	}
+	uint32_t wait_s = account_wait_s(worker->broker, user, worker->device);
+	if (wait_s > 0) {
+		worker_refuse(worker, message->request,
+			      &(struct refusal){.event = "login", .status = 429, .code = "rate_limited", .user = user,
+						.sentence = "Too many logins have failed; wait before the next one.",
+						.retry_after_s = wait_s});
+		return 0;
+	}
 	struct login *login = login_new(worker, message->request, user);
 	if (!login) {
 		worker_unavailable(worker, message->request);
@@ -341,6 +366,7 @@ int login_answer(struct worker *worker, const struct worker_broker_login_answer 
 	}
 	if (message->answers > 0) {
 		forget_messages(login);
+		login->answered = true;
 		conversation_answer(login, worker->answers.texts, message->answers);
 	}
 	wait_for_news(login, worker, message->request);

@@ -52,6 +52,8 @@ struct login {
 	uint32_t prompts;   /* of the round that waits for answers */
 	bool round_complete; /* there is something to show or to ask */
 	unsigned rounds;
+	bool answered; /* at least once: what does not end well from here on is a failed attempt */
+	bool counted;  /* as failed, in the store */
 	enum login_outcome outcome;
 	char result_user[257];
 	char reason[640]; /* of a refusal, for the record */

@@ -71,6 +71,8 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 		result = invitations_load(&broker->invitations, broker->store, diag);
 	if (result == 0)
 		result = sessions_load(&broker->sessions, broker, diag);
+	if (result == 0)
+		result = accounts_load(&broker->accounts, broker->store, diag);
 	return result < 0 ? result : give_identity_back(diag);
 }
 

@@ -51,14 +51,15 @@ static void on_facts(struct judgement *judgement, int result, const struct polic
 	grant_free(grant);
 }
 
-/* The device may have been locked between the submission and the commit: then the session is not to be. */
+/* The device or the user may have been locked between the submission and the commit: then the session is not to be. */
 static void take_back(struct grant *grant)
 {
 	struct audit_entry entry = {.code = "login_failed"};
 	worker_fill_audit(grant->worker, grant->request, &entry);
 	session_fill_audit(grant->session, &entry);
-	audit_fill(&entry, "session_ended", "the device was locked or revoked during the login");
-	session_finish(grant->worker->broker, grant->session, "device_locked", &entry, NULL, NULL);
+	bool is_device = grant->session->device->state != DEVICE_ACTIVE;
+	audit_fill(&entry, "session_ended", "the %s was locked or revoked during the login", is_device ? "device" : "user");
+	session_finish(grant->worker->broker, grant->session, is_device ? "device_locked" : "user_locked", &entry, NULL, NULL);
 	worker_unavailable(grant->worker, grant->request);
 	grant_free(grant);
 }
@@ -75,7 +76,7 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		return;
 	}
 	session_attach(&grant->worker->broker->sessions, session);
-	if (session->device->state != DEVICE_ACTIVE) {
+	if (session->device->state != DEVICE_ACTIVE || account_is_locked(&grant->worker->broker->accounts, session->user)) {
 		take_back(grant);
 		return;
 	}

@@ -1,7 +1,7 @@
 /* main.c: one login's conversation: enter, take the broker's edge, lock the door, run the stack once, end.
  *
- * Started by the monitor when the broker asks for a conversation (gateway/monitor/rooms.c). stack.c runs PAM,
- * dialogue.c speaks to the broker (gateway/broker/conversation_edge.c).
+ * Started by the monitor when the broker asks for a conversation (gateway/monitor/conversations.c). stack.c runs PAM,
+ * dialogue.c speaks to the broker (gateway/broker/conversation_edge.c), keeper.c ends what does not end by itself.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "../room/room.h"
 #include "dialogue.h"
+#include "keeper.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -29,13 +30,6 @@ static void clean_surroundings(void)
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	close(null);
-}
-
-/* A module that hangs is ended by the kernel: SIGALRM's default action cannot be late. */
-static void limit_time(struct dialogue *dialogue, uint64_t limit_ms)
-{
-	dialogue->deadline_ms = clock_monotonic_ms() + limit_ms;
-	alarm((unsigned)(limit_ms / 1000) + 2);
 }
 
 static int take_broker_edge(struct room *room)
@@ -60,11 +54,15 @@ int main(void)
 	dialogue.broker = take_broker_edge(&room);
 	dialogue.rounds_left = room.conf.login_rounds;
 	clean_surroundings();
-	if (conversation_walls_plan(&room.conf, &walls, &diag) < 0)
+	if (conversation_walls_plan(&room.conf, &walls, &diag) < 0 || keeper_prepare(&diag) < 0)
 		room_fail(&room, &diag);
-	limit_time(&dialogue, room.conf.login_time_limit_ms);
+	dialogue.deadline_ms = clock_monotonic_ms() + room.conf.login_time_limit_ms;
 	room_lock(&room, &walls.jail);
-	int result = dialogue_begin(&dialogue, &diag);
+	const struct keeper keeper = {
+		.broker = dialogue.broker, .monitor = room.monitor, .deadline_ms = dialogue.deadline_ms};
+	int result = keeper_split(&keeper, &diag);
+	if (result == 0)
+		result = dialogue_begin(&dialogue, &diag);
 	if (result < 0) {
 		log_notice("no login began: %s", diag.text);
 		return EXIT_FAILURE;

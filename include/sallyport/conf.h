@@ -74,6 +74,8 @@ enum conf_room {
 	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n/var/lib/sallyport-pam\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
 	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
 	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \
+	K(COUNT, login_failures, "5", 1, 1000, CONF_BROKER, "Failed logins of a user or of a device before the next must wait.") \
+	K(DURATION, login_wait, "15m", CONF_SECOND, CONF_DAY, CONF_BROKER, "Longest wait after failed logins; the first is 2 s, and it doubles.") \
 	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
 	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \

@@ -3,7 +3,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import pathlib
 import socket
 import sqlite3
 import stat
@@ -848,7 +847,7 @@ def test_a_new_store_is_made_with_its_final_mode(stopped):
         file.unlink()
     stopped.start()
     assert stat.S_IMODE(stopped.database.stat().st_mode) == 0o600
-    assert stopped.query("PRAGMA user_version") == [(len(list((pathlib.Path(__file__).parents[2] / "sql").glob("0*.sql"))),)]
+    assert stopped.query("PRAGMA user_version") == [(len(list(world.SCHEMA.parent.glob("0*.sql"))),)]
     if os.geteuid() == 0:
         assert stopped.database.stat().st_uid == world.IDENTITY
     stopped.end()
