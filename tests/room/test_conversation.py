@@ -30,9 +30,10 @@ class Conversation:
         stack = [f"{kind} required {folder}/pam_awkward.so " + " ".join(f"[{act}]" for act in acts) for kind, *acts in lines]
         if not any(kind == "account" for kind, *_ in lines):
             stack.append("account required pam_permit.so")
-        (folder / "awkward").write_text("\n".join(stack) + "\n")
+        service = f"awkward-{len(list(folder.glob('awkward-*')))}"  # one of its own: another may be reading its own now
+        (folder / service).write_text("\n".join(stack) + "\n")
         self.broker, theirs = frames.pair("broker_conversation")
-        settings = {"pam_service": "awkward", "pam_directory": str(folder), **settings}
+        settings = {"pam_service": service, "pam_directory": str(folder), **settings}
         self.room = rooms.Room(programs, "conversation", settings, [("broker_edge", "broker", theirs.fileno())])
         theirs.close()
         self.room.begin_well()
@@ -320,3 +321,17 @@ def test_nobody_answers_until_the_time_limit(conversation):
     login = conversation(("auth", "secret=?"), login_time_limit="1s")
     login.expect((SECRET, "?"))
     login.bad("time limit")
+
+
+# ---- many at once ----
+
+def test_a_hundred_logins_wait_side_by_side(conversation):
+    """With a module that takes five seconds: nobody waits for another."""
+    began = time.monotonic()
+    logins = [conversation(("auth", "info=push sent", "wait=5000")) for _ in range(100)]
+    started = time.monotonic() - began  # one after the other, by this test
+    for login in logins:
+        login.expect((INFO, "push sent"))
+    for login in logins:
+        login.good()
+    assert time.monotonic() - began < 5 + started + 1.5
