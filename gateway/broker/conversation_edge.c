@@ -155,6 +155,7 @@ int conversation_connect(struct login *login, int fd)
 	send_fact(login, "SALLYPORT_DEVICE", login->device->name);
 	send_fact(login, "SALLYPORT_DEVICE_ID", login->device->id);
 	send_tags(login);
+	send_fact(login, "SALLYPORT_KEY_KIND", login->key_kind);
 	send_fact(login, "SALLYPORT_ADDRESS", login->address);
 	send_fact(login, "SALLYPORT_REQUEST_ID", login->request_id);
 	(void)LINK_SEND(login->link, broker_conversation, start, -1, .user = view_string(login->user),

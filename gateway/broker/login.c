@@ -267,6 +267,9 @@ static struct login *login_new(struct worker *worker, uint32_t request, const ch
 	wanted->login = login;
 	str_copy(login->user, sizeof(login->user), user);
 	str_copy(login->address, sizeof(login->address), worker->address);
+	const struct certificate *certificate = registry_certificate(
+		&worker->broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
+	str_copy(login->key_kind, sizeof(login->key_kind), certificate ? certificate->key_kind : "");
 	worker_request_id(worker, request, login->request_id, sizeof(login->request_id));
 	login->handles = 2;
 	uv_timer_init(login->broker->loop, &login->limit_timer);

@@ -43,6 +43,7 @@ struct login {
 	char id[WORKER_BROKER_CONVERSATION_MAX + 1];
 	char user[257];       /* as the client typed it */
 	char address[65];     /* of the connection that began it */
+	char key_kind[32];    /* of the certificate that it showed */
 	char request_id[48];  /* of the request that began it */
 	struct wanted *wanted; /* while the monitor starts the process */
 	struct link *link;     /* to the process; NULL before and after */

@@ -35,10 +35,11 @@ static const struct jail_path common_paths[] = {
 #define COMMON_COUNT (sizeof(common_paths) / sizeof(common_paths[0]))
 
 /* As root: become the user whose file a module reads, write to the audit log (libpam refuses a login whose
- * audit record root could not write), read files of others, hand a tally file to its user. */
+ * audit record root could not write), read files of others, hand a tally file to its user and
+ * write it afterwards (pam_faillock's has mode 0600, and without that nothing is counted). Landlock bounds where. */
 #define ROOT_CAPABILITIES                                                                              \
 	(1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_AUDIT_WRITE | 1ULL << CAP_DAC_READ_SEARCH | \
-	 1ULL << CAP_CHOWN)
+	 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE)
 
 static int add_path(struct conversation_walls *walls, size_t *count, struct view path, unsigned access, struct diag *diag)
 {

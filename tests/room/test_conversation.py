@@ -22,17 +22,19 @@ def find_module():
 
 
 class Conversation:
-    """One conversation with a stack of the lines given: (kind, acts...)."""
+    """One conversation with a stack of the lines given: (kind, acts...), or any line of a PAM service as text."""
 
     def __init__(self, programs, folder, lines, facts=(), user="alice", **settings):
         if not (folder / "pam_awkward.so").exists():  # another conversation may have it in its memory
             shutil.copy(find_module(), folder / "pam_awkward.so")
-        stack = [f"{kind} required {folder}/pam_awkward.so " + " ".join(f"[{act}]" for act in acts) for kind, *acts in lines]
-        if not any(kind == "account" for kind, *_ in lines):
+        stack = [line if isinstance(line, str) else f"{line[0]} required {folder}/pam_awkward.so " +
+                 " ".join(f"[{act}]" for act in line[1:]) for line in lines]
+        if not any(line.startswith("account") for line in stack):
             stack.append("account required pam_permit.so")
-        (folder / "awkward").write_text("\n".join(stack) + "\n")
+        service = f"awkward-{len(list(folder.glob('awkward-*')))}"  # one of its own: another may be reading its own now
+        (folder / service).write_text("\n".join(stack) + "\n")
         self.broker, theirs = frames.pair("broker_conversation")
-        settings = {"pam_service": "awkward", "pam_directory": str(folder), **settings}
+        settings = {"pam_service": service, "pam_directory": str(folder), **settings}
         self.room = rooms.Room(programs, "conversation", settings, [("broker_edge", "broker", theirs.fileno())])
         theirs.close()
         self.room.begin_well()
@@ -320,3 +322,41 @@ def test_nobody_answers_until_the_time_limit(conversation):
     login = conversation(("auth", "secret=?"), login_time_limit="1s")
     login.expect((SECRET, "?"))
     login.bad("time limit")
+
+
+# ---- a real module ----
+
+def test_pam_faillock_shuts_out_after_its_number_of_failures(conversation, scratch):
+    tally = scratch / "faillock"
+    tally.mkdir(mode=0o755)
+    options = f"dir={tally} deny=2 unlock_time=600"
+    stack = (f"auth required pam_faillock.so preauth {options}",
+             f"auth sufficient {scratch}/pam_awkward.so [secret=?] expect=right",
+             f"auth [default=die] pam_faillock.so authfail {options}",
+             "auth required pam_deny.so",
+             f"account required pam_faillock.so {options}", "account required pam_permit.so")
+
+    def attempt(word):
+        login = conversation(*stack, user="nobody", pam_writable=f"{tally}\n")
+        while (message := login.broker.receive()).name != "result":
+            if message.name == "round" and message.prompts:
+                login.answer(word)
+        return message.good
+
+    assert attempt("right") == 1
+    assert [attempt("wrong"), attempt("wrong")] == [0, 0]
+    assert attempt("right") == 0
+
+
+# ---- many at once ----
+
+def test_a_hundred_logins_wait_side_by_side(conversation):
+    """With a module that takes five seconds: nobody waits for another."""
+    began = time.monotonic()
+    logins = [conversation(("auth", "info=push sent", "wait=5000")) for _ in range(100)]
+    started = time.monotonic() - began  # one after the other, by this test
+    for login in logins:
+        login.expect((INFO, "push sent"))
+    for login in logins:
+        login.good()
+    assert time.monotonic() - began < 5 + started + 1.5
