@@ -17,6 +17,7 @@
 #include "invitation.h"
 #include "registry.h"
 #include "room.h"
+#include "seal.h"
 #include "session.h"
 #include "store.h"
 #include "tunnel.h"
@@ -57,6 +58,8 @@ struct broker {
 	struct signer_edge *signer;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
+	struct admin *factor_door; /* the factor socket's */
+	struct seal seal; /* closes second factors; does not change while the room lives */
 	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;

@@ -97,6 +97,7 @@ int cmd_ca_drop(const struct admin_options *options);
 int cmd_server_show(const struct admin_options *options);
 int cmd_server_renew(const struct admin_options *options);
 int cmd_reload(const struct admin_options *options);
+int cmd_account_factor(const struct admin_options *options);
 int cmd_session_list(const struct admin_options *options);
 int cmd_session_show(const struct admin_options *options);
 int cmd_session_end(const struct admin_options *options);

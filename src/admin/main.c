@@ -49,6 +49,7 @@ static const struct subcommand {
 	{"server", "show", "", "the certificate that the gateway shows", 0, 0, cmd_server_show},
 	{"server", "renew", "[--if-due]", "renew it, with the gateway's own authority; no tunnel drops", 0, 0, cmd_server_renew},
 	{"reload", "", "", "have the gateway read configuration, policy and keys again", 0, 0, cmd_reload},
+	{"account", "factor", "add|show|remove USER", "second factor: a new one with QR code and recovery codes; its state; away with it", 2, 2, cmd_account_factor},
 	{"session", "list", "", "who is logged in", 0, 0, cmd_session_list},
 	{"session", "show", "ID", "one session, with its tunnels", 1, 1, cmd_session_show},
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},

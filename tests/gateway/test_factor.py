@@ -1,0 +1,237 @@
+"""The second factor that the gateway keeps: pam_sallyport in the gateway's own stack, behind a password module."""
+import base64
+import concurrent.futures
+import os
+import pathlib
+import re
+import sqlite3
+import subprocess
+import time
+
+import api
+import pytest
+from world import WorldError
+
+
+def rows(world, query, *arguments):
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        return database.execute(query, arguments).fetchall()
+
+
+def use_module(world, arguments=""):
+    """A password, then the gateway's own factor, as pam_sallyport(8) has it."""
+    (module,) = pathlib.Path(world.programs).rglob("pam_sallyport.so")
+    socket_path = world.path("run", "factor.sock")
+    world.path("etc", "pam.d", "sallyport").write_text(
+        f"auth requisite pam_pwdfile.so pwdfile={world.path('pam', 'passwd')}\n"
+        f"auth required {module} factor socket={socket_path} {arguments}\n"
+        "account required pam_permit.so\n")
+    return world
+
+
+def take_secret(world, user, text):
+    """The person scans the code: from now on user.code() is what the app shows."""
+    secret = re.search(r"secret(?: there)?: ([A-Z2-7]{32})", text).group(1)
+    world.users[user].secret = base64.b32decode(secret)
+    world.users[user]._last_step = int(time.time()) // 30 - 1
+
+
+def add(world, user="alice"):
+    text = world.admin("account", "factor", "add", user)
+    take_secret(world, user, text)
+    return text, re.findall(r"[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}", text)
+
+
+@pytest.fixture
+def factor_world(new_world):
+    return use_module(new_world(settings=['factor_window = "10"', 'factor_attempts = "3"']))
+
+
+def test_an_added_factor_opens_and_the_password_alone_does_not(factor_world):
+    world = factor_world
+    text, _ = add(world)
+    assert "\u2588" in text and "otpauth://totp/localhost:alice?secret=" in text
+    assert api.login(world).status == 200
+    assert api.login(world, code="000000").status == 401
+    assert api.login(world, code=" ").status == 401
+    assert api.login(world, "bob").status == 401  # he has none
+    assert rows(world, "SELECT code FROM audit WHERE event = 'factor' AND user = 'bob'") == [("factor_none",)]
+
+
+def test_A11_a_code_is_replayed_at_the_same_second_from_another_connection(factor_world):
+    world = factor_world
+    add(world)
+    alice = world.users["alice"]
+    code = alice.code()
+    begun = [api.call(world, "POST", "/v1/login", {"user": "alice"}) for _ in range(3)]
+    for login in begun:
+        answer = api.call(world, "POST", "/v1/login/" + login.body["conversation"], {"answers": [alice.password]})
+        assert answer.body["state"] == "prompt"
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda login: api.call(world, "POST", "/v1/login/" + login.body["conversation"],
+                                                       {"answers": [code]}), begun))
+    assert sorted(r.status for r in results) == [200, 401, 401]
+    found = rows(world, "SELECT code FROM audit WHERE event = 'factor' ORDER BY code")
+    assert found == [("",), ("factor_replayed",), ("factor_replayed",)]
+
+
+def test_A11_a_code_stays_used_after_the_gateway_was_killed(factor_world):
+    world = factor_world
+    add(world)
+    code = world.users["alice"].code()
+    assert api.login(world, code=code).status == 200
+    world.gateway.kill()
+    world.gateway.wait()
+    world.start_gateway()
+    assert api.login(world, code=code).status == 401
+    assert api.login(world).status == 200
+
+
+def test_A11_a_recovery_code_works_once(factor_world):
+    world = factor_world
+    _, recovery = add(world)
+    assert len(set(recovery)) == 10
+    assert api.login(world, code=recovery[0]).status == 200
+    assert api.login(world, code=recovery[0]).status == 401
+    assert api.login(world, code=recovery[1].upper().replace("-", " ")).status == 200
+    assert "recovery codes           8\n" in world.admin("account", "factor", "show", "alice")
+
+
+def test_A10_wrong_codes_are_counted_in_the_store_and_make_wait(factor_world):
+    world = factor_world
+    add(world)
+    for _ in range(3):
+        assert api.login(world, code="000000").status == 401
+    world.gateway.kill()
+    world.gateway.wait()
+    world.start_gateway()
+    good = world.users["alice"].code()
+    assert api.login(world, code=good).status == 401
+    assert rows(world, "SELECT failures FROM factor") == [(3,)]
+    assert rows(world, "SELECT code FROM audit WHERE event = 'factor' ORDER BY sequence")[-1] == ("factor_wait",)
+    world.admin("account", "factor", "remove", "alice")
+    add(world)
+    assert api.login(world).status == 200
+
+
+def test_F1_neither_secret_nor_code_stands_in_store_or_log(factor_world):
+    world = factor_world
+    _, recovery = add(world)
+    alice = world.users["alice"]
+    code = alice.code()
+    assert api.login(world, code=code).status == 200
+    for file in [*world.path("state").iterdir(), world.path("log", "gateway.log")]:
+        content = file.read_bytes()
+        for secret in (alice.secret, alice.secret.hex().encode(), alice.secret_base32.encode(), recovery[0].encode(),
+                       recovery[0].replace("-", "").encode()):
+            assert secret not in content, file
+    assert code not in str(rows(world, "SELECT detail FROM audit"))
+    key = world.path("etc", "factor.key")
+    assert key.stat().st_mode & 0o777 == 0o600 and key.stat().st_uid == os.geteuid()
+
+
+def test_a_second_add_is_refused_and_what_is_not_there_cannot_be_removed(factor_world):
+    world = factor_world
+    add(world)
+    with pytest.raises(WorldError, match="remove it first"):
+        world.admin("account", "factor", "add", "alice")
+    with pytest.raises(WorldError, match="bob has no second factor"):
+        world.admin("account", "factor", "remove", "bob")
+    assert api.login(world).status == 200
+
+
+def test_without_the_broker_or_its_key_nobody_gets_in(factor_world):
+    world = factor_world
+    add(world)
+    use_module(world, "socket=/nowhere/factor.sock timeout=1s")
+    assert api.login(world).status == 401
+    use_module(world)
+    world.stop_process("gateway")
+    world.path("etc", "factor.key").unlink()
+    world.start_gateway()
+    assert api.login(world).status == 401
+    with pytest.raises(WorldError, match="factor_key"):
+        world.admin("account", "factor", "add", "bob")
+
+
+def test_another_key_opens_nothing(factor_world):
+    world = factor_world
+    add(world)
+    world.stop_process("gateway")
+    world.path("etc", "factor.key").write_text("00" * 32 + "\n")
+    world.start_gateway()
+    assert api.login(world).status == 401
+
+
+def test_F4_a_key_that_others_can_read_is_refused(factor_world):
+    world = factor_world
+    world.stop_process("gateway")
+    world.path("etc", "factor.key").chmod(0o644)
+    done = subprocess.run([world.program("sallyport-gateway"), "-f", str(world.conf), "-T"], text=True, capture_output=True,
+                          check=False)
+    assert done.returncode != 0 and "chmod 600" in done.stderr and "factor.key" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's connection needs root to make")
+def test_nobody_but_root_and_conversation_user_may_ask(factor_world):
+    world = factor_world
+    path = str(world.path("run", "factor.sock"))
+    question = ["curl", "-sS", "-w", "%{http_code}", "--unix-socket", path, "-H", "Content-Type: application/json", "-d",
+                '{"user":"alice"}', "http://gateway/v1/factor/begin"]
+    assert subprocess.run(question, text=True, capture_output=True, check=True).stdout.endswith("200")
+    stranger = subprocess.run(question, text=True, capture_output=True, check=False, user=12345, group=12345)
+    if stranger.returncode == 0:
+        assert stranger.stdout.endswith("403")
+    os.chmod(path, 0o666)  # behind the file's mode stands the kernel's word
+    stranger = subprocess.run(question, text=True, capture_output=True, check=False, user=12345, group=12345)
+    assert stranger.stdout.endswith("403")
+    # And at this door nothing but factors is asked.
+    other = subprocess.run(["curl", "-sS", "-w", "%{http_code}", "--unix-socket", path, "http://gateway/v1/devices"], text=True,
+                           capture_output=True, check=True)
+    assert other.stdout.endswith("404")
+
+
+def converse(world, user, answer_of):
+    """A login in which answer_of(all messages so far, prompt) answers; the last answer and all that was said."""
+    said = []
+    answer = api.call(world, "POST", "/v1/login", {"user": user}, f"{user}-laptop")
+    while answer.status == 200 and answer.body["state"] in ("prompt", "info"):
+        said += [(m["style"], m["text"]) for m in answer.body["messages"]]
+        given = [answer_of(said, m["text"]) for m in answer.body["messages"] if m["style"] in ("secret", "text")]
+        answer = api.call(world, "POST", "/v1/login/" + answer.body["conversation"], {"answers": given}, f"{user}-laptop")
+    return answer, said
+
+
+def enrol(world, user, wrong=False):
+    def answer_of(said, prompt):
+        if "code" not in prompt:
+            return "" if "Enter" in prompt else world.users[user].password
+        text = "\n".join(text for style, text in said if style == "info")
+        take_secret(world, user, text)
+        return "000000" if wrong else world.users[user].code()
+    return converse(world, user, answer_of)
+
+
+def test_first_login_enrols_in_the_conversation(new_world):
+    world = use_module(new_world(settings=['factor_window = "10"', 'factor_enroll = "first-login"']))
+    refused, _ = enrol(world, "alice", wrong=True)
+    assert refused.status == 401
+    assert rows(world, "SELECT state FROM factor") == [("pending",)]
+    granted, said = enrol(world, "alice")
+    assert granted.status == 200 and granted.body["state"] == "granted"
+    info = "\n".join(text for style, text in said if style == "info")
+    recovery = re.findall(r"[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}", info)
+    assert "\u2588" in info and len(recovery) == 10
+    again, said = converse(world, "alice", lambda said, prompt: world.users["alice"].code() if "code" in prompt
+                           else world.users["alice"].password)
+    assert again.status == 200 and not any(style == "info" for style, _ in said)
+    assert api.login(world, code=recovery[3]).status == 200
+    events = [event for (event,) in rows(world, "SELECT event FROM audit WHERE event LIKE 'factor%' ORDER BY sequence")]
+    assert events == ["factor_offered", "factor", "factor_offered", "factor_enrolled", "factor", "factor"]
+
+
+def test_a_wrong_password_is_shown_no_secret(new_world):
+    world = use_module(new_world(settings=['factor_enroll = "first-login"']))
+    refused, said = converse(world, "alice", lambda said, prompt: "wrong")
+    assert refused.status == 401 and not any(style == "info" for style, _ in said)
+    assert rows(world, "SELECT count(*) FROM factor") == [(0,)]
