@@ -848,7 +848,8 @@ def test_a_new_store_is_made_with_its_final_mode(stopped):
         file.unlink()
     stopped.start()
     assert stat.S_IMODE(stopped.database.stat().st_mode) == 0o600
-    assert stopped.query("PRAGMA user_version") == [(len(list((pathlib.Path(__file__).parents[2] / "sql").glob("0*.sql"))),)]
+    newest = max(int(file.name[:4]) for file in (pathlib.Path(__file__).parents[2] / "sql").glob("0*.sql"))
+    assert stopped.query("PRAGMA user_version") == [(newest,)]
     if os.geteuid() == 0:
         assert stopped.database.stat().st_uid == world.IDENTITY
     stopped.end()
