@@ -38,7 +38,9 @@ static int read_one(const char *word, struct arguments *arguments, struct diag *
 		if (strncmp(word, rows[i].name, length) != 0)
 			continue;
 		int result = rows[i].set(arguments, word + length);
-		return result < 0 ? diag_set(diag, result, "the argument \"%s\" needs %s", word, rows[i].expected) : 0;
+		if (result < 0)
+			return diag_set(diag, result, "the argument \"%s\" needs %s", word, rows[i].expected);
+		return 0;
 	}
 	return diag_set(diag, ERR_BAD_CONFIG, "there is no argument \"%s\" (factor, socket=PATH, timeout=TIME)", word);
 }

@@ -24,8 +24,8 @@ int say_recovery(pam_handle_t *pam, const struct call_answer *answer)
 	for (unsigned i = 0; i < answer->recovery_count; i++)
 		if (buf_add_format(&list, "\n  %s", answer->recovery[i]) < 0)
 			return PAM_BUF_ERR;
-	int code = pam_info(pam, "Your second factor is set up. Without the app each of these recovery codes lets you in once; "
-				 "they are not shown again:%.*s", (int)list.size, (const char *)list.data);
+	int code = pam_info(pam, "Your second factor is set up. Without the app each of these recovery codes lets you in\n"
+				 "once; they are not shown again:%.*s", (int)list.size, (const char *)list.data);
 	if (code == PAM_SUCCESS)
 		code = pam_prompt(pam, PAM_PROMPT_ECHO_ON, &nothing, "Press Enter when you have kept them: ");
 	say_forget(&nothing);

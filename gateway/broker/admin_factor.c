@@ -121,8 +121,8 @@ static void on_shown(void *context, const struct factor_answer *answer)
 	}
 	bool is_there = answer->state != FACTOR_NONE;
 	admin_reply(call, 200,
-		    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "user", call->segments[1], "state", factor_state_name(answer->state),
-			      "created_at", is_there ? admin_json_time(answer->created_at_ms) : json_null(), "used_at",
+		    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "user", call->segments[1], "state",
+			      factor_state_name(answer->state), "created_at", is_there ? admin_json_time(answer->created_at_ms) : json_null(), "used_at",
 			      answer->used_at_ms ? admin_json_time(answer->used_at_ms) : json_null(), "failures",
 			      (json_int_t)answer->failures, "recovery_left", (json_int_t)answer->recovery_left));
 }
@@ -158,8 +158,8 @@ void factor_route(struct admin_call *call)
 		admin_fail(call, 404, "there is nothing at that path");
 		return;
 	}
-	if (!call->body || json_unpack(call->body, "{s:s, s?s, s?s, s?s !}", "user", &user, "code", &code, "request_id", &request_id,
-				       "service", &service) < 0 || !*user) {
+	if (!call->body || json_unpack(call->body, "{s:s, s?s, s?s, s?s !}", "user", &user, "code", &code, "request_id",
+				       &request_id, "service", &service) < 0 || !*user) {
 		admin_fail(call, 400, "wanted: user, and perhaps code, request_id and service");
 		return;
 	}

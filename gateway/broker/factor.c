@@ -60,7 +60,8 @@ static int take_row(void *self, const struct store_row *row, struct diag *diag)
 	act->answer.used_at_ms = (uint64_t)store_row_number(row, 6);
 	act->answer.recovery_left = (uint64_t)store_row_number(row, 7);
 	if (seal_open(act->seal, act->user, store_row_text(row, 1), factor->secret, &factor->secret_size) < 0)
-		return diag_set(diag, ERR_SYSTEM, "the second factor of %s cannot be opened: factor_key is another one", act->user);
+		return diag_set(diag, ERR_SYSTEM, "the second factor of %s cannot be opened: factor_key is another one",
+				act->user);
 	return 0;
 }
 
@@ -171,7 +172,8 @@ static int check_code(struct store_db *db, struct factor_act *act, const char *c
 	struct view secret = view_of(act->factor.secret, act->factor.secret_size);
 	if (strlen(code) != OATH_DIGITS)
 		return check_recovery(db, act, code, diag);
-	switch (oath_judge(secret, code, (int64_t)(clock_wall_ms() / OATH_STEP_MS), act->window, act->factor.last_step, &step)) {
+	int64_t now = (int64_t)(clock_wall_ms() / OATH_STEP_MS);
+	switch (oath_judge(secret, code, now, act->window, act->factor.last_step, &step)) {
 	case OATH_RIGHT:
 		return take_code(db, act, step, "a one-time code", diag);
 	case OATH_REPLAYED:
@@ -193,7 +195,8 @@ static int work_check(struct store_db *db, struct store_operation *operation, st
 	if ((int64_t)clock_wall_ms() < act->factor.failed_at + wait_ms(act))
 		return record(db, act, "factor", "factor_wait", "too many wrong codes; this one was not looked at", diag);
 	result = oath_read_code(act->typed, code);
-	result = result < 0 ? refuse(db, act, "factor_wrong", "what was typed is no code", diag) : check_code(db, act, code, diag);
+	result = result < 0 ? refuse(db, act, "factor_wrong", "what was typed is no code", diag)
+			    : check_code(db, act, code, diag);
 	wipe(code, sizeof(code));
 	return result;
 }
@@ -222,7 +225,9 @@ static int work_remove(struct store_db *db, struct store_operation *operation, s
 	int result = delete_row(db, act, diag);
 	if (result == 0 && store_changed(db) == 0)
 		return diag_set(diag, ERR_NOT_FOUND, "%s has no second factor", act->user);
-	return result < 0 ? result : record(db, act, "factor_removed", "", "the second factor and its recovery codes", diag);
+	if (result < 0)
+		return result;
+	return record(db, act, "factor_removed", "", "the second factor and its recovery codes", diag);
 }
 
 static int work_show(struct store_db *db, struct store_operation *operation, struct diag *diag)
@@ -249,11 +254,13 @@ static void fail(factor_done done, void *context, int result, const char *senten
 	done(context, &answer);
 }
 
-static void ask(struct broker *broker, const struct factor_request *request, store_work work, factor_done done, void *context)
+static void ask(struct broker *broker, const struct factor_request *request, store_work work, factor_done done,
+		void *context)
 {
 	const struct conf *conf = &broker->room->conf;
 	if (!broker->seal.present) {
-		fail(done, context, ERR_BAD_CONFIG, "this gateway has no factor_key: make one as sallyport-admin(8) says, and restart it");
+		fail(done, context, ERR_BAD_CONFIG,
+		     "this gateway has no factor_key: make one as sallyport-admin(8) says, and restart it");
 		return;
 	}
 	struct factor_act *act = calloc(1, sizeof(*act));

@@ -21,8 +21,10 @@ enum oath_match oath_judge(struct view secret, const char *code, int64_t step, u
 	enum oath_match match = OATH_WRONG;
 	for (int64_t tried = step - (int64_t)window; tried <= step + (int64_t)window; tried++) {
 		char expected[OATH_DIGITS + 1] = "";
-		if (tried < 0 || oath_hotp_generate((const char *)secret.data, secret.size, (uint64_t)tried, OATH_DIGITS, false,
-						    OATH_HOTP_DYNAMIC_TRUNCATION, expected) != OATH_OK)
+		int code_made = tried < 0 ? OATH_INVALID_COUNTER
+					  : oath_hotp_generate((const char *)secret.data, secret.size, (uint64_t)tried,
+							       OATH_DIGITS, false, OATH_HOTP_DYNAMIC_TRUNCATION, expected);
+		if (code_made != OATH_OK)
 			continue;
 		bool fits = view_equal_secret(view_string(expected), view_string(code));
 		wipe(expected, sizeof(expected));

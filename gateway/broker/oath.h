@@ -1,4 +1,4 @@
-/* oath.h: one-time codes by time (RFC 6238: SHA-1, 30 s, six digits), and their spelling. The owner of liboath is oath.c. */
+/* oath.h: one-time codes by time (RFC 6238: SHA-1, 30 s, six digits), and their spelling. liboath is oath.c's. */
 #ifndef SALLYPORT_BROKER_OATH_H
 #define SALLYPORT_BROKER_OATH_H
 

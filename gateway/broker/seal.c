@@ -22,8 +22,9 @@ int seal_read(int fd, struct seal *out_seal, struct diag *diag)
 	if (result == 0)
 		*out_seal = seal;
 	wipe(&seal, sizeof(seal));
-	return result < 0 ? diag_set(diag, ERR_BAD_CONFIG, "factor_key does not hold %d hexadecimal digits; sallyport-admin init "
-				     "makes such a file", 2 * SEAL_KEY_BYTES) : 0;
+	if (result < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "factor_key does not hold %d hexadecimal digits", 2 * SEAL_KEY_BYTES);
+	return 0;
 }
 
 static void begin(struct chacha_poly1305_ctx *context, const struct seal *seal, const char *owner, const uint8_t *nonce)

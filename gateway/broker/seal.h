@@ -26,9 +26,11 @@ struct seal {
 /* Reads the key's file: 64 hexadecimal digits and a line break. ERR_BAD_CONFIG for anything else. */
 [[nodiscard]] int seal_read(int fd, struct seal *out_seal, struct diag *diag);
 /* Closes at most SEAL_SECRET_MAX bytes; only the same `owner` opens them again. ERR_LIMIT. */
-[[nodiscard]] int seal_close(const struct seal *seal, const char *owner, struct view secret, char out_text[SEAL_TEXT_MAX]);
+[[nodiscard]] int seal_close(const struct seal *seal, const char *owner, struct view secret,
+			     char out_text[SEAL_TEXT_MAX]);
 /* ERR_BAD_INPUT when the text was not closed with this key for this owner. out_secret takes SEAL_SECRET_MAX bytes. */
-[[nodiscard]] int seal_open(const struct seal *seal, const char *owner, const char *text, uint8_t *out_secret, size_t *out_size);
+[[nodiscard]] int seal_open(const struct seal *seal, const char *owner, const char *text, uint8_t *out_secret,
+			    size_t *out_size);
 /* A mark by which a code is known again and from which it cannot be found: HMAC-SHA-256, hexadecimal. */
 void seal_mark(const struct seal *seal, const char *owner, const char *code, char out_text[SEAL_MARK_CHARACTERS + 1]);
 

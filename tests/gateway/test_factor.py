@@ -1,11 +1,15 @@
 """The second factor that the gateway keeps: pam_sallyport in the gateway's own stack, behind a password module."""
 import base64
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
+import signal
+import socket
 import sqlite3
 import subprocess
+import sys
 import time
 
 import api
@@ -130,6 +134,22 @@ def test_F1_neither_secret_nor_code_stands_in_store_or_log(factor_world):
     assert key.stat().st_mode & 0o777 == 0o600 and key.stat().st_uid == os.geteuid()
 
 
+def test_A9_a_user_without_a_factor_is_asked_and_refused_like_any_other(factor_world):
+    world = factor_world
+    add(world)
+    seen = []
+    for user in ("alice", "bob"):
+        answer, said = converse(world, user, lambda said, prompt, user=user: "000000" if "code" in prompt
+                                else world.users[user].password)
+        seen.append((answer.status, answer.body["code"], answer.body["detail"], said))
+        found = rows(world, "SELECT event, user FROM audit WHERE request_id = ? ORDER BY event", answer.body["request_id"])
+        assert ("login", user) in found
+    assert seen[0] == seen[1]
+    # The module tells the request under which a login began.
+    begun = rows(world, "SELECT request_id FROM audit WHERE event = 'factor'")
+    assert len(begun) == 2 and all(re.fullmatch(r"[0-9a-z]+-[0-9]+", request_id) for (request_id,) in begun)
+
+
 def test_a_second_add_is_refused_and_what_is_not_there_cannot_be_removed(factor_world):
     world = factor_world
     add(world)
@@ -235,3 +255,86 @@ def test_a_wrong_password_is_shown_no_secret(new_world):
     refused, said = converse(world, "alice", lambda said, prompt: "wrong")
     assert refused.status == 401 and not any(style == "info" for style, _ in said)
     assert rows(world, "SELECT count(*) FROM factor") == [(0,)]
+
+
+# ---- the module in the program of somebody else ----
+
+PAM_SUCCESS, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_SILENT = 0, 7, 9, 0x8000
+
+
+def host(world, release, user, *answers, flags=0):
+    """A host program with a stack of its own on the same machine; the module as it is shipped."""
+    (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
+    folder = world.private_folder("host-pam.d")
+    folder.joinpath("host").write_text(f"auth required {module} factor socket={world.path('run', 'factor.sock')}\n")
+    program = pathlib.Path(__file__).resolve().parents[1] / "lib" / "pam_host.py"
+    done = subprocess.run([sys.executable, "-B", program, folder, "host", user, str(flags)], capture_output=True, check=True,
+                          input=b"".join(answer + b"\n" for answer in answers), timeout=60)
+    return json.loads(done.stdout)
+
+
+def test_another_stack_of_this_host_and_a_code_that_was_used_at_the_gateway(factor_world, release):
+    world = factor_world
+    add(world)
+    alice = world.users["alice"]
+    code = alice.code().encode()
+    good = host(world, release, "alice", code)
+    assert good == {"code": PAM_SUCCESS, "said": [[1, "One-time code: "]]}
+    assert host(world, release, "alice", code)["code"] == PAM_AUTH_ERR
+    assert api.login(world, code=code.decode()).status == 401
+    assert host(world, release, "bob", b"123456") == {"code": PAM_AUTH_ERR, "said": good["said"]}
+    by = rows(world, "SELECT detail FROM audit WHERE event = 'factor' ORDER BY sequence LIMIT 1")[0][0]
+    assert by.endswith("by host of root (uid 0)") or os.geteuid() != 0
+
+
+def test_answers_that_are_no_codes(factor_world, release):
+    world = factor_world
+    add(world)
+    for wrong in (b"", b"\xff\xfe\xfd", b"1" * 511, b'","user":"bob', b"-"):
+        assert host(world, release, "alice", wrong)["code"] == PAM_AUTH_ERR, wrong
+
+
+def test_the_broker_dies_between_question_and_answer(factor_world, release):
+    world = factor_world
+    add(world)
+    listed = subprocess.run(["ps", "--ppid", str(world.gateway.pid), "-o", "pid=,args="], text=True, capture_output=True,
+                            check=True).stdout
+    (broker,) = [line.split()[0] for line in listed.splitlines() if "/sallyport-broker" in line]
+    world.gateway.send_signal(signal.SIGSTOP)  # nobody starts the broker again meanwhile
+    try:
+        died = host(world, release, "alice", b"!" + broker.encode())
+    finally:
+        world.gateway.send_signal(signal.SIGCONT)
+    assert died["code"] == PAM_AUTHINFO_UNAVAIL
+
+
+def test_PAM_SILENT_shows_nothing(new_world, release):
+    world = new_world(settings=['factor_enroll = "first-login"'])
+    silent = host(world, release, "alice", b"123456", flags=PAM_SILENT)
+    assert silent == {"code": PAM_AUTH_ERR, "said": [[1, "One-time code: "]]}
+    loud = host(world, release, "alice", b"123456")
+    assert loud["code"] == PAM_AUTH_ERR and [style for style, _ in loud["said"]] == [4, 1]
+    assert "\u2588" in loud["said"][0][1]
+
+
+def test_first_login_with_the_client(new_world):
+    """What a person sees: sallyport login shows the QR code and the recovery codes on the way."""
+    world = use_module(new_world(settings=['factor_enroll = "first-login"']))
+    ours, theirs = socket.socketpair()
+    client = subprocess.Popen([world.program("sallyport"), "login", "alice", "--answers-from", str(theirs.fileno())],
+                              env=world.client_environment(), pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    theirs.close()
+    ours.sendall(world.users["alice"].password.encode() + b"\n")
+    shown = ""
+    while "secret there" not in shown:
+        line = client.stdout.readline()
+        assert line, shown
+        shown += line
+    assert shown.count("\n") > 15 and "\u2588\u2588\u2588" in shown
+    take_secret(world, "alice", shown)
+    ours.sendall(world.users["alice"].code().encode() + b"\n\n")
+    ours.close()
+    rest = client.communicate(timeout=30)[0]
+    assert client.returncode == 0, rest
+    assert len(re.findall(r"^  [a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}$", rest, re.M)) == 10
