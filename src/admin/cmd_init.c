@@ -264,7 +264,9 @@ static const char sample_policy[] =
 
 static const char sample_pam[] = "# The user's door. Every login passes here; see pam.conf(5).\n"
 				 "auth     include  common-auth\n"
-				 "# auth   required pam_oath.so usersfile=/etc/sallyport/users.oath window=10 digits=6\n"
+				 "# A one-time code after the password, kept by the gateway; see pam_sallyport(8), which asks for a\n"
+				 "# password module that is requisite. Users get theirs by: sallyport-admin account factor add USER\n"
+				 "# auth   required pam_sallyport.so factor\n"
 				 "account  include  common-account\n";
 
 /* ---- the first policy ---- */
