@@ -14,7 +14,7 @@ import time
 
 import api
 import pytest
-from world import WorldError
+from world import User, WorldError, answers, free_port
 
 
 def rows(world, query, *arguments):
@@ -338,3 +338,49 @@ def test_first_login_with_the_client(new_world):
     rest = client.communicate(timeout=30)[0]
     assert client.returncode == 0, rest
     assert len(re.findall(r"^  [a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}$", rest, re.M)) == 10
+
+
+@pytest.fixture
+def pam_service():
+    """A service file where sshd looks for one: its name is that of the program, and stands nowhere else."""
+    path = pathlib.Path("/etc/pam.d") / ("sallyport-test-" + os.urandom(4).hex())
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="sshd with PAM needs root")
+def test_sshd_wants_key_and_code(factor_world, release, pam_service):
+    """The stack of pam_sallyport(8) for sshd: AuthenticationMethods publickey,keyboard-interactive."""
+    world, port = factor_world, free_port()
+    (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
+    pam_service.write_text(f"auth required {module} factor socket={world.path('run', 'factor.sock')}\n"
+                           "account required pam_permit.so\nsession required pam_permit.so\n")
+    keys = world.path("ssh")
+    sshd = keys / pam_service.name
+    sshd.symlink_to("/usr/sbin/sshd")
+    conf = keys / "factor_config"
+    conf.write_text(f"ListenAddress 127.0.0.1:{port}\nHostKey {keys}/host\nAuthorizedKeysFile {keys}/user.pub\nPidFile none\n"
+                    "UsePAM yes\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication yes\n"
+                    "AuthenticationMethods publickey,keyboard-interactive\nPermitRootLogin yes\nPrintMotd no\n")
+    world.spawn("factor-sshd", [sshd, "-D", "-e", "-f", conf], lambda: answers(port))
+    text = world.admin("account", "factor", "add", "root")
+    world.users["root"] = User("root")
+    take_secret(world, "root", text)
+
+    def ssh(code):
+        askpass = keys / "askpass"
+        askpass.write_text(f"#!/bin/sh\necho '{code}'\n")
+        askpass.chmod(0o700)
+        return subprocess.run(["ssh", "-F", "none", "-p", str(port), "-i", keys / "user", "-o", "StrictHostKeyChecking=no",
+                               "-o", "UserKnownHostsFile=/dev/null", "-o", "NumberOfPasswordPrompts=1",
+                               "-o", "IdentitiesOnly=yes", "root@127.0.0.1", "echo inside"], text=True, capture_output=True,
+                              check=False, timeout=60, stdin=subprocess.DEVNULL, start_new_session=True,
+                              env=dict(os.environ, SSH_ASKPASS=str(askpass), SSH_ASKPASS_REQUIRE="force"))
+    good = world.users["root"].code()
+    assert ssh("000000").returncode != 0
+    entered = ssh(good)
+    assert entered.stdout == "inside\n", entered.stderr + world.log_end("factor-sshd")
+    replayed = ssh(good)
+    assert replayed.returncode != 0 and "inside" not in replayed.stdout
+    found = rows(world, "SELECT code FROM audit WHERE event = 'factor' AND user = 'root' ORDER BY sequence")
+    assert found == [("factor_wrong",), ("",), ("factor_replayed",)]
