@@ -84,6 +84,21 @@
 			     "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, name) DO UPDATE SET failures = excluded.failures, " \
 			     "failed_at = excluded.failed_at, wait_until = excluded.wait_until")                   \
 	S(login_failure_clear, "DELETE FROM login_failure WHERE kind = $1 AND name = $2")                          \
+	/* ---- second factor ---- */                                                                              \
+	S(factor_get, "SELECT state, secret, last_step, failures, failed_at, created_at, coalesce(used_at, 0), "   \
+		      "(SELECT count(*) FROM factor_recovery WHERE factor_recovery.\"user\" = factor.\"user\" "    \
+		      "AND factor_recovery.used_at IS NULL) FROM factor WHERE \"user\" = $1")                      \
+	S(factor_put, "INSERT INTO factor (\"user\", state, secret, last_step, failures, failed_at, created_at) "  \
+		      "VALUES ($1, $2, $3, 0, 0, 0, $4) ON CONFLICT (\"user\") DO UPDATE SET "                     \
+		      "secret = excluded.secret, created_at = excluded.created_at WHERE factor.state = 'pending'") \
+	S(factor_accept, "UPDATE factor SET state = 'active', last_step = $1, failures = 0, used_at = $2 "         \
+			 "WHERE \"user\" = $3")                                                                    \
+	S(factor_fail, "UPDATE factor SET failures = failures + 1, failed_at = $1 WHERE \"user\" = $2")            \
+	S(factor_delete, "DELETE FROM factor WHERE \"user\" = $1")                                                 \
+	S(factor_recovery_insert, "INSERT INTO factor_recovery (\"user\", hash) VALUES ($1, $2)")                  \
+	S(factor_recovery_use, "UPDATE factor_recovery SET used_at = $1 WHERE \"user\" = $2 AND hash = $3 "        \
+			       "AND used_at IS NULL")                                                              \
+	S(factor_recovery_delete, "DELETE FROM factor_recovery WHERE \"user\" = $1")                               \
 	/* ---- audit ---- */                                                                                      \
 	S(audit_last, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")                           \
 	S(audit_insert, "INSERT INTO audit (sequence, at, event, code, request_id, device, \"user\", address, "    \

@@ -1,4 +1,4 @@
-/* admin.c: the admin socket's HTTP, by libmicrohttpd on the broker's loop.
+/* admin.c: the HTTP of the admin socket and of the factor socket, by libmicrohttpd on the broker's loop.
  *
  * libmicrohttpd has one epoll descriptor; the loop watches it and lets it run. A call that must wait for the store is
  * suspended and resumed with its answer. The only file that knows libmicrohttpd.
@@ -19,11 +19,26 @@
 #include "sallyport/conf.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 
 enum { CONNECTIONS_MAX = 64, IDLE_SECONDS = 60, USERS_MAX = 64 };
 
+/* What tells the sockets apart. */
+struct door {
+	const char *address;  /* in the record */
+	const char *refusal;  /* the sentence for whoever may not speak */
+	const char *setting;  /* that names who may besides root */
+	void (*route)(struct admin_call *call);
+};
+static const struct door doors[] = {
+	[ADMIN_DOOR] = {"admin", "only root and the users of admin_users may use the admin socket", "admin_users", admin_route},
+	[ADMIN_FACTOR_DOOR] = {"factor", "only root and conversation_user may use the factor socket", "conversation_user",
+			       factor_route},
+};
+
 struct admin {
 	struct broker *broker;
+	const struct door *door;
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	uv_timer_t timer;
@@ -90,8 +105,19 @@ static void identify(struct exchange *exchange)
 	socklen_t size = sizeof(peer);
 	bool known = info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
 	exchange->refused = !known || !may_speak(exchange->admin, peer.uid);
-	snprintf(exchange->call.by_text, sizeof(exchange->call.by_text), "%s (uid %u)", peer.uid == 0 ? "root" : "admin", peer.uid);
+	snprintf(exchange->call.by_text, sizeof(exchange->call.by_text), "%s (uid %u)", peer.uid == 0 ? "root" : exchange->admin->door->address,
+		 peer.uid);
 	exchange->call.by.admin = exchange->call.by_text;
+}
+
+static int find_user(const char *name, uid_t *out_user)
+{
+	uint64_t number = 0;
+	const struct passwd *entry = getpwnam(name);
+	if (!entry && str_to_u64(view_string(name), 0, UINT32_MAX - 1, &number) < 0)
+		return ERR_NOT_FOUND;
+	*out_user = entry ? entry->pw_uid : (uid_t)number;
+	return 0;
 }
 
 static int find_users(struct admin *admin, const char *names, struct diag *diag)
@@ -100,11 +126,10 @@ static int find_users(struct admin *admin, const char *names, struct diag *diag)
 	struct view item;
 	while (conf_list_next(names, &position, &item) && admin->user_count < USERS_MAX) {
 		OWN_MEMORY char *name = view_duplicate(item);
-		const struct passwd *entry = name ? getpwnam(name) : NULL;
-		if (!entry)
-			return diag_set(diag, ERR_NOT_FOUND, "admin_users: there is no user \"%.*s\"", (int)item.size,
+		if (!name || find_user(name, &admin->users[admin->user_count]) < 0)
+			return diag_set(diag, ERR_NOT_FOUND, "%s: there is no user \"%.*s\"", admin->door->setting, (int)item.size,
 					(const char *)item.data);
-		admin->users[admin->user_count++] = entry->pw_uid;
+		admin->user_count++;
 	}
 	return 0;
 }
@@ -118,7 +143,8 @@ static void release(struct exchange *exchange)
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	json_decref(exchange->call.body);
-	buf_fini(&exchange->body);
+	/* A body may hold a code. */
+	buf_wipe(&exchange->body);
 	free(exchange);
 }
 
@@ -184,10 +210,11 @@ static void split_path(struct admin_call *call)
 
 static void refuse_peer(struct exchange *exchange)
 {
-	struct audit_entry entry = {.code = "not_admin", .address = "admin"};
+	struct audit_entry entry = {.code = "not_admin"};
+	str_copy(entry.address, sizeof(entry.address), exchange->admin->door->address);
 	audit_fill(&entry, "admin_refused", "%s %s by %s", exchange->call.method, exchange->call.path, exchange->call.by_text);
 	audit_record(exchange->admin->broker, &entry, NULL, NULL);
-	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "only root and the users of admin_users may use the admin socket");
+	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "%s", exchange->admin->door->refusal);
 }
 
 static void begin(struct exchange *exchange)
@@ -209,7 +236,7 @@ static void begin(struct exchange *exchange)
 			return;
 		}
 	}
-	admin_route(&exchange->call);
+	exchange->admin->door->route(&exchange->call);
 }
 
 static struct exchange *new_exchange(struct admin *admin, struct MHD_Connection *connection, const char *url, const char *method)
@@ -306,10 +333,14 @@ static struct MHD_Daemon *start_daemon(struct admin *admin, int listener)
 				(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
 }
 
-int admin_start(struct broker *broker, int listener, struct admin **out_admin, struct diag *diag)
+int admin_start(struct broker *broker, enum admin_door door, int listener, struct admin **out_admin, struct diag *diag)
 {
+	const struct conf *conf = &broker->room->conf;
 	struct admin *admin = calloc(1, sizeof(*admin));
-	int result = admin ? find_users(admin, broker->room->conf.admin_users, diag) : diag_system(diag, "no memory");
+	if (!admin)
+		return diag_system(diag, "no memory");
+	admin->door = &doors[door];
+	int result = find_users(admin, door == ADMIN_DOOR ? conf->admin_users : conf->conversation_user, diag);
 	if (result < 0) {
 		free(admin);
 		return result;
@@ -321,7 +352,7 @@ int admin_start(struct broker *broker, int listener, struct admin **out_admin, s
 		if (admin->daemon)
 			MHD_stop_daemon(admin->daemon);
 		free(admin);
-		return diag_set(diag, ERR_SYSTEM, "the admin socket cannot be served");
+		return diag_set(diag, ERR_SYSTEM, "the %s socket cannot be served", doors[door].address);
 	}
 	uv_timer_init(broker->loop, &admin->timer);
 	admin->open_handles = 2;

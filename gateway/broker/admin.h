@@ -9,10 +9,15 @@
 struct admin;
 struct broker;
 
+enum admin_door {
+	ADMIN_DOOR,        /* sallyport-admin's */
+	ADMIN_FACTOR_DOOR, /* pam_sallyport's: a second factor, and nothing else */
+};
+
 /* Serves a listening unix stream socket (taken over) on the broker's loop. Who may speak is asked of the kernel
- * (SO_PEERCRED): root, the users of admin_users, and the broker's own user (who is the admin where the gateway is not
+ * (SO_PEERCRED): root, the users of admin_users (at the factor door: conversation_user), and the broker's own user (who is the admin where the gateway is not
  * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
-[[nodiscard]] int admin_start(struct broker *broker, int listener, struct admin **out_admin, struct diag *diag);
+[[nodiscard]] int admin_start(struct broker *broker, enum admin_door door, int listener, struct admin **out_admin, struct diag *diag);
 /* A reload that admins wait for is over: with a sentence when it is not good. admin_files.c */
 void admin_reload_over(struct broker *broker, bool good, const char *sentence);
 /* Drops every connection. NULL-safe. Its handles close on the loop. */

@@ -53,6 +53,12 @@ void admin_post_adoption(struct admin_call *call);
 void admin_get_files(struct admin_call *call);
 void admin_post_reload(struct admin_call *call);
 
+/* ---- admin_factor.c ---- */
+/* Shows, adds or removes an account's second factor, as the method says. */
+void admin_account_factor(struct admin_call *call);
+/* What is asked on the factor socket; answers every call. */
+void factor_route(struct admin_call *call);
+
 /* admin_routes.c: finds what is asked and does it; answers every call. */
 void admin_route(struct admin_call *call);
 

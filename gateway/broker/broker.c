@@ -212,6 +212,7 @@ void broker_stop(struct broker *broker)
 	broker->stopping = true;
 	/* Who asks at the admin socket from here on finds nobody, or the next gateway. */
 	admin_stop(take_pointer(&broker->admin));
+	admin_stop(take_pointer(&broker->factor_door));
 	ending_begin(&ending, broker, "gateway_stopped", on_over);
 	for (worker = LIST_FIRST(&broker->workers->all); worker; worker = next) {
 		next = LIST_NEXT(worker, all);

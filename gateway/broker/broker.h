@@ -19,6 +19,7 @@
 #include "registry.h"
 #include "revocations.h"
 #include "room.h"
+#include "seal.h"
 #include "session.h"
 #include "store.h"
 #include "tunnel.h"
@@ -61,6 +62,8 @@ struct broker {
 	struct signer_edge *signer;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
+	struct admin *factor_door; /* the factor socket's */
+	struct seal seal; /* closes second factors; does not change while the room lives */
 	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;

@@ -11,6 +11,7 @@
 #include "admin.h"
 #include "broker.h"
 #include "broker_life.h"
+#include "factor.h"
 #include "groups.h"
 #include "identity.h"
 #include "login.h"
@@ -26,7 +27,7 @@
 
 /* The descriptors that are kept beyond room_lock. */
 struct taken {
-	int signer, admin;
+	int signer, admin, factor;
 };
 
 static int take(struct room *room, const char *purpose)
@@ -85,8 +86,11 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 	if (result == 0)
 		result = broker_read_pin(room, broker->authority_pin, diag);
 	if (result == 0)
+		result = factor_load(broker, take(room, MONITOR_ROOM_PURPOSE_FACTOR_KEY), diag);
+	if (result == 0)
 		result = load(broker, &walls->jail, diag);
-	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER)};
+	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
+				take(room, MONITOR_ROOM_PURPOSE_FACTOR_LISTENER)};
 	return result;
 }
 
@@ -112,7 +116,9 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 	if (result == 0 && taken->signer >= 0)
 		signer_connect(broker, taken->signer);
 	if (result == 0 && taken->admin >= 0)
-		result = admin_start(broker, taken->admin, &broker->admin, diag);
+		result = admin_start(broker, ADMIN_DOOR, taken->admin, &broker->admin, diag);
+	if (result == 0 && taken->factor >= 0)
+		result = admin_start(broker, ADMIN_FACTOR_DOOR, taken->factor, &broker->factor_door, diag);
 	return result;
 }
 

@@ -22,6 +22,8 @@ static const struct jail_path common_paths[] = {
 	{"/lib64", JAIL_READ | JAIL_EXECUTE},
 	{"/bin", JAIL_READ | JAIL_EXECUTE},
 	{"/sbin", JAIL_READ | JAIL_EXECUTE},
+	/* pam_sallyport, where Sallyport is not installed below /usr */
+	{SALLYPORT_PAM_DIRECTORY, JAIL_READ},
 	{"/etc", JAIL_READ},
 	/* name services and what they answer from */
 	{"/run", JAIL_READ},

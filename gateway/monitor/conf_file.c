@@ -68,15 +68,26 @@ static int add_items(cfg_opt_t *option, struct buf *value)
 }
 
 /* What the table's bounds cannot say. */
+static const struct choice {
+	const char *name;
+	const char *values[5];
+	const char *sentence;
+} choices[] = {
+	{"log_level", {"error", "warning", "notice", "debug"}, "log_level must be error, warning, notice or debug"},
+	{"factor_enroll", {"admin", "first-login"}, "factor_enroll must be admin or first-login"},
+};
+
 static int check_choice(const char *name, struct view value, struct diag *diag)
 {
-	static const char *const levels[] = {"error", "warning", "notice", "debug"};
-	if (strcmp(name, "log_level") != 0)
-		return 0;
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (view_is(value, levels[i]))
-			return 0;
-	return diag_set(diag, ERR_BAD_CONFIG, "log_level must be error, warning, notice or debug");
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (strcmp(name, choices[i].name) != 0)
+			continue;
+		for (const char *const *word = choices[i].values; *word; word++)
+			if (view_is(value, *word))
+				return 0;
+		return diag_set(diag, ERR_BAD_CONFIG, "%s", choices[i].sentence);
+	}
+	return 0;
 }
 
 static int judge(cfg_t *cfg, cfg_opt_t *option)

@@ -20,7 +20,7 @@ static int check_mode(const char *path, const struct stat *status, enum files_ca
 		return diag_set(diag, ERR_DENIED, "%s is no regular file", path);
 	if (status->st_uid != 0 && status->st_uid != geteuid())
 		return diag_set(diag, ERR_DENIED, "%s belongs to user %u; mend it with: chown root %s", path, status->st_uid, path);
-	if (care == FILES_PRIVATE && (status->st_mode & 077))
+	if (care != FILES_NOT_WRITABLE_BY_OTHERS && (status->st_mode & 077))
 		return diag_set(diag, ERR_DENIED, "others can read %s (mode %04o); mend it with: chmod 600 %s", path,
 				status->st_mode & 07777, path);
 	if (status->st_mode & 022)
@@ -56,12 +56,15 @@ static const struct file_row {
 	 CONF_SIGNER | CONF_WORKER},
 	{MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, offsetof(struct conf, server_authority), FILES_NOT_WRITABLE_BY_OTHERS,
 	 CONF_BROKER | CONF_WORKER},
+	{MONITOR_ROOM_PURPOSE_FACTOR_KEY, offsetof(struct conf, factor_key), FILES_PRIVATE_OR_ABSENT, CONF_BROKER},
 	{MONITOR_ROOM_PURPOSE_POLICY, offsetof(struct conf, policy), FILES_NOT_WRITABLE_BY_OTHERS, CONF_BROKER},
 };
 
 static int send_file(int edge, const char *purpose, const char *path, enum files_care care, struct diag *diag)
 {
 	OWN_FD int fd = -1;
+	if (care == FILES_PRIVATE_OR_ABSENT && access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
 	int result = files_open(path, care, &fd, diag);
 	if (result < 0 || edge < 0)
 		return result;

@@ -7,6 +7,7 @@
 enum files_care {
 	FILES_NOT_WRITABLE_BY_OTHERS, /* configuration, policy, certificates */
 	FILES_PRIVATE,                /* keys: nobody but the owner may read them */
+	FILES_PRIVATE_OR_ABSENT,      /* the same; without the file its room goes without */
 };
 
 /* Opens a regular file read-only and checks owner (root, or the gateway's own user) and mode. The sentence names

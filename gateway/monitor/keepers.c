@@ -170,12 +170,16 @@ static int wire_broker_to_signer(struct monitor *monitor, int broker, int signer
 	return result < 0 ? diag_set(diag, result, "broker and signer cannot be joined (%s)", err_name(result)) : 0;
 }
 
-static int send_listener(struct monitor *monitor, int edge, struct diag *diag)
+static int send_listeners(struct monitor *monitor, int edge, struct diag *diag)
 {
 	int result = WIRE_SEND(edge, monitor_room, descriptor, monitor->admin_listener,
 			       .purpose = view_string(MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
 			       .name = view_string(monitor->conf.admin_socket));
-	return result < 0 ? diag_set(diag, result, "the admin socket cannot be handed over (%s)", err_name(result)) : 0;
+	if (result == 0)
+		result = WIRE_SEND(edge, monitor_room, descriptor, monitor->factor_listener,
+				   .purpose = view_string(MONITOR_ROOM_PURPOSE_FACTOR_LISTENER),
+				   .name = view_string(monitor->conf.factor_socket));
+	return result < 0 ? diag_set(diag, result, "the broker's sockets cannot be handed over (%s)", err_name(result)) : 0;
 }
 
 static int introduce(struct monitor *monitor, enum keeper_role role, int edge, struct diag *diag)
@@ -184,7 +188,7 @@ static int introduce(struct monitor *monitor, enum keeper_role role, int edge, s
 	if (result == 0)
 		result = files_send(edge, rows[role].room, &monitor->conf, diag);
 	if (result == 0 && role == KEEPER_BROKER)
-		result = send_listener(monitor, edge, diag);
+		result = send_listeners(monitor, edge, diag);
 	if (result == 0 && role == KEEPER_BROKER && monitor->keepers[KEEPER_SIGNER].pid)
 		result = wire_broker_to_signer(monitor, edge, monitor->keepers[KEEPER_SIGNER].watch.fd, diag);
 	if (result == 0 && role == KEEPER_SIGNER && monitor->keepers[KEEPER_BROKER].pid)

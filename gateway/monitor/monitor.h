@@ -55,7 +55,7 @@ struct monitor {
 	const char *conf_path;
 	struct conf conf;
 	struct keeper keepers[KEEPER_COUNT];
-	int admin_listener;
+	int admin_listener, factor_listener;
 	struct watch listeners[MONITOR_LISTENERS_MAX];
 	unsigned enroll_from; /* the listeners from here on are for enrolment */
 	unsigned listener_count;

@@ -99,27 +99,40 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, str
 	if (somebody_answers(address))
 		return diag_set(diag, ERR_DENIED, "another gateway answers at %s; stop it first", path);
 	if (unlink(path) < 0 && errno != ENOENT)
-		return diag_system(diag, "cannot remove the old admin socket %s", path);
+		return diag_system(diag, "cannot remove the old socket %s", path);
+	return 0;
+}
+
+/* Who may speak is decided by the broker (SO_PEERCRED); where no other user may, none even connects. */
+enum who_connects { ROOT_CONNECTS = 0177, EVERYBODY_CONNECTS = 0111 };
+
+static int make_listener(const char *path, enum who_connects who, int *out_fd, struct diag *diag)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (!str_copy(address.sun_path, sizeof(address.sun_path), path))
+		return diag_set(diag, ERR_BAD_CONFIG, "%s is longer than %zu characters", path, sizeof(address.sun_path) - 1);
+	int result = remove_stale(path, &address, diag);
+	if (result < 0)
+		return result;
+	OWN_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t before = umask(who);
+	int bound = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	umask(before);
+	if (bound < 0 || listen(fd, 64) < 0)
+		return diag_system(diag, "cannot listen at %s", path);
+	*out_fd = take_fd(&fd);
 	return 0;
 }
 
 int paths_admin_listener(const struct conf *conf, int *out_fd, struct diag *diag)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	if (!str_copy(address.sun_path, sizeof(address.sun_path), conf->admin_socket))
-		return diag_set(diag, ERR_BAD_CONFIG, "admin_socket is longer than %zu characters", sizeof(address.sun_path) - 1);
-	int result = remove_stale(conf->admin_socket, &address, diag);
-	if (result < 0)
-		return result;
-	OWN_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Who may speak is decided by the broker (SO_PEERCRED); where no other user may, none even connects. */
-	mode_t before = umask(*conf->admin_users ? 0111 : 0177);
-	int bound = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof(address));
-	umask(before);
-	if (bound < 0 || listen(fd, 64) < 0)
-		return diag_system(diag, "cannot listen at %s", conf->admin_socket);
-	*out_fd = take_fd(&fd);
-	return 0;
+	return make_listener(conf->admin_socket, *conf->admin_users ? EVERYBODY_CONNECTS : ROOT_CONNECTS, out_fd, diag);
+}
+
+int paths_factor_listener(const struct conf *conf, int *out_fd, struct diag *diag)
+{
+	bool is_root = strcmp(conf->conversation_user, "root") == 0 || strcmp(conf->conversation_user, "0") == 0;
+	return make_listener(conf->factor_socket, is_root ? ROOT_CONNECTS : EVERYBODY_CONNECTS, out_fd, diag);
 }
 
 int paths_check_pam(const struct conf *conf, struct diag *diag)

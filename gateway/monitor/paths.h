@@ -9,6 +9,8 @@
 [[nodiscard]] int paths_prepare(const struct conf *conf, int make, struct diag *diag);
 /* Binds the admin socket. A socket that was left behind is replaced; one that answers is another gateway's. */
 [[nodiscard]] int paths_admin_listener(const struct conf *conf, int *out_fd, struct diag *diag);
+/* The same for the second factor's socket. */
+[[nodiscard]] int paths_factor_listener(const struct conf *conf, int *out_fd, struct diag *diag);
 /* The PAM service file must be there: without it PAM would ask the service "other". */
 [[nodiscard]] int paths_check_pam(const struct conf *conf, struct diag *diag);
 

@@ -67,10 +67,15 @@ enum conf_room {
 	K(TEXT, worker_user, "sallyport-worker", 1, 64, CONF_MONITOR | CONF_WORKER, "Identity of the workers: a user name or a number.") \
 	K(TEXT, signer_user, "sallyport-signer", 1, 64, CONF_MONITOR | CONF_SIGNER, "Identity of the signer: a user name or a number.") \
 	K(TEXT, broker_user, "sallyport-broker", 1, 64, CONF_MONITOR | CONF_BROKER, "Identity of the broker: a user name or a number.") \
-	K(TEXT, conversation_user, "root", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "Identity in which PAM runs: a user name or a number; pam_unix needs root.") \
+	K(TEXT, conversation_user, "root", 1, 64, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Identity in which PAM runs: a user name or a number; pam_unix needs root.") \
 	/* the user's door */                                                                                         \
 	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
 	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
+	K(PATH, factor_socket, "/run/sallyport/factor.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of pam_sallyport's second factor; root and conversation_user may use it.") \
+	K(PATH, factor_key, "/etc/sallyport/factor.key", 1, 4095, CONF_MONITOR, "Key that seals the second factors in the store; readable by root only, read at start. Without the file nobody has a second factor here.") \
+	K(TEXT, factor_enroll, "admin", 1, 16, CONF_BROKER, "Who enrols a second factor: admin, or first-login: the user himself too, in the conversation.") \
+	K(COUNT, factor_window, "1", 0, 20, CONF_BROKER, "A one-time code is taken so many steps of 30 s before and after its own.") \
+	K(COUNT, factor_attempts, "5", 1, 1000, CONF_BROKER, "From so many wrong codes in a row on, each further one doubles the wait, from 30 s to an hour.") \
 	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n/var/lib/sallyport-pam\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
 	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
 	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \

@@ -100,6 +100,7 @@ int cmd_reload(const struct admin_options *options);
 int cmd_account_show(const struct admin_options *options);
 int cmd_account_lock(const struct admin_options *options);
 int cmd_account_unlock(const struct admin_options *options);
+int cmd_account_factor(const struct admin_options *options);
 int cmd_session_list(const struct admin_options *options);
 int cmd_session_show(const struct admin_options *options);
 int cmd_session_end(const struct admin_options *options);

@@ -26,7 +26,7 @@ struct place {
 	char etc[3072], state[3072], run[3072];
 	char conf[3200], policy[3200], policy_directory[3200], pam_directory[3200], pam_service[3200];
 	char server_ca[3200], server_ca_key[3200], server[3200], server_key[3200], device_ca[3200], device_ca_key[3200];
-	char store[3200], admin_socket[3200], first_policy[3200];
+	char store[3200], admin_socket[3200], factor_socket[3200], factor_key[3200], first_policy[3200];
 	bool is_trial; /* all below one folder */
 };
 
@@ -80,6 +80,8 @@ static int fill_place(struct place *place, const char *directory, struct diag *d
 	PUT(device_ca_key, place->etc, "device-ca.key");
 	PUT(store, place->state, "sallyport.db");
 	PUT(admin_socket, place->run, "admin.sock");
+	PUT(factor_socket, place->run, "factor.sock");
+	PUT(factor_key, place->etc, "factor.key");
 	return 0;
 }
 
@@ -88,7 +90,7 @@ static int check_nothing_exists(const struct place *place, struct diag *diag)
 {
 	const char *const paths[] = {place->conf,   place->policy,     place->server_ca, place->server_ca_key, place->server,
 				     place->server_key, place->device_ca, place->device_ca_key, place->store,
-				     place->first_policy, place->is_trial ? place->pam_service : NULL};
+				     place->first_policy, place->factor_key, place->is_trial ? place->pam_service : NULL};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct stat status;
 		if (paths[i] && lstat(paths[i], &status) == 0)
@@ -160,6 +162,20 @@ static int make_server(const struct place *place, const char *host, struct diag 
 	return make_pair(&second, place->server, place->server_key, &key, &certificate, diag);
 }
 
+/* What seals second factors in the store: it is not in the store, nor in a copy of it. */
+static int make_factor_key(const struct place *place, struct diag *diag)
+{
+	uint8_t key[32];
+	char text[2 * sizeof(key) + 2];
+	fd_random(key, sizeof(key));
+	str_hex(view_of(key, sizeof(key)), text);
+	text[2 * sizeof(key)] = '\n';
+	int result = fd_write_file(place->factor_key, 0600, 0, view_of(text, sizeof(text) - 1), diag);
+	wipe(key, sizeof(key));
+	wipe(text, sizeof(text));
+	return result;
+}
+
 /* ---- configuration ---- */
 
 static int set(struct conf *conf, const char *key, const char *value, struct diag *diag)
@@ -190,6 +206,8 @@ static int set_paths(struct conf *conf, const struct place *place, struct diag *
 		     {"policy", place->policy},
 		     {"policy_directory", place->policy_directory},
 		     {"admin_socket", place->admin_socket},
+		     {"factor_socket", place->factor_socket},
+		     {"factor_key", place->factor_key},
 		     {"server_certificate", place->server},
 		     {"server_key", place->server_key},
 		     {"server_authority", place->server_ca},
@@ -246,7 +264,9 @@ static const char sample_policy[] =
 
 static const char sample_pam[] = "# The user's door. Every login passes here; see pam.conf(5).\n"
 				 "auth     include  common-auth\n"
-				 "# auth   required pam_oath.so usersfile=/etc/sallyport/users.oath window=10 digits=6\n"
+				 "# A one-time code after the password, kept by the gateway; see pam_sallyport(8), which asks for a\n"
+				 "# password module that is requisite. Users get theirs by: sallyport-admin account factor add USER\n"
+				 "# auth   required pam_sallyport.so factor\n"
 				 "account  include  common-account\n";
 
 /* ---- the first policy ---- */
@@ -330,6 +350,8 @@ static int make_all(const struct place *place, const struct conf *conf, const ch
 		result = make_device_authority(place, host, diag);
 	if (result == 0)
 		result = make_server(place, host, diag);
+	if (result == 0)
+		result = make_factor_key(place, diag);
 	if (result == 0)
 		result = fd_write_file(place->policy, 0644, 0, view_string(sample_policy), diag);
 	if (result == 0 && first_policy.size)

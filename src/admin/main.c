@@ -52,6 +52,7 @@ static const struct subcommand {
 	{"account", "show", "USER", "lock, failed logins, devices, sessions", 1, 1, cmd_account_show},
 	{"account", "lock", "USER", "no session for him, and end those that he has, now", 1, 1, cmd_account_lock},
 	{"account", "unlock", "USER", "let him log in again; forget his failed logins", 1, 1, cmd_account_unlock},
+	{"account", "factor", "add|show|remove USER", "second factor: a new one with QR code and recovery codes; its state; away with it", 2, 2, cmd_account_factor},
 	{"session", "list", "", "who is logged in", 0, 0, cmd_session_list},
 	{"session", "show", "ID", "one session, with its tunnels", 1, 1, cmd_session_show},
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},

@@ -26,9 +26,11 @@ OWNERS = {
     "seccomp.h": r"gateway/room/",
     "linux/landlock.h": r"gateway/room/",
     "cap-ng.h": r"gateway/room/|gateway/monitor/",
-    "curl/": r"src/admin/call|src/client/",
-    "jansson.h": r"gateway/worker/|gateway/broker/admin|src/admin/|src/client/",
+    "curl/": r"src/admin/call|src/client/|pam_module/call",
+    "jansson.h": r"gateway/worker/|gateway/broker/admin|src/admin/|src/client/|pam_module/call",
     "nettle/": r"gateway/broker/",
+    "liboath/": r"gateway/broker/oath",
+    "qrencode.h": r"src/qr/",
     "systemd/": r"gateway/monitor/",
 }
 
@@ -37,11 +39,12 @@ LIBRARIES = {
     "sallyport-gateway": {"libconfuse", "libsystemd", "libcap-ng", "libseccomp"},
     "sallyport-worker": {"libgnutls", "libnghttp2", "libhttp_parser", "libjansson", "libuv", "libseccomp", "libcap-ng"},
     "sallyport-signer": {"libgnutls", "libseccomp", "libcap-ng"},
-    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "libconfuse",
+    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "libconfuse", "liboath",
                          "libseccomp", "libcap-ng"},
     "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
     "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode"},
     "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libuv"},
+    "pam_sallyport.so": {"libpam", "libcurl-gnutls", "libjansson", "libqrencode"},
 }
 COMMON = {"libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "libgcc_s"}
 

@@ -121,6 +121,8 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY "server_authority"     /* template, broker (PEM); only when configured */
 #define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
+#define MONITOR_ROOM_PURPOSE_FACTOR_LISTENER "factor_listener"       /* broker; a listening unix stream socket */
+#define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
 /* The two ends of the broker_signer edge. At the start of both; and again, in the working state, to the one
  * that lives on when the other was started anew: then it takes the place of the old edge at once. */
 #define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer: its edge to the broker */
