@@ -13,8 +13,9 @@ static void fill_time(struct policy_facts *facts)
 	time_t now = (time_t)(clock_wall_ms() / 1000);
 	struct tm local;
 	localtime_r(&now, &local);
-	facts->weekday = (unsigned)(local.tm_wday + 6) % 7;
-	facts->minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
+	facts->times_s[0] = now;
+	facts->time_count = 1;
+	facts->local_offset_s = (int32_t)local.tm_gmtoff;
 }
 
 static void on_groups(struct groups_query *query, int result, const char *const *names, size_t count)
