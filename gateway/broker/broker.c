@@ -16,9 +16,10 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "signer_edge.h"
+#include "tunnel_review.h"
 #include "worker.h"
 
-enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 500 };
+enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 250 };
 
 void broker_status(const struct broker *broker, struct broker_status *out_status)
 {
@@ -116,7 +117,7 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	if (room_accept(broker->room) < 0)
 		log_error("the monitor cannot be told that the new settings are in force");
 	record_reload(broker, 0, "new settings and policy are in force");
-	tunnels_judge_again(broker);
+	tunnels_judge_again(broker, admin_policy_judged, broker);
 }
 
 void broker_reload(struct broker *broker)
@@ -134,6 +135,7 @@ void broker_reload(struct broker *broker)
 	}
 	policy_free(policy);
 	log_error("%s; the settings and the policy in force stay", diag.text);
+	admin_policy_declined(broker, diag.text);
 	record_reload(broker, result, diag.text);
 	if (room_decline(broker->room, &diag) < 0)
 		log_error("the monitor cannot be told that the old settings stay");
@@ -145,10 +147,12 @@ static void on_minute_timer(uv_timer_t *timer)
 {
 	struct broker *broker = timer->data;
 	uint64_t minute = clock_wall_ms() / 60000;
-	if (minute == broker->judged_minute)
+	if (minute == broker->judged_minute) {
+		tunnels_judge_due(broker);
 		return;
+	}
 	broker->judged_minute = minute;
-	tunnels_judge_again(broker);
+	tunnels_judge_all(broker);
 }
 
 int broker_start_minutes(struct broker *broker)

@@ -20,11 +20,13 @@
 #include "tunnel.h"
 
 struct admin;
+struct admin_call;
 struct conversations;
 struct groups;
 struct monitor_edge;
 struct policy;
 struct resolver;
+struct shadow;
 struct signer_edge;
 struct workers;
 
@@ -52,6 +54,9 @@ struct broker {
 	struct signer_edge *signer;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
+	struct admin_call *applying; /* `policy apply` that waits for its end; NULL: none */
+	struct shadow *shadow; /* a policy on trial; NULL: none */
+	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;
 	uint64_t judged_minute; /* since 1970 */

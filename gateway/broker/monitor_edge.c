@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "admin.h"
 #include "broker.h"
 #include "broker_life.h"
 #include "login.h"
@@ -85,6 +86,16 @@ static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
 	return 0;
 }
 
+static int on_reload_refused(void *self, const struct monitor_room_reload_refused *message, int *fd)
+{
+	char sentence[768];
+	(void)fd;
+	if (view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+		sentence[0] = 0;
+	admin_policy_declined(self, sentence);
+	return 0;
+}
+
 static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
@@ -94,6 +105,7 @@ static const struct monitor_room_handlers handlers = {
 	.conversation = on_conversation,
 	.conversation_failed = on_conversation_failed,
 	.stop = on_stop,
+	.reload_refused = on_reload_refused,
 };
 
 static void on_frame(struct link *link, struct edge_frame *frame)
@@ -131,6 +143,11 @@ void monitor_door_one(struct broker *broker, uint64_t worker)
 void monitor_kill_worker(struct broker *broker, uint64_t worker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
+}
+
+void monitor_want_reload(struct broker *broker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, reload_wanted, -1);
 }
 
 void monitor_want_conversation(struct broker *broker)

@@ -13,6 +13,8 @@ struct broker;
 
 void monitor_door_one(struct broker *broker, uint64_t worker);
 void monitor_kill_worker(struct broker *broker, uint64_t worker);
+/* As SIGHUP; answered by broker_reload() or admin_policy_declined(). */
+void monitor_want_reload(struct broker *broker);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */
 void monitor_want_conversation(struct broker *broker);
 

@@ -494,10 +494,7 @@ const char *policy_next_name(const struct policy_resource *resource, size_t *pos
 
 bool policy_counts_tunnels(const struct policy *policy)
 {
-	for (size_t i = 0; i < policy->rule_count; i++)
-		if (policy->rules[i]->max_tunnels)
-			return true;
-	return false;
+	return policy->counts_tunnels;
 }
 
 /* The resources that a target means, in the order in which they are found; at most `capacity`. */

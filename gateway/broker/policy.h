@@ -114,6 +114,10 @@ bool policy_counts_tunnels(const struct policy *policy);
 /* Host names that resources mention, without wildcards and addresses: NULL after the last. */
 const char *policy_next_name(const struct policy_resource *resource, size_t *position);
 
+/* Targets that stand for what a resource names: of each address the first and the last host and port. false after the
+ * last. *position starts at 0. */
+bool policy_next_sample(const struct policy_resource *resource, size_t *position, struct target *out_target);
+
 size_t policy_resource_count(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);
 

@@ -85,6 +85,37 @@ static int parse_host(struct view host, struct policy_entry *entry, struct diag 
 	return 0;
 }
 
+/* The last address of a network. */
+static void go_to_end(const struct policy_entry *entry, struct sockaddr_storage *address)
+{
+	uint8_t *bytes = (uint8_t *)(uintptr_t)bytes_of(address);
+	unsigned size = address->ss_family == AF_INET6 ? 16 : 4;
+	for (unsigned bit = entry->prefix; bit < 8 * size; bit++)
+		bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+}
+
+bool policy_next_sample(const struct policy_resource *resource, size_t *position, struct target *out_target)
+{
+	if (*position >= 2 * resource->entry_count)
+		return false;
+	const struct policy_entry *entry = &resource->entries[*position / 2];
+	bool is_last = *position % 2;
+	uint16_t port = is_last ? entry->last_port : entry->first_port;
+	char host[TARGET_HOST_MAX + 16];
+	struct sockaddr_storage address = entry->address;
+	if (entry->kind == POLICY_NETWORK && is_last)
+		go_to_end(entry, &address);
+	if (entry->kind == POLICY_NETWORK)
+		target_address_text((const struct sockaddr *)&address, host, sizeof(host));
+	else
+		snprintf(host, sizeof(host), "%s%s", entry->kind == POLICY_SUFFIX ? "any" : "", entry->host);
+	++*position;
+	/* A wildcard so long that no host fits below it stands for nothing. */
+	if (target_parse(view_string(host), port, out_target, NULL) < 0)
+		return policy_next_sample(resource, position, out_target);
+	return true;
+}
+
 int policy_entry_parse(const char *text, struct policy_entry *entry, struct diag *diag)
 {
 	const char *colon = strrchr(text, ':');

@@ -121,6 +121,7 @@ int policy_compile(struct policy *policy)
 			index_entry(policy, &policy->resources[i]->entries[j]);
 	for (size_t i = 0; result == 0 && i < policy->rule_count; i++) {
 		sort_rule(policy->rules[i]);
+		policy->counts_tunnels |= policy->rules[i]->max_tunnels != 0;
 		result = index_rule(policy, policy->rules[i]);
 	}
 	return result;

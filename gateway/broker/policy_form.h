@@ -120,6 +120,7 @@ struct policy {
 	struct map networks; /* by policy_network_key */
 	struct map persons_by_key, resources_by_name, rules_by_name, calendars_by_name;
 	uint8_t lengths[2][129]; /* [is IPv6][prefix]: 1 when there is such a network */
+	bool counts_tunnels;            /* some rule has max_tunnels */
 	struct policy_rules everybody;  /* users = {"*"} or groups = {"*"} */
 	struct policy_rules everywhere; /* resources = {"*"} */
 };

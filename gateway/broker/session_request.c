@@ -54,12 +54,6 @@ struct session *session_of_request(struct worker *worker, uint32_t request, stru
 	return NULL;
 }
 
-static uint64_t login_age_ms(const struct session *session)
-{
-	uint64_t now_ms = clock_wall_ms();
-	return now_ms > session->created_at_ms ? now_ms - session->created_at_ms : 0;
-}
-
 /* ---- get, renew, end ---- */
 
 static void send_state(struct worker *worker, uint32_t request, const struct session *session)
@@ -85,6 +79,7 @@ struct asking {
 	struct session *session;
 	uint32_t request;
 	uint64_t expires_at_ms;
+	int64_t lease_end_ms;
 	struct audit_entry entry;
 };
 
@@ -130,6 +125,8 @@ static void on_renewed(struct store_operation *operation, int result, const stru
 		worker_unavailable(asking->worker, asking->request);
 	} else {
 		asking->session->expires_at_ms = asking->expires_at_ms;
+		if (asking->session->lease_end_ms < asking->lease_end_ms)
+			asking->session->lease_end_ms = asking->lease_end_ms;
 		send_state(asking->worker, asking->request, asking->session);
 	}
 	asking_free(asking);
@@ -143,6 +140,7 @@ void session_on_renew(struct worker *worker, const struct worker_broker_session_
 		return;
 	uint64_t expires_at_ms = clock_wall_ms() + worker->broker->room->conf.lease_ms;
 	asking->expires_at_ms = expires_at_ms > session->expires_at_ms ? expires_at_ms : session->expires_at_ms;
+	asking->lease_end_ms = (int64_t)(clock_monotonic_ms() + worker->broker->room->conf.lease_ms);
 	audit_fill(&asking->entry, "session_renewed", "session %s", session->id);
 	asking->operation.work = record_renewal;
 	asking->operation.done = on_renewed;
@@ -221,7 +219,7 @@ void session_on_resources(struct worker *worker, const struct worker_broker_reso
 	if (!asking)
 		return;
 	asking->judgement = (struct judgement){.broker = worker->broker, .device = session->device, .user = session->user,
-					       .login_age_ms = login_age_ms(session), .done = on_resources,
+					       .session = session, .worker = worker->number, .done = on_resources,
 					       .context = asking};
 	judge(&asking->judgement);
 }

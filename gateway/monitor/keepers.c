@@ -86,12 +86,20 @@ static int on_reloaded(void *self, const struct monitor_room_reloaded *message, 
 	return 0;
 }
 
+static int on_reload_wanted(void *self, const struct monitor_room_reload_wanted *message, int *fd)
+{
+	(void)message, (void)fd;
+	reload_begin(((struct speaker *)self)->monitor);
+	return 0;
+}
+
 static const struct monitor_room_handlers handlers = {
 	.door_one = on_door_one,
 	.kill_worker = on_kill_worker,
 	.conversation_wanted = on_conversation_wanted,
 	.worker_forked = on_worker_forked,
 	.reloaded = on_reloaded,
+	.reload_wanted = on_reload_wanted,
 };
 
 void keeper_kill(struct keeper *keeper)

@@ -29,9 +29,18 @@ static int offer(struct monitor *monitor, enum keeper_role role, unsigned room, 
 	return result < 0 ? diag_set(diag, result, "a room does not listen (%s)", err_name(result)) : 0;
 }
 
+/* Whoever asked for it at the admin socket waits in the broker. */
+static void tell_broker(struct monitor *monitor, const char *sentence)
+{
+	if (monitor->keepers[KEEPER_BROKER].pid)
+		(void)!WIRE_SEND(monitor->keepers[KEEPER_BROKER].watch.fd, monitor_room, reload_refused, -1,
+				 .sentence = view_string(sentence));
+}
+
 static void give_up(struct monitor *monitor, const char *sentence)
 {
 	log_error("reload: %s; what was in force stays", sentence);
+	tell_broker(monitor, sentence);
 	conf_fini(&monitor->offered);
 	monitor->reloading = KEEPER_COUNT;
 	notify_ready();
@@ -57,11 +66,13 @@ void reload_begin(struct monitor *monitor)
 	struct diag diag;
 	if (monitor->reloading != KEEPER_COUNT) {
 		log_notice("reload: one is under way");
+		tell_broker(monitor, "a reload is under way already; try again in a moment");
 		return;
 	}
 	notify_reloading();
 	if (conf_file_load(monitor->conf_path, &monitor->offered, &diag) < 0) {
 		log_error("reload: %s; what was in force stays", diag.text);
+		tell_broker(monitor, diag.text);
 		notify_ready();
 		return;
 	}

@@ -17,7 +17,7 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 
 struct admin_options {
 	const char *socket;
 	bool json, all, follow;
-	const char *name, *directory, *listen, *csr, *user, *device, *to, *after;
+	const char *name, *directory, *listen, *csr, *user, *device, *to, *after, *at, *from, *tests;
 	const char *users[ADMIN_VALUES_MAX], *tags[ADMIN_VALUES_MAX];
 	unsigned user_count, tag_count;
 	char **words; /* behind the subcommand's own */
@@ -58,6 +58,10 @@ int cmd_tunnel_list(const struct admin_options *options);
 int cmd_audit(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);
+int cmd_policy_apply(const struct admin_options *options);
+int cmd_policy_test(const struct admin_options *options);
+int cmd_policy_diff(const struct admin_options *options);
+int cmd_policy_shadow(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 
 #endif

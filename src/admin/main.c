@@ -29,8 +29,13 @@ static const struct subcommand {
 	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},
 	{"tunnel", "list", "[--all]", "live tunnels; --all: ended ones too", 0, 0, cmd_tunnel_list},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
-	{"policy", "check", "[FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
-	{"policy", "explain", "--user USER --device NAME --to HOST:PORT", "the verdict, and which rule decided", 0, 0, cmd_policy_explain},
+	{"policy", "check", "[--tests EXPECTATIONS] [FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
+	{"policy", "explain", "--user USER --device NAME --to HOST:PORT [--at 2026-11-24T10:00] [--from ADDRESS]",
+	 "the verdict, each rule considered, and what would be needed", 0, 0, cmd_policy_explain},
+	{"policy", "apply", "", "read configuration and policy again; say which live tunnels that closed", 0, 0, cmd_policy_apply},
+	{"policy", "test", "EXPECTATIONS [FILE...]", "are the expectations met? Without FILE by the policy in force", 1, 1000, cmd_policy_test},
+	{"policy", "diff", "FILE...", "who would gain or lose what", 1, 1000, cmd_policy_diff},
+	{"policy", "shadow", "FILE...|report|end", "try a policy beside the one in force; it changes nothing", 1, 1000, cmd_policy_shadow},
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
 };
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -71,7 +76,7 @@ static int add_value(const char **values, unsigned *count, const char *value)
 }
 
 enum { OPTION_SOCKET = 256, OPTION_JSON, OPTION_ALL, OPTION_FOLLOW, OPTION_NAME, OPTION_DIR, OPTION_LISTEN, OPTION_CSR,
-       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_TAG, OPTION_HELP, OPTION_VERSION };
+       OPTION_USER, OPTION_DEVICE, OPTION_TO, OPTION_AFTER, OPTION_AT, OPTION_FROM, OPTION_TESTS, OPTION_TAG, OPTION_HELP, OPTION_VERSION };
 
 static const struct option option_names[] = {
 	{"socket", required_argument, NULL, OPTION_SOCKET}, {"json", no_argument, NULL, OPTION_JSON},
@@ -80,6 +85,8 @@ static const struct option option_names[] = {
 	{"listen", required_argument, NULL, OPTION_LISTEN}, {"csr", required_argument, NULL, OPTION_CSR},
 	{"user", required_argument, NULL, OPTION_USER},     {"device", required_argument, NULL, OPTION_DEVICE},
 	{"to", required_argument, NULL, OPTION_TO},         {"after", required_argument, NULL, OPTION_AFTER},
+	{"at", required_argument, NULL, OPTION_AT},         {"from", required_argument, NULL, OPTION_FROM},
+	{"tests", required_argument, NULL, OPTION_TESTS},
 	{"tag", required_argument, NULL, OPTION_TAG},       {"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
 };
@@ -92,6 +99,8 @@ static int take_option(int option, struct admin_options *options)
 		[OPTION_DIR - 256] = &options->directory, [OPTION_LISTEN - 256] = &options->listen,
 		[OPTION_CSR - 256] = &options->csr,       [OPTION_DEVICE - 256] = &options->device,
 		[OPTION_TO - 256] = &options->to,         [OPTION_AFTER - 256] = &options->after,
+		[OPTION_AT - 256] = &options->at,         [OPTION_FROM - 256] = &options->from,
+		[OPTION_TESTS - 256] = &options->tests,
 		[OPTION_VERSION - 256] = NULL,
 	};
 	if (option >= 256 && texts[option - 256]) {

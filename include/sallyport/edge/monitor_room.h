@@ -59,7 +59,11 @@ enum monitor_room_state {
 	M(monitor_room, signer_edge, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                      \
 	M(monitor_room, client, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_WITH_FD)                           \
 	/* monitor -> any room: end in good order */                                                          \
-	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)
+	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                          \
+	/* broker -> monitor: an admin wants the files read again, as by SIGHUP (no payload, by design) */    \
+	M(monitor_room, reload_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* monitor -> broker: it does not come to a `reload`, and why */                                      \
+	M(monitor_room, reload_refused, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -81,6 +85,8 @@ enum monitor_room_state {
 #define monitor_room_signer_edge_FIELDS(F)
 #define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0)
 #define monitor_room_stop_FIELDS(F)
+#define monitor_room_reload_wanted_FIELDS(F)
+#define monitor_room_reload_refused_FIELDS(F) F(str, sentence, 767)
 EDGE_DECLARE(monitor_room)
 
 /* Purposes of `descriptor`. Files are opened read-only by the monitor and checked for owner and mode. */
