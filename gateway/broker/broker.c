@@ -90,6 +90,7 @@ int broker_read_policy(struct room *room, struct policy **out_policy, struct dia
 	int result = read_files(room, files, diag);
 	if (result < 0)
 		return result;
+	errors->no_warnings = true;
 	result = policy_parse(files->list, files->count, out_policy, errors);
 	for (unsigned i = 1; result < 0 && i < errors->count && i < POLICY_ERRORS_MAX; i++)
 		log_error("%s", errors->list[i].text);

@@ -36,6 +36,7 @@ struct policy_errors {
 	struct diag list[POLICY_ERRORS_MAX];
 	char lines[POLICY_ERRORS_MAX][200];
 	int columns[POLICY_ERRORS_MAX];
+	bool no_warnings;       /* the caller's wish: they cost more than the rest */
 	unsigned warning_count; /* the same with POLICY_WARNINGS_MAX */
 	struct diag warnings[POLICY_WARNINGS_MAX];
 };

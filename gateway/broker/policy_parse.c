@@ -631,7 +631,7 @@ int policy_parse(const struct policy_file *files, size_t count, struct policy **
 	int result = out_errors->count ? ERR_BAD_CONFIG : 0;
 	if (result == 0)
 		result = parsing.out_of_memory || tree.out_of_memory ? ERR_SYSTEM : policy_compile(parsing.policy);
-	if (result == 0)
+	if (result == 0 && !out_errors->no_warnings)
 		policy_warn_all(parsing.policy, out_errors);
 	policy_tree_fini(&tree);
 	if (result < 0)
