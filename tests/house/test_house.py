@@ -138,3 +138,12 @@ def test_every_message_of_an_edge_is_documented():
     for header in ROOT.joinpath("include/sallyport/edge").glob("*.h"):
         for edge, message in re.findall(r"^\tM\((\w+), (\w+),", header.read_text(), re.M):
             assert f"`{message}`" in readme, f"{edge}: {message} is not in gateway/README.md"
+
+
+def test_every_key_of_the_policy_is_documented():
+    source = (ROOT / "gateway" / "broker" / "policy_parse.c").read_text()
+    page = (ROOT / "docs" / "sallyport-policy.conf.5.scd").read_text()
+    rows = re.findall(r'^\t\{"(\w+)", "(\w+)", take_', source, re.M)
+    assert len(rows) > 15
+    for section, key in rows:
+        assert f"*{section}* _NAME_" in page and f"*{key}*" in page, f"{section} {key}"
