@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "broker_life.h"
 #include "ending.h"
+#include "judge.h"
 #include "login.h"
 #include "policy.h"
 #include "resolve.h"
@@ -148,11 +149,13 @@ static void on_minute_timer(uv_timer_t *timer)
 {
 	struct broker *broker = timer->data;
 	uint64_t minute = clock_wall_ms() / 60000;
-	if (minute == broker->judged_minute) {
+	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
+	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
 		return;
 	}
 	broker->judged_minute = minute;
+	broker->judged_furthest_minute = furthest_minute;
 	tunnels_judge_all(broker);
 }
 

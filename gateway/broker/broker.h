@@ -59,7 +59,7 @@ struct broker {
 	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;
-	uint64_t judged_minute; /* since 1970 */
+	uint64_t judged_minute, judged_furthest_minute; /* since 1970; by the wall clock, by judge_furthest_ms */
 	bool stopping;
 };
 

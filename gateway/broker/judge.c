@@ -15,9 +15,9 @@
 /* The clock must be this much behind to count as set back. */
 enum { SET_BACK_MS = 2000 };
 
-/* Where the clock would be had nobody ever set it back: hours that are over for it stay over. */
-static int64_t furthest_ms(struct broker *broker, int64_t wall_ms)
+int64_t judge_furthest_ms(struct broker *broker)
 {
+	int64_t wall_ms = (int64_t)clock_wall_ms();
 	int64_t offset_ms = wall_ms - (int64_t)clock_monotonic_ms();
 	if (!broker->clock_offset_ms || offset_ms > broker->clock_offset_ms)
 		broker->clock_offset_ms = offset_ms;
@@ -27,9 +27,8 @@ static int64_t furthest_ms(struct broker *broker, int64_t wall_ms)
 
 static void fill_time(const struct judgement *judgement, struct policy_facts *facts)
 {
-	int64_t wall_ms = (int64_t)clock_wall_ms();
-	facts->times_s[0] = wall_ms / 1000;
-	facts->times_s[1] = furthest_ms(judgement->broker, wall_ms) / 1000;
+	facts->times_s[0] = (int64_t)clock_wall_ms() / 1000;
+	facts->times_s[1] = judge_furthest_ms(judgement->broker) / 1000;
 	facts->time_count = 2;
 	if (judgement->at_s) {
 		facts->times_s[0] = judgement->at_s;

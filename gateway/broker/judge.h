@@ -34,6 +34,9 @@ struct judgement {
 
 void judge(struct judgement *judgement);
 
+/* Where the wall clock would be (ms) had nobody ever set it back: hours that are over for it stay over. */
+int64_t judge_furthest_ms(struct broker *broker);
+
 /* Whether this address may be dialed for that resource (B2), by the policy in force. */
 bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address);
 

@@ -30,7 +30,7 @@ static void refuse_other_device(struct refusal *refusal, const struct session *s
 static void refuse_ended(struct refusal *refusal, const struct session *session)
 {
 	const char *reason = session->end_reason ? session->end_reason
-			     : clock_wall_ms() >= session->expires_at_ms ? "lease_expired" : "device_not_active";
+			     : !session_is_live(session, clock_wall_ms()) ? "lease_expired" : "device_not_active";
 	bool is_lease = strcmp(reason, "lease_expired") == 0;
 	refusal->code = is_lease ? "lease_expired" : "session_ended";
 	refusal->sentence = is_lease ? "The session's lease has ended. Log in again." : "The session has ended. Log in again.";
