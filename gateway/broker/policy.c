@@ -11,6 +11,7 @@
 
 #include "policy_form.h"
 #include "sallyport/conf.h"
+#include "sallyport/str.h"
 
 /* ---- conditions of a rule ---- */
 
@@ -327,6 +328,11 @@ static const struct policy_resource *resource_of(const struct decision *decision
 	return decision->matched_count ? decision->matched[0] : NULL;
 }
 
+static uint64_t limit_of(const struct policy_rule *rule, enum policy_lack lack)
+{
+	return lack == POLICY_LACKS_FRESH_LOGIN ? rule->fresh_login_ms : lack == POLICY_LACKS_LEASE ? rule->max_lease_ms : 0;
+}
+
 static struct policy_verdict conclude(const struct decision *decision)
 {
 	const struct policy_rule *rule = decision->denial ? decision->denial : decision->grant ? decision->grant : decision->nearly;
@@ -340,6 +346,7 @@ static struct policy_verdict conclude(const struct decision *decision)
 		.rule = rule ? rule->name : "",
 		.resource = resource ? resource->name : "",
 		.matched = resource,
+		.needs_ms = allowed || decision->denial ? 0 : limit_of(rule, lack),
 		.holds_ms = allowed ? holds_ms(rule, decision->facts) : 0,
 	};
 }
@@ -355,6 +362,17 @@ static void match(struct decision *decision, const struct policy_resource *resou
 		decision->matched_count = 1;
 	}
 	decision->matched[decision->matched_count++] = resource;
+}
+
+void policy_sentence(const struct policy_verdict *verdict, char *out_text, size_t capacity)
+{
+	char limit[32];
+	str_from_duration_ms(verdict->needs_ms, limit, sizeof(limit));
+	if (!verdict->needs_ms)
+		str_copy(out_text, capacity, verdict->sentence);
+	else
+		snprintf(out_text, capacity, "This target needs a %s from the last %s: log in anew.",
+			 strcmp(verdict->code, "lease_expired") == 0 ? "session" : "login", limit);
 }
 
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,

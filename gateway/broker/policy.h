@@ -78,8 +78,13 @@ struct policy_verdict {
 	const char *rule;     /* that decided; "" when none did. Valid as long as the policy */
 	const char *resource; /* that was matched; "" when none was */
 	const struct policy_resource *matched; /* NULL when none was; for policy_address_allowed */
+	uint64_t needs_ms; /* of a fresh_login_required or lease_expired: how old login or session may be */
 	uint64_t holds_ms; /* when allowed: the rule holds at least so long, if its hours do; UINT64_MAX: for ever */
 };
+
+/* What the user may know of a refusal, with its figure: "This target needs a login from the last 15m." */
+#define POLICY_SENTENCE_MAX 128
+void policy_sentence(const struct policy_verdict *verdict, char *out_text, size_t capacity);
 
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
 		   struct policy_verdict *out_verdict);

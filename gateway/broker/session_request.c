@@ -187,14 +187,16 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 	size_t position = 0;
 	while ((resource = policy_next_resource(policy, &position))) {
 		struct policy_verdict verdict;
+		char missing[POLICY_SENTENCE_MAX];
 		policy_decide_resource(policy, facts, resource, &verdict);
-		/* What he could reach after a fresh login is his as well; the rest of the policy is not (B3). */
-		if (!verdict.allowed && strcmp(verdict.code, "fresh_login_required") != 0)
+		/* What he could reach after a login, or with fewer tunnels, is his as well; the rest of the policy is not (B3). */
+		if (!verdict.allowed && strcmp(verdict.code, "not_allowed") == 0)
 			continue;
+		policy_sentence(&verdict, missing, sizeof(missing));
 		WORKER_SEND(worker, resource_item, -1, .request = request, .name = cut(policy_resource_name(resource), 128),
 			    .description = cut(policy_resource_description(resource), 512),
 			    .addresses = cut(policy_resource_addresses(resource), 8192), .allowed = verdict.allowed,
-			    .missing = cut(verdict.allowed ? "" : verdict.sentence, 256));
+			    .missing = cut(verdict.allowed ? "" : missing, 256));
 	}
 }
 

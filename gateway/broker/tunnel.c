@@ -351,10 +351,12 @@ static void submit_row(struct tunnel *tunnel)
 
 static void deny(struct tunnel *tunnel, const struct policy_verdict *verdict)
 {
-	struct refusal refusal = {.event = "tunnel", .status = 403, .code = verdict->code, .sentence = verdict->sentence,
+	char sentence[POLICY_SENTENCE_MAX];
+	policy_sentence(verdict, sentence, sizeof(sentence));
+	struct refusal refusal = {.event = "tunnel", .status = 403, .code = verdict->code, .sentence = sentence,
 				  .user = tunnel->session->user};
 	snprintf(refusal.detail, sizeof(refusal.detail), "%s:%u: %s (resource \"%s\", rule \"%s\")", tunnel->host,
-		 tunnel->port, verdict->sentence, verdict->resource, verdict->rule);
+		 tunnel->port, sentence, verdict->resource, verdict->rule);
 	worker_refuse(tunnel->worker, tunnel->request, &refusal);
 	detach(tunnel);
 	tunnel_free(tunnel);
