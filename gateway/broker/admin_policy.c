@@ -271,6 +271,7 @@ void admin_policy_judged(void *context, const struct tunnels_judged *judged)
 {
 	struct broker *broker = context;
 	struct admin_call *call = take_applying(broker);
+	broker->judging = false;
 	if (!call)
 		return;
 	json_t *closed = json_array();
@@ -287,7 +288,8 @@ void admin_policy_judged(void *context, const struct tunnels_judged *judged)
 
 void admin_policy_declined(struct broker *broker, const char *sentence)
 {
-	struct admin_call *call = take_applying(broker);
+	/* The policy is in force already; what was refused afterwards (keys) the log tells. */
+	struct admin_call *call = broker->judging ? NULL : take_applying(broker);
 	if (call)
 		admin_fail(call, 409, "%s; what was in force stays", sentence);
 }

@@ -119,6 +119,7 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	if (room_accept(broker->room) < 0)
 		log_error("the monitor cannot be told that the new settings are in force");
 	record_reload(broker, 0, "new settings and policy are in force");
+	broker->judging = true;
 	tunnels_judge_again(broker, admin_policy_judged, broker);
 }
 

@@ -55,6 +55,7 @@ struct broker {
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	struct admin_call *applying; /* `policy apply` that waits for its end; NULL: none */
+	bool judging; /* the new policy is in force, and live tunnels are being judged by it */
 	struct shadow *shadow; /* a policy on trial; NULL: none */
 	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;

@@ -22,6 +22,7 @@ struct parsing {
 	struct policy_errors *errors;
 	const struct policy_tree *tree;
 	bool out_of_memory;
+	size_t values; /* that lists have stood for so far */
 };
 
 /* ---- memory ---- */
@@ -196,6 +197,11 @@ static const struct policy_section *find_section(const struct policy_tree *tree,
 static void name_unknown(struct parsing *parsing, struct policy_place place, const char *kind, const char *name)
 {
 	const struct policy_tree *tree = parsing->tree;
+	/* Nobody sees the nearest name of an error that is only counted. */
+	if (parsing->errors->count >= POLICY_ERRORS_MAX) {
+		parsing->errors->count++;
+		return;
+	}
 	const char **names = allocate(parsing, tree->section_count + 1, sizeof(*names));
 	size_t count = 0;
 	for (size_t i = 0; names && i < tree->section_count; i++)
@@ -210,13 +216,19 @@ static void name_unknown(struct parsing *parsing, struct policy_place place, con
 typedef void (*use_value)(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value);
 
 /* A list of a list is as deep as it gets, four times: "@a" in "a" would never end. */
-enum { LISTS_DEEP = 4 };
+enum { LISTS_DEEP = 4, VALUES_MAX = 4000000 };
 
 /* Calls `use` for each value; "@name" stands for the members of list "name". */
 static void each_value(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key, use_value use, int depth)
 {
 	for (size_t i = 0; i < key->value_count; i++) {
 		const struct policy_value *value = &key->values[i];
+		/* Lists of lists of lists could go on for a day. */
+		if (++parsing->values > VALUES_MAX) {
+			if (parsing->values == VALUES_MAX + 1)
+				policy_fail(parsing->errors, value->place, "the policy has more than %d values", VALUES_MAX);
+			return;
+		}
 		if (value->text[0] != '@') {
 			use(parsing, object, offset, value);
 			continue;

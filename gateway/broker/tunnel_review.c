@@ -176,6 +176,9 @@ void tunnels_judge_again(struct broker *broker, tunnels_judged_done done, void *
 		*batch = (struct batch){.broker = broker, .judged.names = BUF_INIT(NAMES_BYTES_MAX), .waiting = 1, .done = done,
 					.context = context};
 	review_due(broker, batch, UINT64_MAX);
+	/* Without memory nobody counts, and the tunnels are judged all the same. */
+	if (!batch && done)
+		done(context, &(struct tunnels_judged){.judged = 0});
 	leave(batch);
 }
 

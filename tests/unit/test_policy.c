@@ -207,6 +207,7 @@ static void test_errors_name_file_line_and_what_to_do(void **state)
 		{"\n\nresource \"a\" { address = {\"${HOME}:1\"} }\n", "p:3:27", "${HOME}"},
 		{"resource \"a\" { address = {\"@b\"} }\nlist \"bb\" { members = {\"h:1\"} }\n", "p:1:27", "did you mean \"bb\""},
 		{"list \"a\" { members = {\"@a\"} }\nresource \"r\" { address = {\"@a\"} }\n", "p:1", "deep"},
+		{"list \"a\" { members = {\"@b\", \"@b\"} }\nlist \"b\" { members = {\"@c\", \"@c\"} }\nresource \"r\" { address = {\"@a\"} }\n", "p:2", "list \"c\""},
 		{"calendar \"c\" { zone = \"Mars/Base\" }\n", "p:1:23", "time zone"},
 		{"calendar \"c\" { holidays = {\"24.12.\"} }\n", "p:1:28", "2026-12-24"},
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} deny = true max_lease = 1h }\n", "p:2", "denies"},
