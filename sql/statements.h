@@ -50,6 +50,7 @@
 	/* ---- sessions ---- */                                                                                   \
 	S(session_live, "SELECT id, number, token_hash, device, \"user\", created_at, expires_at, address, "       \
 			"connection FROM session WHERE ended_at IS NULL ORDER BY number")                          \
+	S(session_newest_row, "SELECT coalesce(max(at), 0) FROM audit")                                            \
 	S(session_last_number, "SELECT coalesce(max(number), 0) FROM session")                                     \
 	S(session_insert, "INSERT INTO session (id, number, token_hash, device, \"user\", created_at, expires_at, " \
 			  "address, connection) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")                      \

@@ -23,4 +23,11 @@ void admin_reload_over(struct broker *broker, bool good, const char *sentence);
 /* Drops every connection. NULL-safe. Its handles close on the loop. */
 void admin_stop(struct admin *admin);
 
+/* ---- admin_policy.c ---- */
+/* The new policy is in force, and live tunnels are judged; the context is the broker. */
+struct tunnels_judged;
+void admin_policy_judged(void *context, const struct tunnels_judged *judged);
+/* What was offered is not good, and why: what was in force stays. */
+void admin_policy_declined(struct broker *broker, const char *sentence);
+
 #endif

@@ -22,6 +22,8 @@ void admin_post_reload(struct admin_call *call)
 void admin_reload_over(struct broker *broker, bool good, const char *sentence)
 {
 	struct admin_call *call;
+	if (!good)
+		admin_policy_declined(broker, sentence);
 	while ((call = TAILQ_FIRST(&broker->reloads))) {
 		TAILQ_REMOVE(&broker->reloads, call, waiting);
 		if (good)

@@ -9,10 +9,9 @@
 
 #include "admin_call.h"
 #include "admin_json.h"
+#include "admin_policy.h"
 #include "admin_sources.h"
 #include "hash.h"
-#include "judge.h"
-#include "policy.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
@@ -264,130 +263,6 @@ static void post_account_act(struct admin_call *call)
 		admin_fail(call, 404, "an account can be locked and unlocked, not \"%s\"", call->segments[2]);
 }
 
-/* ---- policy ---- */
-
-static json_t *check_result(const struct policy *policy, const struct policy_errors *errors)
-{
-	json_t *array = json_array();
-	for (unsigned i = 0; i < errors->count && i < POLICY_ERRORS_MAX; i++)
-		json_array_append_new(array, json_string(errors->list[i].text));
-	return json_pack("{s:b, s:o, s:I, s:I}", "good", policy != NULL, "errors", array, "resources",
-			 (json_int_t)(policy ? policy_resource_count(policy) : 0), "rules",
-			 (json_int_t)(policy ? policy_rule_count(policy) : 0));
-}
-
-static int collect_files(const json_t *array, struct policy_file *files, size_t *out_count)
-{
-	size_t index;
-	json_t *item;
-	json_array_foreach(array, index, item)
-		if (json_unpack(item, "{s:s, s:s}", "name", &files[index].name, "text", &files[index].text) < 0)
-			return ERR_BAD_INPUT;
-	*out_count = json_array_size(array);
-	return 0;
-}
-
-static void post_policy_check(struct admin_call *call)
-{
-	const json_t *array = json_object_get(call->body, "files");
-	OWN_MEMORY struct policy_errors *errors = calloc(1, sizeof(*errors));
-	OWN_MEMORY struct policy_file *files = calloc(json_array_size(array) + 1, sizeof(*files));
-	size_t count = 0;
-	struct policy *policy = NULL;
-	if (!errors || !files) {
-		admin_fail(call, 503, "no memory");
-		return;
-	}
-	if (!array) {
-		admin_reply(call, 200, check_result(call->broker->policy, errors));
-		return;
-	}
-	if (collect_files(array, files, &count) < 0) {
-		admin_fail(call, 400, "wanted: files, a list of name and text");
-		return;
-	}
-	(void)!policy_parse(files, count, &policy, errors);
-	admin_reply(call, 200, check_result(policy, errors));
-	policy_free(policy);
-}
-
-struct explanation {
-	struct judgement judgement;
-	struct admin_call *call;
-	struct target target;
-	char user[257];
-};
-
-static void on_facts(struct judgement *judgement, int result, const struct policy_facts *facts, const struct policy_verdict *verdict)
-{
-	struct explanation *explanation = judgement->context;
-	struct admin_call *call = explanation->call;
-	const struct device *device = judgement->device;
-	OWN_BUF struct buf text = BUF_INIT(1 << 20);
-	(void)verdict;
-	bool bound = device_is_bound_to(device, explanation->user);
-	if (result == 0 && !bound)
-		result = buf_add_format(&text, "%s is not bound to %s: no login is possible there\n", device->name, explanation->user);
-	if (result == 0 && device->state != DEVICE_ACTIVE)
-		result = buf_add_format(&text, "%s is %s: door one stays shut\n", device->name, device_state_name(device->state));
-	if (result == 0)
-		result = policy_explain(call->broker->policy, facts, &explanation->target, &text);
-	if (result < 0) {
-		admin_fail(call, 503, "the name services did not answer");
-	} else {
-		struct policy_verdict decided;
-		policy_decide(call->broker->policy, facts, &explanation->target, &decided);
-		bool allowed = decided.allowed && bound && device->state == DEVICE_ACTIVE;
-		admin_reply(call, 200, json_pack("{s:b, s:s, s:s, s:o}", "allowed", allowed, "rule", decided.rule, "code",
-						 allowed ? "" : bound ? decided.code : "not_bound", "explanation",
-						 json_stringn((const char *)text.data, text.size)));
-	}
-	free(explanation);
-}
-
-static int explain(struct admin_call *call, const char *user, struct device *device, const char *to, struct diag *diag)
-{
-	char host[TARGET_HOST_MAX + 1];
-	uint16_t port = 0;
-	struct explanation *explanation = calloc(1, sizeof(*explanation));
-	if (!explanation)
-		return diag_set(diag, ERR_SYSTEM, "no memory");
-	int result = str_split_authority(view_string(to), host, sizeof(host), &port);
-	if (result < 0)
-		diag_set(diag, result, "\"%s\" is no HOST:PORT", to);
-	else
-		result = target_parse(view_string(host), port, &explanation->target, diag);
-	if (result == 0 && !str_copy(explanation->user, sizeof(explanation->user), user))
-		result = diag_set(diag, ERR_BAD_INPUT, "the user's name is too long");
-	if (result < 0) {
-		free(explanation);
-		return result;
-	}
-	explanation->call = call;
-	explanation->judgement = (struct judgement){
-		.broker = call->broker, .device = device, .user = explanation->user, .done = on_facts, .context = explanation};
-	judge(&explanation->judgement);
-	return 0;
-}
-
-static void get_policy_explain(struct admin_call *call)
-{
-	const char *user = admin_query(call, "user"), *name = admin_query(call, "device"), *to = admin_query(call, "to");
-	struct diag diag;
-	if (!user || !*user || !name || !to) {
-		admin_fail(call, 400, "wanted: user, device and to");
-		return;
-	}
-	struct device *device = registry_device(&call->broker->registry, name);
-	if (!device) {
-		admin_fail(call, 404, "there is no device \"%s\"", name);
-		return;
-	}
-	int result = explain(call, user, device, to, &diag);
-	if (result < 0)
-		admin_fail(call, admin_status_of(result), "%s", diag.text);
-}
-
 /* ---- the table ---- */
 
 /* "*" stands for one segment, whatever it is. */
@@ -420,8 +295,14 @@ static const struct route {
 	{"GET", {"audit"}, get_audit},
 	{"GET", {"sources"}, admin_sources_list},
 	{"POST", {"sources", "clear"}, admin_sources_clear},
-	{"POST", {"policy", "check"}, post_policy_check},
-	{"GET", {"policy", "explain"}, get_policy_explain},
+	{"POST", {"policy", "check"}, admin_policy_check},
+	{"GET", {"policy", "explain"}, admin_policy_explain},
+	{"POST", {"policy", "apply"}, admin_policy_apply},
+	{"POST", {"policy", "test"}, admin_policy_test},
+	{"POST", {"policy", "diff"}, admin_policy_diff},
+	{"POST", {"policy", "shadow"}, admin_policy_shadow},
+	{"GET", {"policy", "shadow"}, admin_policy_shadow_report},
+	{"DELETE", {"policy", "shadow"}, admin_policy_shadow_end},
 };
 
 static bool fits(const struct route *route, const struct admin_call *call)

@@ -8,6 +8,7 @@
 #include "broker_life.h"
 #include "ending.h"
 #include "hash.h"
+#include "judge.h"
 #include "login.h"
 #include "policy.h"
 #include "resolve.h"
@@ -17,9 +18,10 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "signer_edge.h"
+#include "tunnel_review.h"
 #include "worker.h"
 
-enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 500 };
+enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 250 };
 
 void broker_status(const struct broker *broker, struct broker_status *out_status)
 {
@@ -94,6 +96,7 @@ int broker_read_policy(struct room *room, struct policy **out_policy, struct dia
 	int result = read_files(room, files, diag);
 	if (result < 0)
 		return result;
+	errors->no_warnings = true;
 	result = policy_parse(files->list, files->count, out_policy, errors);
 	for (unsigned i = 1; result < 0 && i < errors->count && i < POLICY_ERRORS_MAX; i++)
 		log_error("%s", errors->list[i].text);
@@ -147,7 +150,8 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	if (room_accept(broker->room) < 0)
 		log_error("the monitor cannot be told that the new settings are in force");
 	record_reload(broker, 0, "new settings and policy are in force");
-	tunnels_judge_again(broker);
+	broker->judging = true;
+	tunnels_judge_again(broker, admin_policy_judged, broker);
 }
 
 void broker_reload(struct broker *broker)
@@ -169,6 +173,7 @@ void broker_reload(struct broker *broker)
 	}
 	policy_free(policy);
 	log_error("%s; the settings and the policy in force stay", diag.text);
+	admin_policy_declined(broker, diag.text);
 	record_reload(broker, result, diag.text);
 	if (room_decline(broker->room, &diag) < 0)
 		log_error("the monitor cannot be told that the old settings stay");
@@ -180,10 +185,14 @@ static void on_minute_timer(uv_timer_t *timer)
 {
 	struct broker *broker = timer->data;
 	uint64_t minute = clock_wall_ms() / 60000;
-	if (minute == broker->judged_minute)
+	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
+	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
+		tunnels_judge_due(broker);
 		return;
+	}
 	broker->judged_minute = minute;
-	tunnels_judge_again(broker);
+	broker->judged_furthest_minute = furthest_minute;
+	tunnels_judge_all(broker);
 	registry_notice_ends(broker);
 }
 

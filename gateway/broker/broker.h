@@ -31,6 +31,7 @@ struct groups;
 struct monitor_edge;
 struct policy;
 struct resolver;
+struct shadow;
 struct signer_edge;
 struct workers;
 
@@ -65,9 +66,13 @@ struct broker {
 	struct admin *factor_door; /* the factor socket's */
 	struct seal seal; /* closes second factors; does not change while the room lives */
 	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
+	struct admin_call *applying; /* `policy apply` that waits for its end; NULL: none */
+	bool judging; /* the new policy is in force, and live tunnels are being judged by it */
+	struct shadow *shadow; /* a policy on trial; NULL: none */
+	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;
-	uint64_t judged_minute; /* since 1970 */
+	uint64_t judged_minute, judged_furthest_minute; /* since 1970; by the wall clock, by judge_furthest_ms */
 	bool stopping;
 };
 

@@ -11,6 +11,7 @@
 
 struct broker;
 struct device;
+struct session;
 
 /* One question, in an object of the caller's that stays until `done`. */
 struct judgement {
@@ -18,7 +19,11 @@ struct judgement {
 	struct broker *broker;
 	const struct device *device;
 	const char *user;            /* borrowed until done */
-	uint64_t login_age_ms;       /* since the user's last fresh login */
+	const struct session *session; /* whose ages and tunnels count; NULL: just logged in, nothing is open. Held */
+	uint64_t worker;             /* its number: address and certificate of the client; 0: not known */
+	uint64_t tunnel;             /* the one that is judged; 0: none yet */
+	const struct sockaddr_storage *source; /* instead of the worker's client; borrowed until done */
+	int64_t at_s;                /* this moment instead of now (seconds since 1970); 0: now */
 	const struct target *target; /* borrowed until done; NULL: only the facts are wanted */
 	/* result 0: `facts` holds; with a target, `verdict` too (borrowed for the call). Else ERR_SYSTEM: the
 	 * name services failed, and nothing may be granted. May be called from inside judge(). */
@@ -28,6 +33,9 @@ struct judgement {
 };
 
 void judge(struct judgement *judgement);
+
+/* Where the wall clock would be (ms) had nobody ever set it back: hours that are over for it stay over. */
+int64_t judge_furthest_ms(struct broker *broker);
 
 /* Whether this address may be dialed for that resource (B2), by the policy in force. */
 bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address);

@@ -11,106 +11,128 @@
 
 #include "policy_form.h"
 #include "sallyport/conf.h"
+#include "sallyport/str.h"
 
 /* ---- conditions of a rule ---- */
-
-static bool has_word(const struct policy_words *words, const char *word)
-{
-	for (size_t i = 0; i < words->count; i++)
-		if (strcmp(words->list[i], word) == 0 || strcmp(words->list[i], "*") == 0)
-			return true;
-	return false;
-}
 
 static bool is_for_person(const struct policy_rule *rule, const struct policy_facts *facts)
 {
 	if (!*facts->user)
 		return false;
-	if (has_word(&rule->users, facts->user))
+	if (policy_words_have(&rule->users, facts->user))
 		return true;
 	for (size_t i = 0; i < facts->group_count; i++)
-		if (has_word(&rule->groups, facts->groups[i]))
+		if (policy_words_have(&rule->groups, facts->groups[i]))
 			return true;
 	return false;
+}
+
+static bool is_condition(const struct policy_words *words)
+{
+	return words->all || words->count;
 }
 
 static bool has_tag(const struct policy_rule *rule, const char *tags)
 {
 	size_t position = 0;
 	struct view tag;
-	while (conf_list_next(tags, &position, &tag))
+	while (conf_list_next(tags, &position, &tag)) {
+		if (rule->device_tags.all)
+			return true;
 		for (size_t i = 0; i < rule->device_tags.count; i++)
 			if (view_is(tag, rule->device_tags.list[i]))
 				return true;
+	}
 	return false;
 }
 
-static bool is_for_device(const struct policy_rule *rule, const struct policy_facts *facts)
+/* "EC P-256" is of the kind "EC P-256" and of the kind "EC". */
+static bool is_of_kind(const struct policy_rule *rule, const char *key_kind)
 {
-	bool named = rule->devices.count == 0 || has_word(&rule->devices, facts->device);
-	return named && (rule->device_tags.count == 0 || has_tag(rule, facts->tags));
-}
-
-static bool is_in_hours(const struct policy_rule *rule, const struct policy_facts *facts)
-{
-	for (size_t i = 0; i < rule->hours_count; i++) {
-		const struct policy_hours *hours = &rule->hours[i];
-		if ((hours->days & 1u << facts->weekday) && facts->minute >= hours->from && facts->minute < hours->to)
+	if (!key_kind || !*key_kind)
+		return false;
+	for (size_t i = 0; i < rule->key_kinds.count; i++) {
+		size_t length = strlen(rule->key_kinds.list[i]);
+		if (strncmp(key_kind, rule->key_kinds.list[i], length) == 0 && (!key_kind[length] || key_kind[length] == ' '))
 			return true;
 	}
-	return rule->hours_count == 0;
+	return rule->key_kinds.all;
 }
 
-/* Why a rule does not apply, in the order in which the conditions are asked; "" when it does. A condition that the
- * user can meet himself (a fresh login) is asked last. */
-static const char *missing_of(const struct policy_rule *rule, const struct policy_facts *facts)
+static bool is_from(const struct policy_rule *rule, const struct sockaddr_storage *source)
+{
+	for (size_t i = 0; source && i < rule->from_count; i++)
+		if (policy_in_network(&rule->from[i].address, rule->from[i].prefix, source))
+			return true;
+	return false;
+}
+
+static bool is_open(const struct policy_rule *rule, const struct policy_facts *facts)
+{
+	for (unsigned i = 0; i < facts->time_count; i++)
+		if (!policy_is_open(rule, facts->times_s[i], facts->local_offset_s))
+			return false;
+	return facts->time_count > 0;
+}
+
+static bool has_room(const struct policy_rule *rule, const struct policy_facts *facts)
+{
+	size_t used = 0;
+	for (size_t i = 0; i < facts->tunnel_count; i++)
+		used += strcmp(facts->tunnel_rules[i], rule->name) == 0;
+	return used < rule->max_tunnels;
+}
+
+enum policy_lack policy_lack_of(const struct policy_rule *rule, const struct policy_facts *facts)
 {
 	if (!is_for_person(rule, facts))
-		return "the user is not among its users and in none of its groups";
-	if (!is_for_device(rule, facts))
-		return "the device is not among its devices or has none of its device_tags";
-	if (!is_in_hours(rule, facts))
-		return "it is outside its hours";
+		return POLICY_LACKS_PERSON;
+	if (is_condition(&rule->devices) && !policy_words_have(&rule->devices, facts->device))
+		return POLICY_LACKS_DEVICE;
+	if (is_condition(&rule->device_tags) && !has_tag(rule, facts->tags))
+		return POLICY_LACKS_TAG;
+	if (is_condition(&rule->key_kinds) && !is_of_kind(rule, facts->key_kind))
+		return POLICY_LACKS_KEY_KIND;
+	if (rule->from_count && !is_from(rule, facts->source))
+		return POLICY_LACKS_SOURCE;
+	if ((rule->hours_count || rule->calendar) && !is_open(rule, facts))
+		return POLICY_LACKS_HOURS;
+	if (rule->max_tunnels && !has_room(rule, facts))
+		return POLICY_LACKS_TUNNELS;
+	if (rule->max_lease_ms && facts->lease_age_ms > rule->max_lease_ms)
+		return POLICY_LACKS_LEASE;
 	if (rule->fresh_login_ms && facts->login_age_ms > rule->fresh_login_ms)
-		return "the login is older than its fresh_login";
-	return "";
+		return POLICY_LACKS_FRESH_LOGIN;
+	if (rule->idle_timeout_ms && facts->idle_ms > rule->idle_timeout_ms)
+		return POLICY_LACKS_TRAFFIC;
+	return POLICY_LACKS_NOTHING;
 }
 
-static bool lacks_only_fresh_login(const struct policy_rule *rule, const struct policy_facts *facts)
-{
-	return rule->fresh_login_ms && facts->login_age_ms > rule->fresh_login_ms && is_for_person(rule, facts) &&
-	       is_for_device(rule, facts) && is_in_hours(rule, facts);
-}
+/* What the user may know of it. */
+static const struct {
+	const char *code, *sentence;
+} refusals[] = {
+	[POLICY_LACKS_NOTHING] = {"not_allowed", "The policy does not allow this target for you on this device."},
+	[POLICY_LACKS_TUNNELS] = {"too_many", "The policy allows no more tunnels to this target at the same time."},
+	[POLICY_LACKS_LEASE] = {"lease_expired", "This target needs a younger session: log in anew."},
+	[POLICY_LACKS_FRESH_LOGIN] = {"fresh_login_required", "This target needs a fresh login."},
+	[POLICY_LACKS_TRAFFIC] = {"idle", "The tunnel was idle for too long."},
+};
 
 /* ---- targets ---- */
-
-static bool in_network(const struct policy_entry *entry, const struct sockaddr_storage *address)
-{
-	if (entry->address.ss_family != address->ss_family)
-		return false;
-	bool six = address->ss_family == AF_INET6;
-	const uint8_t *a = six ? ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr
-			       : (const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr;
-	const uint8_t *b = six ? ((const struct sockaddr_in6 *)&entry->address)->sin6_addr.s6_addr
-			       : (const uint8_t *)&((const struct sockaddr_in *)&entry->address)->sin_addr;
-	unsigned whole = entry->prefix / 8, rest = entry->prefix % 8;
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
-}
 
 static bool has_port(const struct policy_entry *entry, uint16_t port)
 {
 	return port >= entry->first_port && port <= entry->last_port;
 }
 
-/* Walks the entries that match a target: the host itself, then its wildcard suffixes, then networks. */
+/* Walks the entries that match a target: the host itself, then its wildcard suffixes, then networks, long ones first. */
 struct walk {
 	const struct policy *policy;
 	const struct target *target;
 	const char *suffix;               /* the next dot of the host */
 	const struct policy_entry *entry; /* the next of the present host */
-	size_t network;
+	int length;                       /* of the next networks; -1: none is left */
 };
 
 static const struct policy_entry *entries_of(const struct policy *policy, const char *host)
@@ -125,105 +147,252 @@ static struct walk walk_begin(const struct policy *policy, const struct target *
 		.target = target,
 		.suffix = target->is_address ? NULL : strchr(target->host, '.'),
 		.entry = entries_of(policy, target->host),
+		.length = !target->is_address ? -1 : target->address.ss_family == AF_INET6 ? 128 : 32,
 	};
 }
 
-static const struct policy_entry *walk_hosts(struct walk *walk)
+/* The next list of entries: of a suffix or a length of networks. */
+static bool walk_on(struct walk *walk)
 {
-	for (;;) {
-		const struct policy_entry *entry = walk->entry;
-		if (entry) {
-			walk->entry = entry->next_of_host;
-			return entry;
-		}
-		if (!walk->suffix)
-			return NULL;
+	if (walk->suffix) {
 		walk->entry = entries_of(walk->policy, walk->suffix);
 		walk->suffix = strchr(walk->suffix + 1, '.');
+		return true;
 	}
-}
-
-static const struct policy_entry *walk_networks(struct walk *walk)
-{
-	while (walk->target->is_address && walk->network < walk->policy->network_count) {
-		const struct policy_entry *entry = walk->policy->networks[walk->network++];
-		if (in_network(entry, &walk->target->address))
-			return entry;
-	}
-	return NULL;
+	const uint8_t *lengths = walk->policy->lengths[walk->target->address.ss_family == AF_INET6];
+	while (walk->length >= 0 && !lengths[walk->length])
+		walk->length--;
+	if (walk->length < 0)
+		return false;
+	struct policy_network_key key;
+	policy_network_key(&walk->target->address, (unsigned)walk->length, &key);
+	walk->entry = MAP_FIND(&walk->policy->networks, view_of(&key, sizeof(key)), struct policy_entry, by_host);
+	walk->length--;
+	return true;
 }
 
 static const struct policy_resource *walk_next(struct walk *walk)
 {
-	const struct policy_entry *entry;
-	while ((entry = walk_hosts(walk)) || (entry = walk_networks(walk)))
-		if (has_port(entry, walk->target->port))
-			return entry->resource;
+	do {
+		while (walk->entry) {
+			const struct policy_entry *entry = walk->entry;
+			walk->entry = entry->next_of_host;
+			if (has_port(entry, walk->target->port))
+				return entry->resource;
+		}
+	} while (walk_on(walk));
 	return NULL;
 }
 
 /* ---- the decision ---- */
 
-static struct policy_verdict refusal(void)
+/* The resources that are asked for. More than these: then the rules of each are walked, one resource after the other. */
+enum { MATCHED_MAX = 64 };
+
+struct decision {
+	const struct policy *policy;
+	const struct policy_facts *facts;
+	const struct policy_resource *matched[MATCHED_MAX];
+	size_t matched_count;
+	const struct policy_rule *denial, *grant; /* the first of each, in the order of the files */
+	const struct policy_rule *nearly;         /* lacks only what the user can mend himself */
+	enum policy_lack lack;                    /* of `nearly` */
+};
+
+static bool stands_before(const struct policy_rule *rule, const struct policy_rule *other)
 {
+	return !other || rule->order < other->order;
+}
+
+static void weigh(struct decision *decision, const struct policy_rule *rule)
+{
+	if (!stands_before(rule, rule->deny ? decision->denial : decision->grant))
+		return;
+	enum policy_lack lack = policy_lack_of(rule, decision->facts);
+	if (lack == POLICY_LACKS_NOTHING && rule->deny) {
+		decision->denial = rule;
+	} else if (lack == POLICY_LACKS_NOTHING) {
+		decision->grant = rule;
+	} else if (!rule->deny && lack >= POLICY_LACKS_TUNNELS &&
+		   (lack > decision->lack || (lack == decision->lack && stands_before(rule, decision->nearly)))) {
+		decision->nearly = rule;
+		decision->lack = lack;
+	}
+}
+
+static void weigh_all(struct decision *decision, const struct policy_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		weigh(decision, rules->list[i]);
+}
+
+static bool covers(const struct policy_rule *rule, const struct policy_resource *resource)
+{
+	size_t low = 0, high = rule->resource_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if ((uintptr_t)rule->resources[middle] < (uintptr_t)resource)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return rule->everything || (low < rule->resource_count && rule->resources[low] == resource);
+}
+
+static void weigh_covering(struct decision *decision, const struct policy_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		for (size_t j = 0; j < decision->matched_count; j++)
+			if (covers(rules->list[i], decision->matched[j])) {
+				weigh(decision, rules->list[i]);
+				break;
+			}
+}
+
+static const struct policy_rules *rules_of_person(const struct policy *policy, char kind, const char *name)
+{
+	static const struct policy_rules none = {.count = 0};
+	char key[512];
+	/* A longer name is in no policy that was parsed from lines. */
+	if ((size_t)snprintf(key, sizeof(key), "%c%s", kind, name) >= sizeof(key))
+		return &none;
+	const struct policy_person *person = MAP_FIND(&policy->persons_by_key, view_string(key), struct policy_person, by_key);
+	return person ? &person->rules : &none;
+}
+
+/* The rules that name this person; returns how many there are, and weighs them when `decision` is given. */
+static size_t by_person(struct decision *decision, const struct policy *policy, const struct policy_facts *facts)
+{
+	const struct policy_rules *rules = rules_of_person(policy, 'u', facts->user);
+	size_t count = policy->everybody.count + rules->count;
+	if (decision) {
+		weigh_covering(decision, &policy->everybody);
+		weigh_covering(decision, rules);
+	}
+	for (size_t i = 0; i < facts->group_count; i++) {
+		rules = rules_of_person(policy, 'g', facts->groups[i]);
+		count += rules->count;
+		if (decision)
+			weigh_covering(decision, rules);
+	}
+	return count;
+}
+
+static size_t rules_of_matched(const struct decision *decision)
+{
+	size_t count = decision->policy->everywhere.count;
+	for (size_t i = 0; i < decision->matched_count; i++)
+		count += decision->matched[i]->rules.count;
+	return count;
+}
+
+static void weigh_matched(struct decision *decision)
+{
+	for (size_t i = 0; i < decision->matched_count; i++)
+		weigh_all(decision, &decision->matched[i]->rules);
+}
+
+static void decide(struct decision *decision)
+{
+	if (decision->matched_count == 0)
+		return;
+	size_t by_resource = rules_of_matched(decision);
+	/* Looking the person up costs more than a few rules. */
+	if (by_resource > 16 && by_person(NULL, decision->policy, decision->facts) < by_resource) {
+		(void)by_person(decision, decision->policy, decision->facts);
+		return;
+	}
+	weigh_matched(decision);
+	weigh_all(decision, &decision->policy->everywhere);
+}
+
+static uint64_t left(uint64_t limit_ms, uint64_t age_ms)
+{
+	return !limit_ms ? UINT64_MAX : limit_ms > age_ms ? limit_ms - age_ms : 0;
+}
+
+static uint64_t holds_ms(const struct policy_rule *rule, const struct policy_facts *facts)
+{
+	uint64_t least = left(rule->fresh_login_ms, facts->login_age_ms), lease = left(rule->max_lease_ms, facts->lease_age_ms),
+		 idle = left(rule->idle_timeout_ms, facts->idle_ms);
+	least = lease < least ? lease : least;
+	return idle < least ? idle : least;
+}
+
+/* The resource by which a rule decided: the first one that it names. */
+static const struct policy_resource *resource_of(const struct decision *decision, const struct policy_rule *rule)
+{
+	for (size_t i = 0; rule && i < decision->matched_count; i++)
+		if (covers(rule, decision->matched[i]))
+			return decision->matched[i];
+	return decision->matched_count ? decision->matched[0] : NULL;
+}
+
+static uint64_t limit_of(const struct policy_rule *rule, enum policy_lack lack)
+{
+	return lack == POLICY_LACKS_FRESH_LOGIN ? rule->fresh_login_ms : lack == POLICY_LACKS_LEASE ? rule->max_lease_ms : 0;
+}
+
+static struct policy_verdict conclude(const struct decision *decision)
+{
+	const struct policy_rule *rule = decision->denial ? decision->denial : decision->grant ? decision->grant : decision->nearly;
+	const struct policy_resource *resource = resource_of(decision, rule);
+	bool allowed = decision->grant && !decision->denial;
+	enum policy_lack lack = decision->denial ? POLICY_LACKS_NOTHING : decision->lack;
 	return (struct policy_verdict){
-		.code = "not_allowed",
-		.sentence = "The policy does not allow this target for you on this device.",
-		.rule = "",
-		.resource = "",
+		.allowed = allowed,
+		.code = allowed ? "" : refusals[lack].code,
+		.sentence = allowed ? "" : refusals[lack].sentence,
+		.rule = rule ? rule->name : "",
+		.resource = resource ? resource->name : "",
+		.matched = resource,
+		.needs_ms = allowed || decision->denial ? 0 : limit_of(rule, lack),
+		.holds_ms = allowed ? holds_ms(rule, decision->facts) : 0,
 	};
 }
 
-/* Takes a resource's rules into account; true when a deny rule has decided. A deny rule denies also when only its
- * fresh login is missing: what is forbidden needs no freshness. */
-static bool judge_resource(const struct policy_resource *resource, const struct policy_facts *facts,
-			   struct policy_verdict *verdict)
+/* Adds a resource once; a full list is weighed at once, and only its first resource is kept for the verdict. */
+static void match(struct decision *decision, const struct policy_resource *resource)
 {
-	if (!verdict->matched) {
-		verdict->matched = resource;
-		verdict->resource = resource->name;
+	for (size_t i = 0; i < decision->matched_count; i++)
+		if (decision->matched[i] == resource)
+			return;
+	if (decision->matched_count == MATCHED_MAX) {
+		weigh_matched(decision);
+		decision->matched_count = 1;
 	}
-	for (size_t i = 0; i < resource->rule_count; i++) {
-		const struct policy_rule *rule = resource->rules[i];
-		bool applies = !*missing_of(rule, facts);
-		if (rule->deny && applies) {
-			*verdict = refusal();
-			verdict->matched = resource;
-			verdict->resource = resource->name;
-			verdict->rule = rule->name;
-			return true;
-		}
-		if (verdict->allowed || rule->deny)
-			continue;
-		if (applies) {
-			*verdict = (struct policy_verdict){.allowed = true, .code = "", .sentence = "", .rule = rule->name,
-							   .resource = resource->name, .matched = resource};
-		} else if (lacks_only_fresh_login(rule, facts)) {
-			verdict->code = "fresh_login_required";
-			verdict->sentence = "This target needs a fresh login.";
-			verdict->rule = rule->name;
-		}
-	}
-	return false;
+	decision->matched[decision->matched_count++] = resource;
+}
+
+void policy_sentence(const struct policy_verdict *verdict, char *out_text, size_t capacity)
+{
+	char limit[32];
+	str_from_duration_ms(verdict->needs_ms, limit, sizeof(limit));
+	if (!verdict->needs_ms)
+		str_copy(out_text, capacity, verdict->sentence);
+	else
+		snprintf(out_text, capacity, "This target needs a %s from the last %s: log in anew.",
+			 strcmp(verdict->code, "lease_expired") == 0 ? "session" : "login", limit);
 }
 
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
 		   struct policy_verdict *out_verdict)
 {
+	struct decision decision = {.policy = policy, .facts = facts};
 	struct walk walk = walk_begin(policy, target);
 	const struct policy_resource *resource;
-	*out_verdict = refusal();
 	while ((resource = walk_next(&walk)))
-		if (judge_resource(resource, facts, out_verdict))
-			return;
+		match(&decision, resource);
+	decide(&decision);
+	*out_verdict = conclude(&decision);
 }
 
 void policy_decide_resource(const struct policy *policy, const struct policy_facts *facts,
 			    const struct policy_resource *resource, struct policy_verdict *out_verdict)
 {
-	(void)policy;
-	*out_verdict = refusal();
-	(void)judge_resource(resource, facts, out_verdict);
+	struct decision decision = {.policy = policy, .facts = facts, .matched = {resource}, .matched_count = 1};
+	decide(&decision);
+	*out_verdict = conclude(&decision);
 }
 
 /* ---- addresses (B2) ---- */
@@ -270,8 +439,7 @@ static bool is_special_ipv6(const struct in6_addr *address)
 
 static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	struct policy_entry single = {.address = *b, .prefix = b->ss_family == AF_INET6 ? 128 : 32};
-	return in_network(&single, a);
+	return policy_in_network(b, b->ss_family == AF_INET6 ? 128 : 32, a);
 }
 
 static bool is_special(const struct sockaddr_storage *address, const struct policy_own_addresses *own)
@@ -332,39 +500,34 @@ size_t policy_rule_count(const struct policy *policy)
 	return policy->rule_count;
 }
 
-static int explain_resource(const struct policy_resource *resource, const struct policy_facts *facts, struct buf *out_text)
+const char *policy_next_name(const struct policy_resource *resource, size_t *position)
 {
-	int result = buf_add_format(out_text, "resource \"%s\" names this target\n", resource->name);
-	for (size_t i = 0; result == 0 && i < resource->rule_count; i++) {
-		const struct policy_rule *rule = resource->rules[i];
-		const char *missing = missing_of(rule, facts);
-		result = buf_add_format(out_text, "  rule \"%s\"%s: %s%s\n", rule->name, rule->deny ? " (deny)" : "",
-					*missing ? "does not apply: " : "applies", missing);
+	while (*position < resource->entry_count) {
+		const struct policy_entry *entry = &resource->entries[(*position)++];
+		if (entry->kind == POLICY_NAME)
+			return entry->host;
 	}
-	if (result == 0 && resource->rule_count == 0)
-		result = buf_add_string(out_text, "  no rule names it\n");
-	return result;
+	return NULL;
 }
 
-int policy_explain(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
-		   struct buf *out_text)
+bool policy_counts_tunnels(const struct policy *policy)
+{
+	return policy->counts_tunnels;
+}
+
+/* The resources that a target means, in the order in which they are found; at most `capacity`. */
+size_t policy_match(const struct policy *policy, const struct target *target, const struct policy_resource **out_resources,
+		    size_t capacity)
 {
 	struct walk walk = walk_begin(policy, target);
 	const struct policy_resource *resource;
-	struct policy_verdict verdict;
-	bool any = false;
-	int result = 0;
-	while (result == 0 && (resource = walk_next(&walk))) {
-		any = true;
-		result = explain_resource(resource, facts, out_text);
+	size_t count = 0;
+	while (count < capacity && (resource = walk_next(&walk))) {
+		bool known = false;
+		for (size_t i = 0; i < count; i++)
+			known |= out_resources[i] == resource;
+		if (!known)
+			out_resources[count++] = resource;
 	}
-	if (result == 0 && !any)
-		result = buf_add_format(out_text, "no resource names %s port %u\n", target->host, target->port);
-	policy_decide(policy, facts, target, &verdict);
-	if (result < 0)
-		return result;
-	if (verdict.allowed)
-		return buf_add_format(out_text, "allowed by rule \"%s\" (resource \"%s\")\n", verdict.rule, verdict.resource);
-	return buf_add_format(out_text, "refused: %s%s%s%s\n", verdict.code, *verdict.rule ? ", by rule \"" : "", verdict.rule,
-			      *verdict.rule ? "\"" : "");
+	return count;
 }

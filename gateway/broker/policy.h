@@ -27,11 +27,18 @@ struct policy_file {
 	const char *text; /* NUL-terminated */
 };
 
-/* Every error that was found, each "FILE:LINE: sentence". */
+/* Every error that was found, each "FILE:LINE:COLUMN: sentence"; with the line of the text, and the column to point at.
+ * Warnings are found in a policy without errors: what can have no effect. */
 #define POLICY_ERRORS_MAX 32
+#define POLICY_WARNINGS_MAX 64
 struct policy_errors {
 	unsigned count; /* more than POLICY_ERRORS_MAX are counted, not kept */
 	struct diag list[POLICY_ERRORS_MAX];
+	char lines[POLICY_ERRORS_MAX][200];
+	int columns[POLICY_ERRORS_MAX];
+	bool no_warnings;       /* the caller's wish: they cost more than the rest */
+	unsigned warning_count; /* the same with POLICY_WARNINGS_MAX */
+	struct diag warnings[POLICY_WARNINGS_MAX];
 };
 
 /* Parses and compiles. The files together are one policy. ERR_BAD_CONFIG with the errors, ERR_SYSTEM. */
@@ -42,25 +49,42 @@ void policy_free(struct policy *policy);
 
 /* ---- deciding (policy.c) ---- */
 
+/* All that a decision knows. Ages are measured with a clock that nobody can set. */
 struct policy_facts {
 	const char *user;
 	const char *const *groups; /* of the user */
 	size_t group_count;
-	const char *device; /* its name */
-	const char *tags;   /* of the device, one a line */
-	uint64_t login_age_ms; /* since the last fresh login */
-	unsigned weekday;      /* gateway's local time: 0 Monday to 6 Sunday */
-	unsigned minute;       /* of the day, 0 to 1439 */
+	const char *device;   /* its name */
+	const char *tags;     /* of the device, one a line */
+	const char *key_kind; /* of its certificate, such as "EC P-256"; NULL: not known */
+	const struct sockaddr_storage *source; /* of the client; NULL: not known */
+	uint64_t login_age_ms;  /* since the last fresh login */
+	uint64_t lease_age_ms;  /* since the session began */
+	uint64_t idle_ms;       /* since the last byte through the tunnel */
+	/* Every one of these moments (seconds since 1970) must be within a rule's hours: the clock's, and where it
+	 * would be had nobody set it back. */
+	int64_t times_s[2];
+	unsigned time_count;
+	int32_t local_offset_s; /* the gateway's, east of UTC */
+	/* The rules of the session's other live tunnels, one for each tunnel. */
+	const char *const *tunnel_rules;
+	size_t tunnel_count;
 };
 
 struct policy_verdict {
 	bool allowed;
-	const char *code;     /* of a refusal: "not_allowed", "fresh_login_required"; else "" */
+	const char *code;     /* of a refusal: "not_allowed", "fresh_login_required", "lease_expired", "too_many"; else "" */
 	const char *sentence; /* what the user may know; a literal */
 	const char *rule;     /* that decided; "" when none did. Valid as long as the policy */
 	const char *resource; /* that was matched; "" when none was */
 	const struct policy_resource *matched; /* NULL when none was; for policy_address_allowed */
+	uint64_t needs_ms; /* of a fresh_login_required or lease_expired: how old login or session may be */
+	uint64_t holds_ms; /* when allowed: the rule holds at least so long, if its hours do; UINT64_MAX: for ever */
 };
+
+/* What the user may know of a refusal, with its figure: "This target needs a login from the last 15m." */
+#define POLICY_SENTENCE_MAX 128
+void policy_sentence(const struct policy_verdict *verdict, char *out_text, size_t capacity);
 
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
 		   struct policy_verdict *out_verdict);
@@ -90,6 +114,15 @@ void policy_decide_resource(const struct policy *policy, const struct policy_fac
 /* Each rule that names a resource of this target, and the fact that decided: one line each, the verdict last. */
 [[nodiscard]] int policy_explain(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
 				 struct buf *out_text);
+
+/* Whether any rule has an idle_timeout or max_tunnels: then those facts are worth fetching. */
+bool policy_counts_tunnels(const struct policy *policy);
+/* Host names that resources mention, without wildcards and addresses: NULL after the last. */
+const char *policy_next_name(const struct policy_resource *resource, size_t *position);
+
+/* Targets that stand for what a resource names: of each address the first and the last host and port. false after the
+ * last. *position starts at 0. */
+bool policy_next_sample(const struct policy_resource *resource, size_t *position, struct target *out_target);
 
 size_t policy_resource_count(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);

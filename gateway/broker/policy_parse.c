@@ -1,69 +1,57 @@
-/* policy_parse.c: from text to the compiled form: libconfuse reads the syntax, this file judges what it means.
+/* policy_parse.c: from the tree of policy_syntax.c to the form of policy_form.h: what each key means.
  *
- * The broker's only file that knows libconfuse. An unknown key, a rule that names nobody or an unknown resource is an
- * error, never ignored: what an admin wrote and nobody obeyed would be a hole. All errors of meaning are found at
- * once; a syntax error ends its file.
+ * An unknown key, a rule that names nobody or an unknown resource is an error, never ignored: what an admin wrote and
+ * nobody obeyed would be a hole. All errors are found at once. To add a key, add a row to `rows`.
+ *
+ * Order: lists and calendars, wherever they stand; then resources and rules; then the names that rules mention.
  */
-#include <arpa/inet.h>
-#include <confuse.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "policy.h"
 #include "policy_form.h"
+#include "policy_syntax.h"
+#include "sallyport/own.h"
 #include "sallyport/str.h"
 
 enum { WORDS_MAX = 100000 };
 
-/* libconfuse's callbacks take no context: one parse at a time, on one thread. */
-static struct {
+struct parsing {
 	struct policy *policy;
 	struct policy_errors *errors;
-	const char *file;
-	int resources_line; /* of the rule that is being read */
+	const struct policy_tree *tree;
 	bool out_of_memory;
-} parsing;
-
-[[gnu::format(printf, 2, 3)]] static void fail_at(int line, const char *format, ...)
-{
-	struct policy_errors *errors = parsing.errors;
-	if (errors->count++ >= POLICY_ERRORS_MAX)
-		return;
-	char sentence[600];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(sentence, sizeof(sentence), format, arguments);
-	va_end(arguments);
-	diag_set(&errors->list[errors->count - 1], ERR_BAD_CONFIG, "%s:%d: %s", parsing.file, line, sentence);
-}
+	size_t values; /* that lists have stood for so far */
+};
 
 /* ---- memory ---- */
 
-static void *allocate(size_t count, size_t size)
+static void *allocate(struct parsing *parsing, size_t count, size_t size)
 {
 	void *memory = calloc(count ? count : 1, size);
 	if (!memory)
-		parsing.out_of_memory = true;
+		parsing->out_of_memory = true;
 	return memory;
 }
 
-static char *copy_text(const char *text)
+static char *copy_text(struct parsing *parsing, const char *text)
 {
 	char *copy = strdup(text ? text : "");
 	if (!copy)
-		parsing.out_of_memory = true;
+		parsing->out_of_memory = true;
 	return copy;
 }
 
-/* Makes room for one more pointer behind `count` of them. */
-static bool grow(void *array, size_t count)
+/* Makes room for one more element behind `count` of them. */
+static bool grow(struct parsing *parsing, void *array, size_t count, size_t size)
 {
 	void **place = array;
-	void *grown = reallocarray(*place, count + 1, sizeof(void *));
+	if (count & (count - 1))
+		return true;
+	void *grown = reallocarray(*place, count ? 2 * count : 1, size);
 	if (!grown) {
-		parsing.out_of_memory = true;
+		parsing->out_of_memory = true;
 		return false;
 	}
 	*place = grown;
@@ -79,11 +67,11 @@ static void words_free(struct policy_words *words)
 
 static void rule_free(struct policy_rule *rule)
 {
-	words_free(&rule->users);
-	words_free(&rule->groups);
-	words_free(&rule->devices);
-	words_free(&rule->device_tags);
-	words_free(&rule->resources);
+	struct policy_words *const words[] = {&rule->users, &rule->groups, &rule->devices, &rule->device_tags, &rule->key_kinds};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words_free(words[i]);
+	free(rule->resources);
+	free(rule->from);
 	free(rule->hours);
 	free(rule->name);
 	free(rule);
@@ -96,8 +84,16 @@ static void resource_free(struct policy_resource *resource)
 	free(resource->kind);
 	free(resource->addresses);
 	free(resource->entries);
-	free(resource->rules);
+	free(resource->rules.list);
 	free(resource);
+}
+
+static void calendar_free(struct policy_calendar *calendar)
+{
+	policy_zone_free(calendar->zone);
+	free(calendar->name);
+	free(calendar->holidays);
+	free(calendar);
 }
 
 void policy_free(struct policy *policy)
@@ -108,423 +104,551 @@ void policy_free(struct policy *policy)
 		resource_free(policy->resources[i]);
 	for (size_t i = 0; i < policy->rule_count; i++)
 		rule_free(policy->rules[i]);
-	map_fini(&policy->hosts);
+	for (size_t i = 0; i < policy->calendar_count; i++)
+		calendar_free(policy->calendars[i]);
+	for (size_t i = 0; i < policy->person_count; i++) {
+		free(policy->persons[i]->rules.list);
+		free(policy->persons[i]);
+	}
+	struct map *const maps[] = {&policy->hosts,          &policy->networks,      &policy->persons_by_key, &policy->resources_by_name,
+				    &policy->rules_by_name, &policy->calendars_by_name};
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		map_fini(maps[i]);
 	free(policy->resources);
 	free(policy->rules);
-	free(policy->networks);
+	free(policy->calendars);
+	free(policy->persons);
+	free(policy->everybody.list);
+	free(policy->everywhere.list);
 	free(policy);
 }
 
-/* ---- an address of a resource ---- */
+/* ---- values ---- */
 
-static int parse_ports(struct view text, struct policy_entry *entry)
+typedef void (*take_value)(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key);
+
+static void *member(void *object, size_t offset)
 {
-	const uint8_t *dash = text.size ? memchr(text.data, '-', text.size) : NULL;
-	struct view first = dash ? view_of(text.data, (size_t)(dash - text.data)) : text;
-	struct view last = dash ? view_of(dash + 1, (size_t)(text.data + text.size - dash - 1)) : text;
-	uint64_t low = 0, high = 0;
-	if (str_to_u64(first, 1, 65535, &low) < 0 || str_to_u64(last, low, 65535, &high) < 0)
-		return ERR_BAD_INPUT;
-	entry->first_port = (uint16_t)low;
-	entry->last_port = (uint16_t)high;
-	return 0;
+	return (char *)object + offset;
 }
 
-static int parse_network(struct view host, const uint8_t *slash, struct policy_entry *entry, struct diag *diag)
+static const struct policy_value *single(struct parsing *parsing, const struct policy_key *key)
 {
-	struct target target;
-	uint64_t prefix = 0;
-	struct view base = view_of(host.data, (size_t)(slash - host.data));
-	struct view length = view_of(slash + 1, (size_t)(host.data + host.size - slash - 1));
-	if (target_parse(base, entry->first_port, &target, diag) < 0)
-		return ERR_BAD_INPUT;
-	unsigned bits = target.address.ss_family == AF_INET6 ? 128 : 32;
-	if (!target.is_address || str_to_u64(length, 0, bits, &prefix) < 0)
-		return diag_set(diag, ERR_BAD_INPUT, "a network is written ADDRESS/BITS");
-	entry->kind = POLICY_NETWORK;
-	entry->address = target.address;
-	entry->prefix = (unsigned)prefix;
-	return 0;
+	if (key->value_count == 1)
+		return &key->values[0];
+	policy_fail(parsing->errors, key->place, "%s takes one value", key->name);
+	return NULL;
 }
 
-static int parse_host(struct view host, struct policy_entry *entry, struct diag *diag)
+static void take_text_value(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
 {
-	struct target target;
-	const uint8_t *slash = host.size ? memchr(host.data, '/', host.size) : NULL;
-	if (slash)
-		return parse_network(host, slash, entry, diag);
-	bool wildcard = host.size > 2 && host.data[0] == '*' && host.data[1] == '.';
-	struct view plain = wildcard ? view_of(host.data + 2, host.size - 2) : host;
-	if (target_parse(plain, entry->first_port, &target, diag) < 0)
-		return ERR_BAD_INPUT;
-	if (wildcard && (target.is_address || !strchr(target.host, '.')))
-		return diag_set(diag, ERR_BAD_INPUT, "a wildcard needs a zone of at least two labels, such as *.corp.example");
-	entry->kind = wildcard ? POLICY_SUFFIX : target.is_address ? POLICY_ADDRESS : POLICY_NAME;
-	entry->address = target.address;
-	snprintf(entry->host, sizeof(entry->host), "%s%s", wildcard ? "." : "", target.host);
-	return 0;
+	const struct policy_value *value = single(parsing, key);
+	char **place = member(object, offset);
+	if (!value)
+		return;
+	free(*place);
+	*place = copy_text(parsing, value->text);
 }
 
-static int parse_entry(const char *text, struct policy_entry *entry, struct diag *diag)
+static void take_flag(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
 {
-	const char *colon = strrchr(text, ':');
-	if (!colon || colon == text || parse_ports(view_string(colon + 1), entry) < 0)
-		return diag_set(diag, ERR_BAD_INPUT, "it must end in a port or a range of ports, such as db1:5432 or db1:5432-5440");
-	struct view host = view_of(text, (size_t)(colon - text));
-	if (host.data[0] == '[') {
-		const uint8_t *end = memchr(host.data, ']', host.size);
-		if (!end || end != host.data + host.size - 1)
-			return diag_set(diag, ERR_BAD_INPUT, "the bracket of an IPv6 address or network is not closed");
-		/* A network stands inside the brackets: [2001:db8::/32]:443 */
-		if (memchr(host.data, '/', host.size))
-			host = view_of(host.data + 1, host.size - 2);
-	} else if (memchr(host.data, ':', host.size)) {
-		return diag_set(diag, ERR_BAD_INPUT, "an IPv6 address stands in brackets");
+	static const char *const words[] = {"false", "no", "off", "true", "yes", "on"};
+	const struct policy_value *value = single(parsing, key);
+	for (size_t i = 0; value && i < 6; i++)
+		if (strcmp(value->text, words[i]) == 0) {
+			*(bool *)member(object, offset) = i >= 3;
+			return;
+		}
+	if (value)
+		policy_fail(parsing->errors, value->place, "%s is true or false, not \"%s\"", key->name, value->text);
+}
+
+static void take_duration(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	const struct policy_value *value = single(parsing, key);
+	uint64_t *place = member(object, offset);
+	if (value && (str_to_duration_ms(view_string(value->text), place) < 0 || !*place))
+		policy_fail(parsing->errors, value->place, "%s is a duration with its unit, such as 15m, not \"%s\"", key->name, value->text);
+}
+
+static void take_count(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	const struct policy_value *value = single(parsing, key);
+	if (value && str_to_u64(view_string(value->text), 1, 1000000, member(object, offset)) < 0)
+		policy_fail(parsing->errors, value->place, "%s is a number from 1 to 1000000, not \"%s\"", key->name, value->text);
+}
+
+static void take_reserved(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	(void)object, (void)offset;
+	policy_fail(parsing->errors, key->place, "%s is reserved for a later version", key->name);
+}
+
+/* ---- lists, by their names ---- */
+
+static const struct policy_section *find_section(const struct policy_tree *tree, const char *kind, const char *title)
+{
+	for (size_t i = 0; i < tree->section_count; i++)
+		if (strcmp(tree->sections[i].kind, kind) == 0 && strcmp(tree->sections[i].title, title) == 0)
+			return &tree->sections[i];
+	return NULL;
+}
+
+static void name_unknown(struct parsing *parsing, struct policy_place place, const char *kind, const char *name)
+{
+	const struct policy_tree *tree = parsing->tree;
+	/* Nobody sees the nearest name of an error that is only counted. */
+	if (parsing->errors->count >= POLICY_ERRORS_MAX) {
+		parsing->errors->count++;
+		return;
 	}
-	return parse_host(host, entry, diag);
+	const char **names = allocate(parsing, tree->section_count + 1, sizeof(*names));
+	size_t count = 0;
+	for (size_t i = 0; names && i < tree->section_count; i++)
+		if (strcmp(tree->sections[i].kind, kind) == 0)
+			names[count++] = tree->sections[i].title;
+	const char *nearest = names ? str_nearest(name, names) : NULL;
+	policy_fail(parsing->errors, place, nearest ? "there is no %s \"%s\"; did you mean \"%s\"?" : "there is no %s \"%s\"", kind, name,
+		    nearest);
+	free(names);
+}
+
+typedef void (*use_value)(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value);
+
+/* A list of a list is as deep as it gets, four times: "@a" in "a" would never end. */
+enum { LISTS_DEEP = 4, VALUES_MAX = 4000000 };
+
+/* Calls `use` for each value; "@name" stands for the members of list "name". */
+static void each_value(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key, use_value use, int depth)
+{
+	for (size_t i = 0; i < key->value_count; i++) {
+		const struct policy_value *value = &key->values[i];
+		/* Lists of lists of lists could go on for a day. */
+		if (++parsing->values > VALUES_MAX) {
+			if (parsing->values == VALUES_MAX + 1)
+				policy_fail(parsing->errors, value->place, "the policy has more than %d values", VALUES_MAX);
+			return;
+		}
+		if (value->text[0] != '@') {
+			use(parsing, object, offset, value);
+			continue;
+		}
+		const struct policy_section *list = find_section(parsing->tree, "list", value->text + 1);
+		if (!list)
+			name_unknown(parsing, value->place, "list", value->text + 1);
+		else if (depth == LISTS_DEEP)
+			policy_fail(parsing->errors, value->place, "lists within lists are %d deep at most", LISTS_DEEP);
+		else
+			for (size_t j = 0; j < list->key_count; j++)
+				each_value(parsing, object, offset, &list->keys[j], use, depth + 1);
+	}
+}
+
+static void add_word(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
+{
+	struct policy_words *words = member(object, offset);
+	if (strcmp(value->text, "*") == 0) {
+		words->all = true;
+		return;
+	}
+	if (!*value->text)
+		policy_fail(parsing->errors, value->place, "an empty entry");
+	if (words->count == WORDS_MAX)
+		policy_fail(parsing->errors, value->place, "more than %d entries", WORDS_MAX);
+	if (words->count >= WORDS_MAX || !grow(parsing, &words->list, words->count, sizeof(*words->list)))
+		return;
+	words->list[words->count] = copy_text(parsing, value->text);
+	if (words->list[words->count])
+		words->count++;
+}
+
+static void take_words(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_word, 0);
+}
+
+/* ---- calendars ---- */
+
+static void add_holiday(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
+{
+	struct policy_calendar *calendar = object;
+	uint32_t date = 0;
+	(void)offset;
+	if (policy_date_parse(value->text, &date) < 0)
+		policy_fail(parsing->errors, value->place, "a holiday is written 2026-12-24, or 12-24 for every year, not \"%s\"", value->text);
+	else if (grow(parsing, &calendar->holidays, calendar->holiday_count, sizeof(*calendar->holidays)))
+		calendar->holidays[calendar->holiday_count++] = date;
+}
+
+static void take_holidays(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_holiday, 0);
+}
+
+static void take_zone(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	struct policy_calendar *calendar = object;
+	const struct policy_value *value = single(parsing, key);
+	struct diag diag;
+	(void)offset;
+	if (value && policy_zone_load(value->text, &calendar->zone, &diag) < 0)
+		policy_fail(parsing->errors, value->place, "%s", diag.text);
 }
 
 /* ---- resources ---- */
 
-static void add_addresses(cfg_t *section, struct policy_resource *resource)
+static void add_address(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
 {
-	size_t count = cfg_size(section, "address");
-	struct buf text = BUF_INIT(1 << 20);
-	resource->entries = allocate(count, sizeof(*resource->entries));
-	for (size_t i = 0; resource->entries && i < count; i++) {
-		const char *address = cfg_getnstr(section, "address", (unsigned)i);
-		struct policy_entry *entry = &resource->entries[resource->entry_count];
-		struct diag diag;
-		*entry = (struct policy_entry){.resource = resource};
-		if (parse_entry(address, entry, &diag) < 0)
-			fail_at(section->line, "resource \"%s\": \"%s\" is no address: %s", resource->name, address, diag.text);
-		else
-			resource->entry_count++;
-		if (buf_add_format(&text, "%s\n", address) < 0)
-			parsing.out_of_memory = true;
+	struct policy_resource *resource = object;
+	struct diag diag;
+	(void)offset;
+	if (!grow(parsing, &resource->entries, resource->entry_count, sizeof(*resource->entries)))
+		return;
+	struct policy_entry *entry = &resource->entries[resource->entry_count];
+	*entry = (struct policy_entry){.resource = resource};
+	if (policy_entry_parse(value->text, entry, &diag) < 0) {
+		policy_fail(parsing->errors, value->place, "\"%s\" is no address: %s", value->text, diag.text);
+		return;
 	}
-	resource->addresses = view_duplicate(buf_view(&text));
-	buf_fini(&text);
-	if (count == 0)
-		fail_at(section->line, "resource \"%s\" has no address", resource->name);
+	resource->entry_count++;
+	char *longer = NULL;
+	if (asprintf(&longer, "%s%s\n", resource->addresses ? resource->addresses : "", value->text) < 0) {
+		parsing->out_of_memory = true;
+		return;
+	}
+	free(resource->addresses);
+	resource->addresses = longer;
 }
 
-static struct policy_resource *find_resource(const struct policy *policy, const char *name)
+static void take_addresses(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
 {
-	for (size_t i = 0; i < policy->resource_count; i++)
-		if (strcmp(policy->resources[i]->name, name) == 0)
-			return policy->resources[i];
-	return NULL;
+	each_value(parsing, object, offset, key, add_address, 0);
 }
 
-static int on_resource(cfg_t *cfg, cfg_opt_t *option)
+static void take_kind(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
 {
-	cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
-	struct policy *policy = parsing.policy;
-	(void)cfg;
-	if (find_resource(policy, cfg_title(section)))
-		fail_at(section->line, "there is a resource \"%s\" already", cfg_title(section));
-	struct policy_resource *resource = allocate(1, sizeof(*resource));
-	if (!resource || !grow(&policy->resources, policy->resource_count)) {
-		free(resource);
-		return -1;
-	}
-	policy->resources[policy->resource_count] = resource;
-	resource->order = policy->resource_count++;
-	resource->name = copy_text(cfg_title(section));
-	resource->description = copy_text(cfg_getstr(section, "description"));
-	resource->kind = copy_text(cfg_getstr(section, "kind"));
-	if (!resource->name || !resource->description || !resource->kind)
-		return -1;
 	static const char *const kinds[] = {"tcp", "ssh", "web", "postgres", NULL};
+	const struct policy_value *value = single(parsing, key);
 	bool known = false;
-	for (const char *const *kind = kinds; *kind; kind++)
-		known |= strcmp(*kind, resource->kind) == 0;
-	if (!known)
-		fail_at(section->line, "resource \"%s\": kind must be tcp, ssh, web or postgres, not \"%s\"", resource->name,
-			resource->kind);
-	add_addresses(section, resource);
-	return 0;
+	for (const char *const *kind = kinds; value && *kind; kind++)
+		known |= strcmp(*kind, value->text) == 0;
+	if (value && !known)
+		policy_fail(parsing->errors, value->place, "kind must be tcp, ssh, web or postgres, not \"%s\"", value->text);
+	take_text_value(parsing, object, offset, key);
 }
 
 /* ---- rules ---- */
 
-static void copy_words(cfg_t *section, const char *name, struct policy_words *words)
+static void add_hours(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
 {
-	size_t count = cfg_size(section, name);
-	if (count > WORDS_MAX) {
-		fail_at(section->line, "%s has more than %d entries", name, WORDS_MAX);
+	struct policy_rule *rule = object;
+	(void)offset;
+	if (!grow(parsing, &rule->hours, rule->hours_count, sizeof(*rule->hours)))
+		return;
+	rule->hours[rule->hours_count] = (struct policy_hours){.days = 0};
+	if (policy_hours_parse(value->text, &rule->hours[rule->hours_count]) < 0)
+		policy_fail(parsing->errors, value->place, "hours are written \"Mon-Fri 07:00-20:00\", not \"%s\"", value->text);
+	else
+		rule->hours_count++;
+}
+
+static void take_hours(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_hours, 0);
+}
+
+static void add_from(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
+{
+	struct policy_rule *rule = object;
+	struct diag diag;
+	(void)offset;
+	if (!grow(parsing, &rule->from, rule->from_count, sizeof(*rule->from)))
+		return;
+	if (policy_network_parse(view_string(value->text), &rule->from[rule->from_count], &diag) < 0)
+		policy_fail(parsing->errors, value->place, "\"%s\" is no network: %s", value->text, diag.text);
+	else
+		rule->from_count++;
+}
+
+static void take_from(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_from, 0);
+}
+
+static void take_calendar(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	struct policy_rule *rule = object;
+	const struct policy_value *value = single(parsing, key);
+	(void)offset;
+	if (!value)
+		return;
+	rule->calendar = MAP_FIND(&parsing->policy->calendars_by_name, view_string(value->text), struct policy_calendar, by_name);
+	if (!rule->calendar)
+		name_unknown(parsing, value->place, "calendar", value->text);
+}
+
+static void add_resource_name(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
+{
+	struct policy_rule *rule = object;
+	(void)offset;
+	if (strcmp(value->text, "*") == 0) {
+		rule->everything = true;
 		return;
 	}
-	words->list = allocate(count, sizeof(*words->list));
-	for (size_t i = 0; words->list && i < count; i++) {
-		const char *word = cfg_getnstr(section, name, (unsigned)i);
-		if (!*word)
-			fail_at(section->line, "%s has an empty entry", name);
-		words->list[words->count] = copy_text(word);
-		if (words->list[words->count])
-			words->count++;
+	struct policy_resource *resource =
+		MAP_FIND(&parsing->policy->resources_by_name, view_string(value->text), struct policy_resource, by_name);
+	if (!resource)
+		name_unknown(parsing, value->place, "resource", value->text);
+	else if (grow(parsing, &rule->resources, rule->resource_count, sizeof(struct policy_resource *)))
+		rule->resources[rule->resource_count++] = resource;
+}
+
+static void take_resources(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_resource_name, 0);
+}
+
+/* ---- the table of keys ---- */
+
+static void take_members(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	(void)parsing, (void)object, (void)offset, (void)key; /* read where the list is used */
+}
+
+#define IN(type, field) offsetof(struct policy_##type, field)
+static const struct key_row {
+	const char *section, *key;
+	take_value take;
+	size_t offset;
+	bool allows_only; /* makes no sense in a rule that denies */
+} rows[] = {
+	{"list", "members", take_members, 0, false},
+	{"calendar", "zone", take_zone, 0, false},
+	{"calendar", "holidays", take_holidays, 0, false},
+	{"resource", "address", take_addresses, 0, false},
+	{"resource", "description", take_text_value, IN(resource, description), false},
+	{"resource", "kind", take_kind, IN(resource, kind), false},
+	{"rule", "users", take_words, IN(rule, users), false},
+	{"rule", "groups", take_words, IN(rule, groups), false},
+	{"rule", "devices", take_words, IN(rule, devices), false},
+	{"rule", "device_tags", take_words, IN(rule, device_tags), false},
+	{"rule", "key_kind", take_words, IN(rule, key_kinds), false},
+	{"rule", "from", take_from, 0, false},
+	{"rule", "resources", take_resources, 0, false},
+	{"rule", "deny", take_flag, IN(rule, deny), false},
+	{"rule", "hours", take_hours, 0, false},
+	{"rule", "calendar", take_calendar, 0, false},
+	{"rule", "fresh_login", take_duration, IN(rule, fresh_login_ms), true},
+	{"rule", "max_lease", take_duration, IN(rule, max_lease_ms), true},
+	{"rule", "idle_timeout", take_duration, IN(rule, idle_timeout_ms), true},
+	{"rule", "max_tunnels", take_count, IN(rule, max_tunnels), true},
+	{"rule", "approve", take_reserved, 0, false},
+};
+#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+static const struct key_row *find_row(const struct policy_section *section, const char *key)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (strcmp(rows[i].section, section->kind) == 0 && strcmp(rows[i].key, key) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static void name_unknown_key(struct parsing *parsing, const struct policy_section *section, const struct policy_key *key)
+{
+	const char *known[ROW_COUNT + 1] = {NULL};
+	size_t count = 0;
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (strcmp(rows[i].section, section->kind) == 0)
+			known[count++] = rows[i].key;
+	const char *nearest = str_nearest(key->name, known);
+	policy_fail(parsing->errors, key->place, nearest ? "a %s has no key \"%s\"; did you mean \"%s\"?" : "a %s has no key \"%s\"",
+		    section->kind, key->name, nearest);
+}
+
+static bool is_repeated(const struct policy_section *section, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(section->keys[j].name, section->keys[i].name) == 0)
+			return true;
+	return false;
+}
+
+static void take_keys(struct parsing *parsing, const struct policy_section *section, void *object)
+{
+	for (size_t i = 0; i < section->key_count; i++) {
+		const struct policy_key *key = &section->keys[i];
+		const struct key_row *row = find_row(section, key->name);
+		if (!row)
+			name_unknown_key(parsing, section, key);
+		else if (is_repeated(section, i))
+			policy_fail(parsing->errors, key->place, "%s stands here twice", key->name);
+		else
+			row->take(parsing, object, row->offset, key);
 	}
 }
 
-static int parse_day(const char *text, unsigned *out_day)
+/* ---- sections ---- */
+
+static void take_list(struct parsing *parsing, const struct policy_section *section)
 {
-	static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
-	for (unsigned day = 0; day < 7; day++) {
-		if (strncmp(text, days[day], 3) == 0) {
-			*out_day = day;
-			return 0;
+	take_keys(parsing, section, NULL);
+	if (find_section(parsing->tree, "list", section->title) != section)
+		policy_fail(parsing->errors, section->place, "there is a list \"%s\" already", section->title);
+}
+
+static void take_calendar_section(struct parsing *parsing, const struct policy_section *section)
+{
+	struct policy *policy = parsing->policy;
+	struct policy_calendar *calendar = allocate(parsing, 1, sizeof(*calendar));
+	if (!calendar || !grow(parsing, &policy->calendars, policy->calendar_count, sizeof(struct policy_calendar *))) {
+		free(calendar);
+		return;
+	}
+	policy->calendars[policy->calendar_count++] = calendar;
+	calendar->name = copy_text(parsing, section->title);
+	take_keys(parsing, section, calendar);
+	if (calendar->name && map_find(&policy->calendars_by_name, view_string(calendar->name)))
+		policy_fail(parsing->errors, section->place, "there is a calendar \"%s\" already", section->title);
+	else if (calendar->name)
+		map_add(&policy->calendars_by_name, &calendar->by_name, view_string(calendar->name));
+}
+
+static void take_resource(struct parsing *parsing, const struct policy_section *section)
+{
+	struct policy *policy = parsing->policy;
+	struct policy_resource *resource = allocate(parsing, 1, sizeof(*resource));
+	if (!resource || !grow(parsing, &policy->resources, policy->resource_count, sizeof(struct policy_resource *))) {
+		free(resource);
+		return;
+	}
+	policy->resources[policy->resource_count] = resource;
+	resource->order = policy->resource_count++;
+	resource->place = section->place;
+	resource->name = copy_text(parsing, section->title);
+	resource->description = copy_text(parsing, "");
+	resource->kind = copy_text(parsing, "tcp");
+	take_keys(parsing, section, resource);
+	if (!resource->addresses)
+		resource->addresses = copy_text(parsing, "");
+	bool has_address = false;
+	for (size_t i = 0; i < section->key_count; i++)
+		has_address |= strcmp(section->keys[i].name, "address") == 0 && section->keys[i].value_count;
+	if (!has_address)
+		policy_fail(parsing->errors, section->place, "resource \"%s\" has no address", section->title);
+	if (resource->name && map_find(&policy->resources_by_name, view_string(resource->name)))
+		policy_fail(parsing->errors, section->place, "there is a resource \"%s\" already", section->title);
+	else if (resource->name)
+		map_add(&policy->resources_by_name, &resource->by_name, view_string(resource->name));
+}
+
+static void check_rule(struct parsing *parsing, const struct policy_section *section, const struct policy_rule *rule)
+{
+	bool has_resources = rule->everything || rule->resource_count;
+	for (size_t i = 0; i < section->key_count; i++) {
+		const struct key_row *row = find_row(section, section->keys[i].name);
+		has_resources |= strcmp(section->keys[i].name, "resources") == 0 && section->keys[i].value_count;
+		if (rule->deny && row && row->allows_only)
+			policy_fail(parsing->errors, section->keys[i].place, "rule \"%s\" denies; %s has no meaning there", section->title,
+				    row->key);
+	}
+	if (rule->users.count == 0 && rule->groups.count == 0 && !rule->users.all && !rule->groups.all)
+		policy_fail(parsing->errors, section->place, "rule \"%s\" names no users and no groups; write users = {\"*\"} for everybody",
+			    section->title);
+	if (!has_resources)
+		policy_fail(parsing->errors, section->place, "rule \"%s\" names no resources; write resources = {\"*\"} for all",
+			    section->title);
+}
+
+static void take_rule(struct parsing *parsing, const struct policy_section *section)
+{
+	struct policy *policy = parsing->policy;
+	struct policy_rule *rule = allocate(parsing, 1, sizeof(*rule));
+	if (!rule || !grow(parsing, &policy->rules, policy->rule_count, sizeof(struct policy_rule *))) {
+		free(rule);
+		return;
+	}
+	policy->rules[policy->rule_count] = rule;
+	rule->order = policy->rule_count++;
+	rule->place = section->place;
+	rule->name = copy_text(parsing, section->title);
+	take_keys(parsing, section, rule);
+	check_rule(parsing, section, rule);
+	if (rule->name && map_find(&policy->rules_by_name, view_string(rule->name)))
+		policy_fail(parsing->errors, section->place, "there is a rule \"%s\" already", section->title);
+	else if (rule->name)
+		map_add(&policy->rules_by_name, &rule->by_name, view_string(rule->name));
+}
+
+/* In this order: what is mentioned stands before who mentions it, whatever the order in the files. */
+static const struct {
+	const char *kind;
+	void (*take)(struct parsing *parsing, const struct policy_section *section);
+} kinds[] = {{"list", take_list}, {"calendar", take_calendar_section}, {"resource", take_resource}, {"rule", take_rule}};
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+static void check_kind(struct parsing *parsing, const struct policy_section *section)
+{
+	const char *known[KIND_COUNT + 1] = {NULL};
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		known[i] = kinds[i].kind;
+		if (strcmp(kinds[i].kind, section->kind) == 0) {
+			if (!*section->title)
+				policy_fail(parsing->errors, section->place, "a %s has a name: %s \"name\" { ... }", section->kind,
+					    section->kind);
+			return;
 		}
 	}
-	return ERR_BAD_INPUT;
+	const char *nearest = str_nearest(section->kind, known);
+	policy_fail(parsing->errors, section->place, nearest ? "there is no section \"%s\"; did you mean \"%s\"?" : "there is no section \"%s\"",
+		    section->kind, nearest);
 }
 
-static int parse_minute(const char *text, uint16_t *out_minute)
+static void take_sections(struct parsing *parsing)
 {
-	uint64_t hour = 0, minute = 0;
-	if (strlen(text) < 5 || text[2] != ':' || str_to_u64(view_of(text, 2), 0, 24, &hour) < 0 ||
-	    str_to_u64(view_of(text + 3, 2), 0, 59, &minute) < 0 || hour * 60 + minute > 1440)
-		return ERR_BAD_INPUT;
-	*out_minute = (uint16_t)(hour * 60 + minute);
-	return 0;
+	const struct policy_tree *tree = parsing->tree;
+	for (size_t i = 0; i < tree->section_count; i++)
+		check_kind(parsing, &tree->sections[i]);
+	for (size_t kind = 0; kind < KIND_COUNT; kind++)
+		for (size_t i = 0; i < tree->section_count && !parsing->out_of_memory; i++)
+			if (strcmp(tree->sections[i].kind, kinds[kind].kind) == 0)
+				kinds[kind].take(parsing, &tree->sections[i]);
 }
 
-/* "Mon-Fri 07:00-20:00" or "Sat 09:00-12:00" */
-static int parse_hours(const char *text, struct policy_hours *out_hours)
+static struct policy *policy_new(void)
 {
-	unsigned first = 0, last = 0;
-	if (strlen(text) < 3 || parse_day(text, &first) < 0)
-		return ERR_BAD_INPUT;
-	last = first;
-	text += 3;
-	if (text[0] == '-') {
-		if (strlen(text) < 4 || parse_day(text + 1, &last) < 0)
-			return ERR_BAD_INPUT;
-		text += 4;
-	}
-	if (last < first || strlen(text) != 12 || text[0] != ' ' || text[6] != '-' ||
-	    parse_minute(text + 1, &out_hours->from) < 0 || parse_minute(text + 7, &out_hours->to) < 0 ||
-	    out_hours->from >= out_hours->to)
-		return ERR_BAD_INPUT;
-	for (unsigned day = first; day <= last; day++)
-		out_hours->days |= (uint8_t)(1u << day);
-	return 0;
-}
-
-static void add_hours(cfg_t *section, struct policy_rule *rule)
-{
-	size_t count = cfg_size(section, "hours");
-	rule->hours = allocate(count, sizeof(*rule->hours));
-	for (size_t i = 0; rule->hours && i < count; i++) {
-		const char *text = cfg_getnstr(section, "hours", (unsigned)i);
-		if (parse_hours(text, &rule->hours[rule->hours_count]) < 0)
-			fail_at(section->line, "rule \"%s\": hours are written \"Mon-Fri 07:00-20:00\", not \"%s\"", rule->name, text);
-		else
-			rule->hours_count++;
-	}
-}
-
-static void add_conditions(cfg_t *section, struct policy_rule *rule)
-{
-	copy_words(section, "users", &rule->users);
-	copy_words(section, "groups", &rule->groups);
-	copy_words(section, "devices", &rule->devices);
-	copy_words(section, "device_tags", &rule->device_tags);
-	copy_words(section, "resources", &rule->resources);
-	rule->deny = cfg_getbool(section, "deny");
-	const char *fresh = cfg_getstr(section, "fresh_login");
-	if (*fresh && (str_to_duration_ms(view_string(fresh), &rule->fresh_login_ms) < 0 || !rule->fresh_login_ms))
-		fail_at(section->line, "rule \"%s\": fresh_login is a duration with its unit, such as 15m, not \"%s\"", rule->name, fresh);
-	add_hours(section, rule);
-	if (rule->users.count == 0 && rule->groups.count == 0)
-		fail_at(section->line, "rule \"%s\" names no users and no groups; write users = {\"*\"} for everybody", rule->name);
-	if (rule->resources.count == 0)
-		fail_at(section->line, "rule \"%s\" names no resources; write resources = {\"*\"} for all", rule->name);
-}
-
-static int on_rule(cfg_t *cfg, cfg_opt_t *option)
-{
-	cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
-	struct policy *policy = parsing.policy;
-	(void)cfg;
-	struct policy_rule *rule = allocate(1, sizeof(*rule));
-	if (!rule || !grow(&policy->rules, policy->rule_count)) {
-		free(rule);
-		return -1;
-	}
-	policy->rules[policy->rule_count++] = rule;
-	rule->file = parsing.file;
-	rule->line = parsing.resources_line ? parsing.resources_line : section->line;
-	rule->name = copy_text(cfg_title(section));
-	parsing.resources_line = 0;
-	if (!rule->name)
-		return -1;
-	for (size_t i = 0; i + 1 < policy->rule_count; i++)
-		if (strcmp(policy->rules[i]->name, rule->name) == 0)
-			fail_at(section->line, "there is a rule \"%s\" already", rule->name);
-	add_conditions(section, rule);
-	return 0;
-}
-
-static int on_resources_of_rule(cfg_t *cfg, cfg_opt_t *option)
-{
-	(void)option;
-	parsing.resources_line = cfg->line;
-	return 0;
-}
-
-/* ---- syntax ---- */
-
-static const char *const known_words[] = {"resource", "rule", "address", "description", "kind", "users", "groups", "devices",
-					  "device_tags", "resources", "deny", "fresh_login", "hours", NULL};
-
-[[gnu::format(printf, 2, 0)]] static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
-{
-	char message[512];
-	static const char unknown[] = "no such option '";
-	vsnprintf(message, sizeof(message), format, arguments);
-	char *name = strstr(message, unknown);
-	if (!name) {
-		fail_at(cfg->line, "%s", message);
-		return;
-	}
-	name += strlen(unknown);
-	name[strcspn(name, "'")] = 0;
-	const char *nearest = str_nearest(name, known_words);
-	fail_at(cfg->line, nearest ? "there is no key \"%s\"; did you mean \"%s\"?" : "there is no key \"%s\"", name, nearest);
-}
-
-static void parse_file(const struct policy_file *file)
-{
-	cfg_opt_t resource[] = {CFG_STR_LIST("address", NULL, CFGF_NODEFAULT), CFG_STR("description", "", CFGF_NONE),
-				CFG_STR("kind", "tcp", CFGF_NONE), CFG_END()};
-	cfg_opt_t rule[] = {CFG_STR_LIST("users", NULL, CFGF_NODEFAULT), CFG_STR_LIST("groups", NULL, CFGF_NODEFAULT),
-			    CFG_STR_LIST("devices", NULL, CFGF_NODEFAULT), CFG_STR_LIST("device_tags", NULL, CFGF_NODEFAULT),
-			    CFG_STR_LIST("resources", NULL, CFGF_NODEFAULT), CFG_BOOL("deny", cfg_false, CFGF_NONE),
-			    CFG_STR("fresh_login", "", CFGF_NONE), CFG_STR_LIST("hours", NULL, CFGF_NODEFAULT), CFG_END()};
-	cfg_opt_t top[] = {CFG_SEC("resource", resource, CFGF_MULTI | CFGF_TITLE), CFG_SEC("rule", rule, CFGF_MULTI | CFGF_TITLE),
-			   CFG_END()};
-	parsing.file = file->name;
-	parsing.resources_line = 0;
-	cfg_t *cfg = cfg_init(top, CFGF_NONE);
-	if (!cfg) {
-		parsing.out_of_memory = true;
-		return;
-	}
-	char *plain = copy_text(file->text);
-	unsigned before = parsing.errors->count;
-	cfg_set_error_function(cfg, on_syntax_error);
-	cfg_set_validate_func(cfg, "resource", on_resource);
-	cfg_set_validate_func(cfg, "rule", on_rule);
-	cfg_set_validate_func(cfg, "rule|resources", on_resources_of_rule);
-	/* libconfuse counts the line of a comment three times. */
-	if (plain)
-		str_blank_comments(plain);
-	if (cfg_parse_buf(cfg, plain ? plain : "") != CFG_SUCCESS && parsing.errors->count == before)
-		fail_at(cfg->line, "it does not parse");
-	free(plain);
-	cfg_free(cfg);
-}
-
-/* libconfuse puts the environment in place of ${NAME}; a policy must mean what it says. */
-static bool has_expansion(const struct policy_file *file)
-{
-	const char *found = strstr(file->text, "${");
-	int line = 1;
-	for (const char *at = file->text; found && at < found; at++)
-		line += *at == '\n';
-	parsing.file = file->name;
-	if (found)
-		fail_at(line, "\"${\" is not allowed in a policy");
-	return found != NULL;
-}
-
-/* ---- compiling ---- */
-
-static void add_rule_to(struct policy_resource *resource, const struct policy_rule *rule)
-{
-	/* A rule may name a resource twice; once is enough. */
-	if (resource->rule_count && resource->rules[resource->rule_count - 1] == rule)
-		return;
-	if (grow(&resource->rules, resource->rule_count))
-		resource->rules[resource->rule_count++] = rule;
-}
-
-static void name_unknown_resource(const struct policy *policy, const struct policy_rule *rule, const char *name)
-{
-	const char **names = allocate(policy->resource_count + 1, sizeof(*names));
-	if (!names)
-		return;
-	for (size_t i = 0; i < policy->resource_count; i++)
-		names[i] = policy->resources[i]->name;
-	const char *nearest = str_nearest(name, names);
-	parsing.file = rule->file;
-	fail_at(rule->line, nearest ? "rule \"%s\": there is no resource \"%s\"; did you mean \"%s\"?"
-				    : "rule \"%s\": there is no resource \"%s\"",
-		rule->name, name, nearest);
-	free(names);
-}
-
-static void join_rule(struct policy *policy, struct policy_rule *rule)
-{
-	for (size_t i = 0; i < rule->resources.count; i++) {
-		const char *name = rule->resources.list[i];
-		rule->everything |= strcmp(name, "*") == 0;
-		struct policy_resource *resource = find_resource(policy, name);
-		if (resource)
-			add_rule_to(resource, rule);
-		else if (strcmp(name, "*") != 0)
-			name_unknown_resource(policy, rule, name);
-	}
-	for (size_t i = 0; rule->everything && i < policy->resource_count; i++)
-		add_rule_to(policy->resources[i], rule);
-	rule->file = NULL; /* the caller's text goes away */
-}
-
-static void index_entry(struct policy *policy, struct policy_entry *entry)
-{
-	if (entry->kind == POLICY_NETWORK) {
-		if (grow(&policy->networks, policy->network_count))
-			policy->networks[policy->network_count++] = entry;
-		return;
-	}
-	struct policy_entry *first = MAP_FIND(&policy->hosts, view_string(entry->host), struct policy_entry, by_host);
-	if (first) {
-		entry->next_of_host = first->next_of_host;
-		first->next_of_host = entry;
-	} else {
-		map_add(&policy->hosts, &entry->by_host, view_string(entry->host));
-	}
-}
-
-static void compile(struct policy *policy)
-{
-	for (size_t i = 0; i < policy->rule_count; i++)
-		join_rule(policy, policy->rules[i]);
-	for (size_t i = 0; i < policy->resource_count; i++)
-		for (size_t j = 0; j < policy->resources[i]->entry_count; j++)
-			index_entry(policy, &policy->resources[i]->entries[j]);
+	struct policy *policy = calloc(1, sizeof(*policy));
+	if (!policy)
+		return NULL;
+	struct map *const maps[] = {&policy->hosts,          &policy->networks,      &policy->persons_by_key, &policy->resources_by_name,
+				    &policy->rules_by_name, &policy->calendars_by_name};
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		if (map_init(maps[i]) < 0) {
+			policy_free(policy);
+			return NULL;
+		}
+	return policy;
 }
 
 int policy_parse(const struct policy_file *files, size_t count, struct policy **out_policy, struct policy_errors *out_errors)
 {
-	struct policy *policy = calloc(1, sizeof(*policy));
-	out_errors->count = 0;
-	if (!policy || map_init(&policy->hosts) < 0) {
-		free(policy);
+	struct policy_tree tree = {.sections = NULL};
+	struct parsing parsing = {.policy = policy_new(), .errors = out_errors, .tree = &tree};
+	out_errors->count = out_errors->warning_count = 0;
+	if (!parsing.policy)
 		return ERR_SYSTEM;
-	}
-	parsing.policy = policy;
-	parsing.errors = out_errors;
-	parsing.out_of_memory = false;
 	for (size_t i = 0; i < count; i++)
-		if (!has_expansion(&files[i]))
-			parse_file(&files[i]);
-	compile(policy);
-	if (out_errors->count == 0 && !parsing.out_of_memory) {
-		*out_policy = policy;
-		return 0;
-	}
-	policy_free(policy);
-	return out_errors->count ? ERR_BAD_CONFIG : ERR_SYSTEM;
+		policy_syntax_read(&files[i], &tree, out_errors);
+	take_sections(&parsing);
+	int result = out_errors->count ? ERR_BAD_CONFIG : 0;
+	if (result == 0)
+		result = parsing.out_of_memory || tree.out_of_memory ? ERR_SYSTEM : policy_compile(parsing.policy);
+	if (result == 0 && !out_errors->no_warnings)
+		policy_warn_all(parsing.policy, out_errors);
+	policy_tree_fini(&tree);
+	if (result < 0)
+		policy_free(parsing.policy);
+	else
+		*out_policy = parsing.policy;
+	return result;
 }

@@ -14,6 +14,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session_memory.h"
+#include "tunnel_review.h"
 
 struct edit {
 	struct store_operation operation;
@@ -186,7 +187,7 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		break;
 	case REGISTRY_TAGS:
 		replace(&device->tags, strdup(edit->value));
-		tunnels_judge_again(edit->broker);
+		tunnels_judge_all(edit->broker);
 		break;
 	case REGISTRY_BIND:
 		replace(&device->users, list_with(device->users, edit->value));

@@ -66,7 +66,9 @@ struct session *session_find(const struct sessions *sessions, const char *id)
 
 bool session_is_live(const struct session *session, uint64_t now_ms)
 {
-	return !session->ended_at_ms && now_ms < session->expires_at_ms;
+	/* A clock that is set back extends nothing. */
+	return !session->ended_at_ms && now_ms < session->expires_at_ms &&
+	       (int64_t)clock_monotonic_ms() < session->lease_end_ms;
 }
 
 struct session *session_of_token(const struct sessions *sessions, struct view token)
@@ -80,6 +82,18 @@ struct session *session_of_token(const struct sessions *sessions, struct view to
 
 /* ---- loading ---- */
 
+static int64_t newest_row_ms; /* while loading */
+
+/* The wall clock of the start, or the newest row of the record, whichever is later: a clock that was set back while
+ * the gateway stood still makes no session younger. */
+static void set_ages(struct session *session)
+{
+	int64_t wall_ms = (int64_t)clock_wall_ms(), last_ms = newest_row_ms;
+	int64_t behind_ms = (int64_t)clock_monotonic_ms() - (wall_ms > last_ms ? wall_ms : last_ms);
+	session->began_at_ms = session->login_at_ms = (int64_t)session->created_at_ms + behind_ms;
+	session->lease_end_ms = (int64_t)session->expires_at_ms + behind_ms;
+}
+
 static void fill(struct session *session, const struct store_row *row)
 {
 	str_copy(session->id, sizeof(session->id), store_row_text(row, 0));
@@ -88,6 +102,7 @@ static void fill(struct session *session, const struct store_row *row)
 	session->expires_at_ms = (uint64_t)store_row_number(row, 6);
 	str_copy(session->address, sizeof(session->address), store_row_text(row, 7));
 	str_copy(session->connection, sizeof(session->connection), store_row_text(row, 8));
+	set_ages(session);
 }
 
 static int take_session(void *self, const struct store_row *row, struct diag *diag)
@@ -118,7 +133,11 @@ static int take_number(void *self, const struct store_row *row, struct diag *dia
 static int load(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct sessions *sessions = operation->context;
-	int result = STORE_QUERY_ALL(db, diag, session_live, take_session, sessions);
+	uint64_t newest_ms = 0;
+	int result = STORE_QUERY_ALL(db, diag, session_newest_row, take_number, &newest_ms);
+	newest_row_ms = (int64_t)newest_ms;
+	if (result == 0)
+		result = STORE_QUERY_ALL(db, diag, session_live, take_session, sessions);
 	return result < 0 ? result : STORE_QUERY_ALL(db, diag, session_last_number, take_number, &sessions->last_number);
 }
 

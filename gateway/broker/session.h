@@ -32,6 +32,8 @@ struct session {
 	struct device *device;
 	char *user;
 	uint64_t created_at_ms, expires_at_ms, ended_at_ms; /* ended_at 0: live */
+	/* The same by the monotonic clock, which nobody can set; negative: before the machine started. */
+	int64_t began_at_ms, login_at_ms, lease_end_ms; /* login_at: the user's last login on this device */
 	const char *end_reason;                             /* a literal; NULL while live */
 	char address[65];
 	char connection[33];

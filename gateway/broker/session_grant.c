@@ -64,6 +64,15 @@ static void take_back(struct grant *grant)
 	grant_free(grant);
 }
 
+/* The user has just proved himself on this device: his other sessions there have a fresh login too. Their leases stay. */
+static void refresh_others(const struct session *session)
+{
+	struct session *other;
+	LIST_FOREACH(other, &session->device->sessions, of_device)
+		if (strcmp(other->user, session->user) == 0)
+			other->login_at_ms = session->login_at_ms;
+}
+
 static void on_recorded(struct store_operation *operation, int result, const struct diag *diag)
 {
 	struct grant *grant = operation->context;
@@ -80,9 +89,11 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		take_back(grant);
 		return;
 	}
+	refresh_others(session);
 	session->holds++;
 	grant->judgement = (struct judgement){.broker = grant->worker->broker, .device = session->device,
-					      .user = session->user, .done = on_facts, .context = grant};
+					      .user = session->user, .session = session,
+					      .worker = grant->worker->number, .done = on_facts, .context = grant};
 	judge(&grant->judgement);
 }
 
@@ -122,6 +133,8 @@ static int make_session(struct grant *grant, const char *user)
 	session->device = worker->device;
 	session->created_at_ms = clock_wall_ms();
 	session->expires_at_ms = session->created_at_ms + worker->broker->room->conf.lease_ms;
+	session->began_at_ms = session->login_at_ms = (int64_t)clock_monotonic_ms();
+	session->lease_end_ms = session->began_at_ms + (int64_t)worker->broker->room->conf.lease_ms;
 	str_copy(session->address, sizeof(session->address), worker->address);
 	str_copy(session->connection, sizeof(session->connection), worker->connection);
 	make_token(grant);

@@ -30,7 +30,7 @@ static void refuse_other_device(struct refusal *refusal, const struct session *s
 static void refuse_ended(struct refusal *refusal, const struct session *session)
 {
 	const char *reason = session->end_reason ? session->end_reason
-			     : clock_wall_ms() >= session->expires_at_ms ? "lease_expired" : "device_not_active";
+			     : !session_is_live(session, clock_wall_ms()) ? "lease_expired" : "device_not_active";
 	bool is_lease = strcmp(reason, "lease_expired") == 0;
 	refusal->code = is_lease ? "lease_expired" : "session_ended";
 	refusal->sentence = is_lease ? "The session's lease has ended. Log in again." : "The session has ended. Log in again.";
@@ -52,12 +52,6 @@ struct session *session_of_request(struct worker *worker, uint32_t request, stru
 		refuse_ended(&refusal, session);
 	worker_refuse(worker, request, &refusal);
 	return NULL;
-}
-
-static uint64_t login_age_ms(const struct session *session)
-{
-	uint64_t now_ms = clock_wall_ms();
-	return now_ms > session->created_at_ms ? now_ms - session->created_at_ms : 0;
 }
 
 /* ---- get, renew, end ---- */
@@ -85,6 +79,7 @@ struct asking {
 	struct session *session;
 	uint32_t request;
 	uint64_t expires_at_ms;
+	int64_t lease_end_ms;
 	struct audit_entry entry;
 };
 
@@ -130,6 +125,8 @@ static void on_renewed(struct store_operation *operation, int result, const stru
 		worker_unavailable(asking->worker, asking->request);
 	} else {
 		asking->session->expires_at_ms = asking->expires_at_ms;
+		if (asking->session->lease_end_ms < asking->lease_end_ms)
+			asking->session->lease_end_ms = asking->lease_end_ms;
 		send_state(asking->worker, asking->request, asking->session);
 	}
 	asking_free(asking);
@@ -143,6 +140,7 @@ void session_on_renew(struct worker *worker, const struct worker_broker_session_
 		return;
 	uint64_t expires_at_ms = clock_wall_ms() + worker->broker->room->conf.lease_ms;
 	asking->expires_at_ms = expires_at_ms > session->expires_at_ms ? expires_at_ms : session->expires_at_ms;
+	asking->lease_end_ms = (int64_t)(clock_monotonic_ms() + worker->broker->room->conf.lease_ms);
 	audit_fill(&asking->entry, "session_renewed", "session %s", session->id);
 	asking->operation.work = record_renewal;
 	asking->operation.done = on_renewed;
@@ -189,14 +187,16 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 	size_t position = 0;
 	while ((resource = policy_next_resource(policy, &position))) {
 		struct policy_verdict verdict;
+		char missing[POLICY_SENTENCE_MAX];
 		policy_decide_resource(policy, facts, resource, &verdict);
-		/* What he could reach after a fresh login is his as well; the rest of the policy is not (B3). */
-		if (!verdict.allowed && strcmp(verdict.code, "fresh_login_required") != 0)
+		/* What he could reach after a login, or with fewer tunnels, is his as well; the rest of the policy is not (B3). */
+		if (!verdict.allowed && strcmp(verdict.code, "not_allowed") == 0)
 			continue;
+		policy_sentence(&verdict, missing, sizeof(missing));
 		WORKER_SEND(worker, resource_item, -1, .request = request, .name = cut(policy_resource_name(resource), 128),
 			    .description = cut(policy_resource_description(resource), 512),
 			    .addresses = cut(policy_resource_addresses(resource), 8192), .allowed = verdict.allowed,
-			    .missing = cut(verdict.allowed ? "" : verdict.sentence, 256));
+			    .missing = cut(verdict.allowed ? "" : missing, 256));
 	}
 }
 
@@ -221,7 +221,7 @@ void session_on_resources(struct worker *worker, const struct worker_broker_reso
 	if (!asking)
 		return;
 	asking->judgement = (struct judgement){.broker = worker->broker, .device = session->device, .user = session->user,
-					       .login_age_ms = login_age_ms(session), .done = on_resources,
+					       .session = session, .worker = worker->number, .done = on_resources,
 					       .context = asking};
 	judge(&asking->judgement);
 }

@@ -9,6 +9,9 @@
  */
 #include "tunnel.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,7 @@
 #include "sallyport/str.h"
 #include "session_request.h"
 #include "tunnel_record.h"
+#include "tunnel_review.h"
 #include "worker.h"
 
 /* What a tunnel needs until it is open. */
@@ -52,6 +56,15 @@ struct tunnel *tunnel_find(const struct tunnels *tunnels, uint64_t id)
 	return MAP_FIND(&tunnels->ids, view_of(&id, sizeof(id)), struct tunnel, by_id);
 }
 
+uint64_t tunnel_idle_ms(const struct tunnel *tunnel)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	if (tunnel->watch < 0 || getsockopt(tunnel->watch, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return 0;
+	return info.tcpi_last_data_recv < info.tcpi_last_data_sent ? info.tcpi_last_data_recv : info.tcpi_last_data_sent;
+}
+
 /* ---- memory ---- */
 
 static void tunnel_free(struct tunnel *tunnel)
@@ -61,6 +74,8 @@ static void tunnel_free(struct tunnel *tunnel)
 	free(tunnel->rule);
 	free(tunnel->resource);
 	free(tunnel->address);
+	if (tunnel->watch >= 0)
+		close(tunnel->watch);
 	worker_release(tunnel->worker);
 	tunnel->session->holds--;
 	free(tunnel);
@@ -79,7 +94,7 @@ static struct tunnel *tunnel_new(struct worker *worker, struct session *session,
 		return NULL;
 	}
 	*tunnel = (struct tunnel){.worker = worker, .session = session, .request = request, .port = target->port,
-				  .state = TUNNEL_JUDGING, .host = host, .opening = opening,
+				  .state = TUNNEL_JUDGING, .host = host, .watch = -1, .opening = opening,
 				  .opened_at_ms = clock_wall_ms()};
 	opening->target = *target;
 	worker_hold(worker);
@@ -158,6 +173,8 @@ static struct tunnel_failure failure_of(const char *reason, enum tunnel_tell tel
 {
 	static const struct tunnel_failure failures[] = {
 		{"policy_changed", 403, "not_allowed", "The policy no longer allows this.", NULL},
+		{"fresh_login_required", 403, "fresh_login_required", "This target needs a fresh login.", NULL},
+		{"too_many", 403, "too_many", "The policy allows no more tunnels to this target at the same time.", NULL},
 		{"lease_expired", 407, "lease_expired", "The session's lease has ended. Log in again.", NULL},
 		{NULL, 407, "session_ended", "The session has ended. Log in again.", NULL},
 	};
@@ -216,6 +233,7 @@ static void on_dialed(void *context, int result, int fd, const struct sockaddr *
 	address_text(address, text, sizeof(text));
 	tunnel->address = strdup(text);
 	tunnel_record_address(tunnel->worker->broker, tunnel->id, text);
+	tunnel->watch = fcntl(owned, F_DUPFD_CLOEXEC, 0);
 	free(take_pointer(&tunnel->opening));
 	WORKER_SEND(tunnel->worker, opened, owned, .request = tunnel->request, .tunnel = tunnel->id,
 		    .session = tunnel->session->number);
@@ -333,10 +351,12 @@ static void submit_row(struct tunnel *tunnel)
 
 static void deny(struct tunnel *tunnel, const struct policy_verdict *verdict)
 {
-	struct refusal refusal = {.event = "tunnel", .status = 403, .code = verdict->code, .sentence = verdict->sentence,
+	char sentence[POLICY_SENTENCE_MAX];
+	policy_sentence(verdict, sentence, sizeof(sentence));
+	struct refusal refusal = {.event = "tunnel", .status = 403, .code = verdict->code, .sentence = sentence,
 				  .user = tunnel->session->user};
 	snprintf(refusal.detail, sizeof(refusal.detail), "%s:%u: %s (resource \"%s\", rule \"%s\")", tunnel->host,
-		 tunnel->port, verdict->sentence, verdict->resource, verdict->rule);
+		 tunnel->port, sentence, verdict->resource, verdict->rule);
 	worker_refuse(tunnel->worker, tunnel->request, &refusal);
 	detach(tunnel);
 	tunnel_free(tunnel);
@@ -358,6 +378,7 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 	if (result == 0) {
 		tunnel->rule = strdup(verdict->rule);
 		tunnel->resource = strdup(verdict->resource);
+		tunnel_set_review(tunnel, verdict);
 	}
 	if (!tunnel->rule || !tunnel->resource)
 		fail_and_free(tunnel, &(struct tunnel_failure){
@@ -389,7 +410,9 @@ static void begin(struct worker *worker, struct session *session, uint32_t reque
 	judgement->broker = worker->broker;
 	judgement->device = session->device;
 	judgement->user = session->user;
-	judgement->login_age_ms = tunnel->opened_at_ms > session->created_at_ms ? tunnel->opened_at_ms - session->created_at_ms : 0;
+	judgement->session = session;
+	judgement->worker = worker->number;
+	judgement->tunnel = tunnel->id;
 	judgement->target = &tunnel->opening->target;
 	judgement->done = on_judged;
 	judgement->context = tunnel;

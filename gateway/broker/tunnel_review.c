@@ -1,28 +1,68 @@
-/* tunnel_review.c: live tunnels are judged again: after a new policy, and as hours and groups change.
+/* tunnel_review.c: live tunnels are judged again: after a new policy, every minute (hours, groups), and when what a
+ * rule allows runs out: fresh login, lease, idle limit. A tunnel that no rule allows any more is ended at once.
  *
- * The age of the login counts as it was when the tunnel was opened: a fresh login is asked for at the door,
- * not in the middle of work.
+ * When it runs out is known beforehand (policy_verdict's holds_ms); it is measured with the clock that nobody can set.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker.h"
 #include "ending.h"
 #include "judge.h"
+#include "sallyport/clock.h"
 #include "sallyport/log.h"
+#include "sallyport/str.h"
+#include "tunnel_review.h"
+#include "worker.h"
+
+/* A question that nobody answered (name services) is asked again so much later. */
+enum { ASK_AGAIN_MS = 1000, NAMES_BYTES_MAX = 1 << 20 };
+
+/* All tunnels that are judged again for one reason. */
+struct batch {
+	struct broker *broker;
+	struct tunnels_judged judged;
+	unsigned waiting;
+	tunnels_judged_done done;
+	void *context;
+};
 
 struct review {
 	struct judgement judgement;
 	struct ending ending;
 	struct broker *broker;
-	uint64_t tunnel; /* it may be gone when the answer comes */
+	struct batch *batch;     /* NULL: nobody counts */
+	uint64_t tunnel;         /* it may be gone when the answer comes */
 	struct session *session; /* held */
 	struct target target;
 };
 
+static void record_batch(const struct batch *batch)
+{
+	struct audit_entry entry = {.code = ""};
+	log_notice("the new policy closed %u of %u live tunnels", batch->judged.closed, batch->judged.judged);
+	audit_fill(&entry, "policy_judged", "%u of %u live tunnels lost their right and were closed", batch->judged.closed,
+		   batch->judged.judged);
+	audit_record(batch->broker, &entry, NULL, NULL);
+}
+
+static void leave(struct batch *batch)
+{
+	if (!batch || --batch->waiting > 0)
+		return;
+	record_batch(batch);
+	if (batch->done)
+		batch->done(batch->context, &batch->judged);
+	buf_fini(&batch->judged.names);
+	free(batch);
+}
+
 static void review_free(struct review *review)
 {
 	review->session->holds--;
+	leave(review->batch);
 	free(review);
 }
 
@@ -31,14 +71,50 @@ static void on_over(struct ending *ending)
 	review_free(ending->context);
 }
 
-static void end(struct review *review, struct tunnel *tunnel, const char *sentence)
+/* What the record and the worker are told: a literal. */
+static const char *reason_of(const struct policy_verdict *verdict)
+{
+	return strcmp(verdict->code, "not_allowed") == 0 ? "policy_changed" : verdict->code;
+}
+
+static void count(struct batch *batch, const struct tunnel *tunnel, const struct policy_verdict *verdict)
+{
+	if (!batch)
+		return;
+	batch->judged.closed++;
+	/* A list that is too long is cut; the count is right. */
+	(void)!buf_add_format(&batch->judged.names, "tunnel %" PRIu64 " of %s on %s to %s:%u (rule \"%s\"): %s\n", tunnel->id,
+			      tunnel->session->user, tunnel->session->device->name, tunnel->host, tunnel->port, tunnel->rule,
+			      reason_of(verdict));
+}
+
+static void record_end(struct broker *broker, const struct tunnel *tunnel, const struct policy_verdict *verdict)
+{
+	struct audit_entry entry = {.code = ""};
+	str_copy(entry.device, sizeof(entry.device), tunnel->session->device->name);
+	str_copy(entry.user, sizeof(entry.user), tunnel->session->user);
+	str_copy(entry.code, sizeof(entry.code), reason_of(verdict));
+	audit_fill(&entry, "tunnel_judged", "tunnel %llu to %s:%u lost its right (opened by the rule \"%s\"): %s",
+		   (unsigned long long)tunnel->id, tunnel->host, tunnel->port, tunnel->rule, verdict->sentence);
+	audit_record(broker, &entry, NULL, NULL);
+}
+
+static void end(struct review *review, struct tunnel *tunnel, const struct policy_verdict *verdict)
 {
 	log_notice("tunnel %llu of %s to %s:%u lost its right: %s", (unsigned long long)tunnel->id, tunnel->session->user,
-		   tunnel->host, tunnel->port, sentence);
+		   tunnel->host, tunnel->port, verdict->sentence);
+	count(review->batch, tunnel, verdict);
+	record_end(review->broker, tunnel, verdict);
 	review->ending.context = review;
-	ending_begin(&review->ending, review->broker, "policy_changed", on_over);
+	ending_begin(&review->ending, review->broker, reason_of(verdict), on_over);
 	ending_add_tunnel(&review->ending, tunnel);
 	ending_commit(&review->ending);
+}
+
+void tunnel_set_review(struct tunnel *tunnel, const struct policy_verdict *verdict)
+{
+	/* One more: an age that equals the limit is still within it. */
+	tunnel->judge_at_ms = verdict->holds_ms == UINT64_MAX ? UINT64_MAX : clock_monotonic_ms() + verdict->holds_ms + 1;
 }
 
 static void on_judged(struct judgement *judgement, int result, const struct policy_facts *facts,
@@ -47,18 +123,22 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 	struct review *review = judgement->context;
 	struct tunnel *tunnel = tunnel_find(&review->broker->tunnels, review->tunnel);
 	(void)facts;
-	/* Name services that fail for a moment end nothing: the next look is a minute away. */
-	if (!tunnel || tunnel->end_reason || result < 0 || verdict->allowed)
-		review_free(review);
-	else
-		end(review, tunnel, verdict->sentence);
+	if (tunnel && !tunnel->end_reason && result == 0 && !verdict->allowed) {
+		end(review, tunnel, verdict);
+		return;
+	}
+	/* Name services that fail for a moment end nothing. */
+	if (tunnel && result == 0)
+		tunnel_set_review(tunnel, verdict);
+	review_free(review);
 }
 
-static void review(struct broker *broker, struct tunnel *tunnel)
+static void review(struct broker *broker, struct tunnel *tunnel, struct batch *batch)
 {
 	struct review *review = calloc(1, sizeof(*review));
 	struct session *session = tunnel->session;
 	struct diag diag;
+	tunnel->judge_at_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
 	if (!review || target_parse(view_string(tunnel->host), tunnel->port, &review->target, &diag) < 0) {
 		free(review);
 		return;
@@ -66,21 +146,48 @@ static void review(struct broker *broker, struct tunnel *tunnel)
 	review->broker = broker;
 	review->tunnel = tunnel->id;
 	review->session = session;
+	review->batch = batch;
 	session->holds++;
-	uint64_t age_ms = tunnel->opened_at_ms > session->created_at_ms ? tunnel->opened_at_ms - session->created_at_ms : 0;
+	if (batch) {
+		batch->waiting++;
+		batch->judged.judged++;
+	}
 	review->judgement = (struct judgement){.broker = broker, .device = session->device, .user = session->user,
-					       .login_age_ms = age_ms, .target = &review->target, .done = on_judged,
-					       .context = review};
+					       .session = session, .tunnel = tunnel->id, .worker = tunnel->worker->number,
+					       .target = &review->target, .done = on_judged, .context = review};
 	judge(&review->judgement);
 }
 
-void tunnels_judge_again(struct broker *broker)
+/* A judgement may end the tunnel at once; its neighbour stays. */
+static void review_due(struct broker *broker, struct batch *batch, uint64_t due_ms)
 {
-	/* A judgement may end the tunnel at once; its neighbour stays. */
 	struct tunnel *tunnel, *next;
 	for (tunnel = LIST_FIRST(&broker->tunnels.live); tunnel; tunnel = next) {
 		next = LIST_NEXT(tunnel, all);
-		if (tunnel->state != TUNNEL_JUDGING)
-			review(broker, tunnel);
+		if (tunnel->state != TUNNEL_JUDGING && !tunnel->end_reason && tunnel->judge_at_ms <= due_ms)
+			review(broker, tunnel, batch);
 	}
+}
+
+void tunnels_judge_again(struct broker *broker, tunnels_judged_done done, void *context)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+	if (batch)
+		*batch = (struct batch){.broker = broker, .judged.names = BUF_INIT(NAMES_BYTES_MAX), .waiting = 1, .done = done,
+					.context = context};
+	review_due(broker, batch, UINT64_MAX);
+	/* Without memory nobody counts, and the tunnels are judged all the same. */
+	if (!batch && done)
+		done(context, &(struct tunnels_judged){.judged = 0});
+	leave(batch);
+}
+
+void tunnels_judge_all(struct broker *broker)
+{
+	review_due(broker, NULL, UINT64_MAX);
+}
+
+void tunnels_judge_due(struct broker *broker)
+{
+	review_due(broker, NULL, clock_monotonic_ms());
 }

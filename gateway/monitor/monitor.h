@@ -73,6 +73,7 @@ struct monitor {
 	struct conf offered; /* while a reload is under way */
 	enum keeper_role reloading; /* KEEPER_COUNT: none */
 	bool reload_wanted; /* by an admin, who waits for its outcome */
+	bool reload_again;  /* it was wanted while one was under way */
 	uint8_t space[160000]; /* for one frame */
 };
 

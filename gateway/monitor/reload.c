@@ -29,8 +29,15 @@ static int offer(struct monitor *monitor, enum keeper_role role, unsigned room, 
 	return result < 0 ? diag_set(diag, result, "a room does not listen (%s)", err_name(result)) : 0;
 }
 
+/* Who waits is told the outcome of the last one. */
 static void tell_outcome(struct monitor *monitor, bool good, const char *sentence)
 {
+	notify_ready();
+	if (monitor->reload_again) {
+		monitor->reload_again = false;
+		reload_begin(monitor);
+		return;
+	}
 	if (monitor->reload_wanted && monitor->keepers[KEEPER_BROKER].pid)
 		(void)!WIRE_SEND(monitor->keepers[KEEPER_BROKER].watch.fd, monitor_room, reload_over, -1, .good = good,
 				 .sentence = view_string(sentence));
@@ -43,7 +50,6 @@ static void give_up(struct monitor *monitor, const char *sentence)
 	conf_fini(&monitor->offered);
 	monitor->reloading = KEEPER_COUNT;
 	tell_outcome(monitor, false, sentence);
-	notify_ready();
 }
 
 static void finish(struct monitor *monitor)
@@ -66,7 +72,6 @@ static void finish(struct monitor *monitor)
 	else
 		log_error("reload: new workers cannot be made: %s", diag.text);
 	tell_outcome(monitor, good, !good ? diag.text : moved ? "a listener has changed; that takes a restart" : "");
-	notify_ready();
 }
 
 void reload_ask(struct monitor *monitor)
@@ -79,7 +84,8 @@ void reload_begin(struct monitor *monitor)
 {
 	struct diag diag;
 	if (monitor->reloading != KEEPER_COUNT) {
-		log_notice("reload: one is under way");
+		/* It may have read the old files already. */
+		monitor->reload_again = true;
 		return;
 	}
 	notify_reloading();

@@ -181,8 +181,10 @@ static json_t *problem_json(const struct exchange *exchange, const struct exchan
 {
 	char request_id[64];
 	snprintf(request_id, sizeof(request_id), "%s-%u", exchange->worker->client.connection, exchange->number);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title", http1_reason(problem->status), "status",
-			 (int)problem->status, "code", problem->code, "detail", problem->sentence, "request_id", request_id);
+	/* Where to go for it. */
+	const char *login = strcmp(problem->code, "fresh_login_required") == 0 ? "/v1/login" : NULL;
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s*}", "type", "about:blank", "title", http1_reason(problem->status), "status",
+			 (int)problem->status, "code", problem->code, "detail", problem->sentence, "request_id", request_id, "login", login);
 }
 
 void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem)

@@ -25,6 +25,7 @@ struct admin_options {
 	const char *socket;
 	bool json, help, version, all, follow, any_user, qr, csv, if_due;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
+	const char *at, *from, *tests;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
@@ -112,6 +113,10 @@ int cmd_resource_add(const struct admin_options *options);
 int cmd_rule_add(const struct admin_options *options);
 int cmd_sources_list(const struct admin_options *options);
 int cmd_sources_clear(const struct admin_options *options);
+int cmd_policy_apply(const struct admin_options *options);
+int cmd_policy_test(const struct admin_options *options);
+int cmd_policy_diff(const struct admin_options *options);
+int cmd_policy_shadow(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 
 #endif

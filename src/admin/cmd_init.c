@@ -254,7 +254,7 @@ static int write_conf(const struct conf *conf, const struct place *place, struct
 
 static const char sample_policy[] =
 	"# Who may reach what. Nothing is allowed unless a rule allows it; a rule with deny = true wins over all.\n"
-	"# After a change: sallyport-admin policy check FILE, then send SIGHUP to the gateway.\n"
+	"# After a change: sallyport-admin policy check FILE, then sallyport-admin policy apply. See sallyport-policy.conf(5).\n"
 	"#\n"
 	"# resource \"wiki\" { address = {\"wiki.corp.example:443\"}  description = \"Company wiki\" }\n"
 	"# resource \"db\"   { address = {\"db1.corp.example:5432\", \"10.20.0.0/24:5432\"} }\n"

@@ -61,8 +61,13 @@ static const struct subcommand {
 	{"resource", "add", "NAME --address HOST:PORT [--description TEXT]", "write a resource into the policy's folder", 1, 1, cmd_resource_add},
 	{"rule", "add", "NAME --resource NAME --allow-group GROUP|--user USER [--tag TAG] [--fresh-login TIME]",
 	 "write a rule into the policy's folder", 1, 1, cmd_rule_add},
-	{"policy", "check", "[FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
-	{"policy", "explain", "--user USER --device NAME --to HOST:PORT", "the verdict, and which rule decided", 0, 0, cmd_policy_explain},
+	{"policy", "check", "[--tests EXPECTATIONS] [FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
+	{"policy", "explain", "--user USER --device NAME --to HOST:PORT [--at 2026-11-24T10:00] [--from ADDRESS]",
+	 "the verdict, each rule considered, and what would be needed", 0, 0, cmd_policy_explain},
+	{"policy", "apply", "", "read configuration and policy again; say which live tunnels that closed", 0, 0, cmd_policy_apply},
+	{"policy", "test", "EXPECTATIONS [FILE...]", "are the expectations met? Without FILE by the policy in force", 1, 1000, cmd_policy_test},
+	{"policy", "diff", "FILE...", "who would gain or lose what", 1, 1000, cmd_policy_diff},
+	{"policy", "shadow", "FILE...|report|end", "try a policy beside the one in force; it changes nothing", 1, 1000, cmd_policy_shadow},
 	{"sources", "list", "", "addresses that came in vain or too often, and which are refused now", 0, 0, cmd_sources_list},
 	{"sources", "clear", "ADDRESS|--all", "forget what one address, or every one, has done", 0, 1, cmd_sources_clear},
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
@@ -136,6 +141,9 @@ static const struct option_row {
 	ROW("after", TEXT, after),
 	ROW("device", TEXT, device),
 	ROW("to", TEXT, to),
+	ROW("at", TEXT, at),
+	ROW("from", TEXT, from),
+	ROW("tests", TEXT, tests),
 #undef ROW
 };
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))

@@ -10,7 +10,7 @@ static void ask(const struct policy *policy)
 {
 	static const char *const groups[] = {"staff"};
 	const struct policy_facts facts = {
-		.user = "alice", .groups = groups, .group_count = 1, .device = "laptop1", .tags = "managed\n", .minute = 600};
+		.user = "alice", .groups = groups, .group_count = 1, .device = "laptop1", .tags = "managed\n", .times_s = {1795514400}, .time_count = 1};
 	struct policy_verdict verdict;
 	struct target target;
 	OWN_BUF struct buf text = BUF_INIT(1 << 20);

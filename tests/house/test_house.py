@@ -21,7 +21,7 @@ OWNERS = {
     "sqlite3.h": r"gateway/broker/store",
     "ares.h": r"gateway/broker/resolve",
     "microhttpd.h": r"gateway/broker/admin",
-    "confuse.h": r"gateway/monitor/conf_file|gateway/broker/policy_parse",
+    "confuse.h": r"gateway/monitor/conf_file",
     "security/": r"gateway/conversation/|pam_module/",
     "seccomp.h": r"gateway/room/",
     "linux/landlock.h": r"gateway/room/",
@@ -39,7 +39,7 @@ LIBRARIES = {
     "sallyport-gateway": {"libconfuse", "libsystemd", "libcap-ng", "libseccomp"},
     "sallyport-worker": {"libgnutls", "libnghttp2", "libhttp_parser", "libjansson", "libuv", "libseccomp", "libcap-ng"},
     "sallyport-signer": {"libgnutls", "libseccomp", "libcap-ng"},
-    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "libconfuse", "liboath",
+    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "liboath",
                          "libseccomp", "libcap-ng"},
     "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
     "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode"},
@@ -141,3 +141,12 @@ def test_every_message_of_an_edge_is_documented():
     for header in ROOT.joinpath("include/sallyport/edge").glob("*.h"):
         for edge, message in re.findall(r"^\tM\((\w+), (\w+),", header.read_text(), re.M):
             assert f"`{message}`" in readme, f"{edge}: {message} is not in gateway/README.md"
+
+
+def test_every_key_of_the_policy_is_documented():
+    source = (ROOT / "gateway" / "broker" / "policy_parse.c").read_text()
+    page = (ROOT / "docs" / "sallyport-policy.conf.5.scd").read_text()
+    rows = re.findall(r'^\t\{"(\w+)", "(\w+)", take_', source, re.M)
+    assert len(rows) > 15
+    for section, key in rows:
+        assert f"*{section}* _NAME_" in page and f"*{key}*" in page, f"{section} {key}"

@@ -12,6 +12,8 @@
 
 #include "../../gateway/broker/policy.h"
 
+enum { TUESDAY_10 = 1795514400 }; /* 2026-11-24 10:00 UTC */
+
 static const char text[] =
 	"# comments do not disturb the lines\n"
 	"resource \"wiki\" { address = {\"Wiki.Corp.Example:443\"} description = \"Wiki\" }\n"
@@ -42,7 +44,7 @@ static struct policy *parse(const char *source)
 
 static struct policy_facts facts_of(const char *user, const char *device, const char *tags)
 {
-	return (struct policy_facts){.user = user, .device = device, .tags = tags, .weekday = 1, .minute = 600};
+	return (struct policy_facts){.user = user, .device = device, .tags = tags, .times_s = {TUESDAY_10}, .time_count = 1};
 }
 
 static struct policy_verdict decide(const struct policy *policy, const struct policy_facts *facts, const char *host, unsigned port)
@@ -131,12 +133,12 @@ static void test_hours_and_fresh_login(void **state)
 	assert_true(decide(policy, &facts, "late", 1).allowed);
 	facts.login_age_ms = 900001;
 	assert_string_equal(decide(policy, &facts, "late", 1).code, "fresh_login_required");
-	facts.weekday = 5; /* Saturday: what a fresh login would not mend is not asked for */
+	facts.times_s[0] = TUESDAY_10 + 4 * 86400; /* Saturday: what a fresh login would not mend is not asked for */
 	assert_string_equal(decide(policy, &facts, "late", 1).code, "not_allowed");
 	facts = facts_of("alice", "d", "");
-	facts.minute = 7 * 60;
+	facts.times_s[0] = TUESDAY_10 - 3 * 3600;
 	assert_true(decide(policy, &facts, "late", 1).allowed);
-	facts.minute = 20 * 60;
+	facts.times_s[0] = TUESDAY_10 + 10 * 3600;
 	assert_false(decide(policy, &facts, "late", 1).allowed);
 	policy_free(policy);
 }
@@ -202,7 +204,14 @@ static void test_errors_name_file_line_and_what_to_do(void **state)
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} hours = {\"Mon 25:00-26:00\"} }\n", "p:2", "hours"},
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} fresh_login = \"15\" }\n", "p:2", "unit"},
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} approve = true }\n", "p:2", "approve"},
-		{"\n\nresource \"${HOME}\" { address = {\"h:1\"} }\n", "p:3", "${"},
+		{"\n\nresource \"a\" { address = {\"${HOME}:1\"} }\n", "p:3:27", "${HOME}"},
+		{"resource \"a\" { address = {\"@b\"} }\nlist \"bb\" { members = {\"h:1\"} }\n", "p:1:27", "did you mean \"bb\""},
+		{"list \"a\" { members = {\"@a\"} }\nresource \"r\" { address = {\"@a\"} }\n", "p:1", "deep"},
+		{"list \"a\" { members = {\"@b\", \"@b\"} }\nlist \"b\" { members = {\"@c\", \"@c\"} }\nresource \"r\" { address = {\"@a\"} }\n", "p:2", "list \"c\""},
+		{"calendar \"c\" { zone = \"Mars/Base\" }\n", "p:1:23", "time zone"},
+		{"calendar \"c\" { holidays = {\"24.12.\"} }\n", "p:1:28", "2026-12-24"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} deny = true max_lease = 1h }\n", "p:2", "denies"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} from = {\"home\"} }\n", "p:2", "network"},
 		{"rule \"broken {\n", "p:", ""},
 		{"resource \"a\" {\n", "p:", ""},
 	};
@@ -246,6 +255,87 @@ static void test_explanation_names_the_rule_and_the_fact(void **state)
 	policy_free(policy);
 }
 
+static void test_lists_and_calendars(void **state)
+{
+	(void)state;
+	/* Lists stand before or behind their use; 2026-11-25 is a holiday, so is every 24 December. */
+	static const char source[] = "resource \"a\" { address = \"a:1\" }\n"
+				     "rule \"r\" { users = {\"@team\"} resources = {\"a\"} hours = \"Mon-Fri 09:00-17:00\" calendar = berlin }\n"
+				     "list \"team\" { members = {\"ann\", \"@more\"} }\n"
+				     "list \"more\" { members = {\"bob\"} }\n"
+				     "calendar \"berlin\" { zone = \"Europe/Berlin\" holidays = {\"2026-11-25\", \"12-24\"} }\n";
+	static const struct {
+		const char *user;
+		int64_t time_s;
+		bool allowed;
+	} rows[] = {
+		{"ann", TUESDAY_10, true},           {"bob", TUESDAY_10, true},
+		{"cid", TUESDAY_10, false},          {"ann", TUESDAY_10 - 2 * 3600, true},
+		{"ann", TUESDAY_10 - 2 * 3600 - 1, false}, {"ann", TUESDAY_10 + 6 * 3600 - 1, true},
+		{"ann", TUESDAY_10 + 6 * 3600, false},  {"ann", TUESDAY_10 + 86400, false},
+		{"ann", TUESDAY_10 + 30 * 86400, false}, {"ann", TUESDAY_10 + 394 * 86400, true},
+		{"ann", TUESDAY_10 + 395 * 86400, false},
+		/* 2027-06-01, summer time: 07:00 UTC is 09:00 there */
+		{"ann", 1811833200, true},           {"ann", 1811833199, false},
+	};
+	struct policy *policy = parse(source);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_facts facts = facts_of(rows[i].user, "d", "");
+		facts.times_s[0] = rows[i].time_s;
+		if (decide(policy, &facts, "a", 1).allowed != rows[i].allowed)
+			fail_msg("row %zu", i);
+	}
+	policy_free(policy);
+}
+
+static void test_C1_hours_ask_for_both_clocks(void **state)
+{
+	(void)state;
+	struct policy *policy = parse(text);
+	struct policy_facts facts = facts_of("alice", "d", "");
+	facts.time_count = 2;
+	facts.times_s[1] = TUESDAY_10 + 3600;
+	assert_true(decide(policy, &facts, "late", 1).allowed);
+	facts.times_s[1] = TUESDAY_10 + 11 * 3600;
+	assert_false(decide(policy, &facts, "late", 1).allowed);
+	facts.time_count = 0;
+	assert_false(decide(policy, &facts, "late", 1).allowed);
+	policy_free(policy);
+}
+
+static void test_an_error_points_at_its_word(void **state)
+{
+	(void)state;
+	const struct policy_file file = {"p", "resource \"a\" {\n  address = {\"h:1\"}\n  kind = ssj\n}\n"
+					      "rule \"r\" {\n  users = {\"u\"}  resourcs = {\"a\"}\n}\n"};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *policy = NULL;
+	assert_int_equal(policy_parse(&file, 1, &policy, errors), ERR_BAD_CONFIG);
+	assert_int_equal(errors->count, 3);
+	assert_int_equal(strncmp(errors->list[0].text, "p:3:10: ", 8), 0);
+	assert_string_equal(errors->lines[0], "  kind = ssj");
+	assert_int_equal(errors->columns[0], 10);
+	assert_int_equal(strncmp(errors->list[1].text, "p:6:18: ", 8), 0);
+	assert_non_null(strstr(errors->list[1].text, "did you mean \"resources\""));
+	free(errors);
+}
+
+static void test_warnings_of_what_has_no_effect(void **state)
+{
+	(void)state;
+	const struct policy_file file = {"p", "resource \"a\" { address = {\"h:1\"} }\nresource \"b\" { address = {\"h:2\"} }\n"
+					      "rule \"no\" { users = {\"*\"} resources = {\"a\"} deny = true }\n"
+					      "rule \"yes\" { users = {\"u\"} resources = {\"a\"} }\n"};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *policy = NULL;
+	assert_int_equal(policy_parse(&file, 1, &policy, errors), 0);
+	assert_int_equal(errors->warning_count, 2);
+	assert_non_null(strstr(errors->warnings[0].text, "p:2:1: no rule mentions resource \"b\""));
+	assert_non_null(strstr(errors->warnings[1].text, "p:4:1: rule \"yes\" can never match"));
+	policy_free(policy);
+	free(errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +345,10 @@ int main(void)
 		cmocka_unit_test(test_B2_special_addresses_only_by_their_literal_name),
 		cmocka_unit_test(test_errors_name_file_line_and_what_to_do),
 		cmocka_unit_test(test_all_errors_of_meaning_at_once),
+		cmocka_unit_test(test_lists_and_calendars),
+		cmocka_unit_test(test_C1_hours_ask_for_both_clocks),
+		cmocka_unit_test(test_an_error_points_at_its_word),
+		cmocka_unit_test(test_warnings_of_what_has_no_effect),
 		cmocka_unit_test(test_explanation_names_the_rule_and_the_fact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,29 @@
+/* admin_policy.h: the policy at the admin socket: rows of admin_routes.c, and what admin_policy_try.c shares. */
+#ifndef SALLYPORT_BROKER_ADMIN_POLICY_H
+#define SALLYPORT_BROKER_ADMIN_POLICY_H
+
+#include "admin_call.h"
+#include "policy.h"
+
+void admin_policy_check(struct admin_call *call);
+void admin_policy_explain(struct admin_call *call);
+void admin_policy_apply(struct admin_call *call);
+void admin_policy_shadow(struct admin_call *call);
+void admin_policy_shadow_report(struct admin_call *call);
+void admin_policy_shadow_end(struct admin_call *call);
+/* admin_policy_try.c */
+void admin_policy_test(struct admin_call *call);
+void admin_policy_diff(struct admin_call *call);
+
+/* The policy of the call's body ("files": a list of name and text). On an error the call is answered. */
+[[nodiscard]] int admin_policy_parse(struct admin_call *call, struct policy **out_policy);
+/* "2026-11-24T10:00" in the gateway's time; seconds since 1970. */
+[[nodiscard]] int admin_policy_moment(const char *text, int64_t *out_time_s);
+/* "HOST:PORT" */
+[[nodiscard]] int admin_policy_target(const char *text, struct target *out_target, struct diag *diag);
+/* An address without a port. */
+[[nodiscard]] int admin_policy_source(const char *text, struct target *out_source, struct diag *diag);
+/* The gateway's offset from UTC at that moment. */
+int32_t admin_policy_local_offset(int64_t time_s);
+
+#endif

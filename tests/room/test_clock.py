@@ -1,0 +1,127 @@
+"""C1: the clock set back and forth by hours extends nothing. The real broker, with a wall clock that the test sets.
+
+The broker is started through the dynamic loader, because rooms have no environment; the programs are those without
+sanitizers, which want to be loaded first.
+"""
+import calendar
+import os
+import pathlib
+import struct
+import subprocess
+import time
+
+import pytest
+
+import rooms
+from broker import Broker
+from test_broker import ALICE, DEVICES, policy, target
+
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+HOUR = 3600
+
+
+class Clock:
+    def __init__(self, folder):
+        self.path, self.shim = folder / "clock", folder / "clock.so"
+        self.set(0)
+        self.path.chmod(0o644)
+        source = pathlib.Path(__file__).with_name("clock.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.shim, source, f'-DCLOCK_FILE="{self.path}"'], check=True)
+
+    def set(self, lead_s):
+        """The wall clock's lead before the true one."""
+        self.lead_s = lead_s
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.write(struct.pack("q", int(lead_s)))
+
+    def set_to(self, moment):
+        self.set(calendar.timegm(moment) - time.time())
+
+
+@pytest.fixture
+def clock(scratch, monkeypatch):
+    if not os.path.exists(LOADER):
+        pytest.skip("another machine's loader")
+    made = Clock(scratch)
+
+    def spawn(program, edge, log):
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, log, 2),
+                   (os.POSIX_SPAWN_DUP2, edge, 3)]
+        words = [LOADER, "--preload", str(made.shim), str(program)]
+        try:
+            return os.posix_spawn(LOADER, words, {}, file_actions=actions)
+        finally:
+            os.close(null)
+    monkeypatch.setattr(rooms, "spawn", spawn)
+    return made
+
+
+def limited(target, limit):
+    return policy(target).replace('rule "alice works" {', f'rule "alice works" {{ {limit}')
+
+
+def ends(worker, opened, seconds):
+    """The order that ends the tunnel comes within so many seconds; the worker obeys."""
+    order = worker.peer.receive("end", seconds=seconds + 5)  # the slack is a slow machine's
+    worker.peer.send("tunnel_closed", tunnel=opened.tunnel, reason="ended")
+    worker.peer.send("ended", order=order.order, tunnels=1)
+    return order.reason
+
+
+@pytest.mark.parametrize("jumps", [[-5 * HOUR], [5 * HOUR, -5 * HOUR, 0], [-HOUR, -9 * HOUR]])
+def test_C1_a_jump_extends_no_fresh_login_and_no_lease(release, scratch, clock, target, jumps):
+    """A jump forward may end a session early; afterwards it stays ended."""
+    with Broker(release, scratch, DEVICES, limited(target, 'fresh_login = "2s"'), lease="4s") as gateway:
+        worker = gateway.connect(ALICE)
+        token = worker.token()
+        opened = worker.open(token, "127.0.0.1", target.port)
+        assert opened.name == "opened"
+        for jump in jumps:
+            clock.set(jump)
+        assert ends(worker, opened, 3) == "fresh_login_required"
+        refused = worker.open(token, "127.0.0.1", target.port)
+        assert (refused.status, refused.code) == (403, "fresh_login_required")
+        time.sleep(2.5)
+        gone = worker.open(token, "127.0.0.1", target.port)
+        assert (gone.status, gone.code) == (407, "lease_expired")
+
+
+def test_C1_a_jump_forward_and_back_revives_nothing(release, scratch, clock, target):
+    with Broker(release, scratch, DEVICES, policy(target), lease="1h") as gateway:
+        worker = gateway.connect(ALICE)
+        token = worker.token()
+        clock.set(2 * HOUR)
+        time.sleep(1)
+        clock.set(0)
+        gone = worker.open(token, "127.0.0.1", target.port)
+        assert (gone.status, gone.code) == (407, "lease_expired")
+
+
+def test_C1_hours_that_are_over_stay_over(release, scratch, clock, target):
+    clock.set_to((2026, 11, 24, 16, 59, 56, 0, 0, 0))
+    text = 'calendar "utc" { zone = UTC }\n' + limited(target, 'hours = "Mon-Fri 09:00-17:00" calendar = utc')
+    with Broker(release, scratch, DEVICES, text) as gateway:
+        worker = gateway.connect(ALICE)
+        token = worker.token()
+        opened = worker.open(token, "127.0.0.1", target.port)
+        assert opened.name == "opened"
+        clock.set(clock.lead_s - 3 * HOUR)
+        assert ends(worker, opened, 6) == "policy_changed"
+        refused = worker.open(token, "127.0.0.1", target.port)
+        assert (refused.status, refused.code) == (403, "not_allowed")
+
+
+def test_C1_a_clock_set_back_while_the_gateway_stood_still(release, scratch, clock, target):
+    gateway = Broker(release, scratch, DEVICES, policy(target), lease="6s")
+    try:
+        token = gateway.connect(ALICE).token()
+        gateway.kill()
+        clock.set(-5 * HOUR)
+        gateway.start()
+        worker = gateway.connect(ALICE)
+        assert worker.call("session_get", token=token).name == "session_state"
+        time.sleep(7)
+        assert worker.call("session_get", token=token).code == "lease_expired"
+    finally:
+        gateway.end()
