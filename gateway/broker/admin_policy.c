@@ -204,6 +204,8 @@ static int fill_question(struct admin_call *call, struct explanation *explanatio
 	const char *at = admin_query(call, "at"), *from = admin_query(call, "from");
 	struct judgement *judgement = &explanation->judgement;
 	int result = admin_policy_target(admin_query(call, "to"), &explanation->target, diag);
+	if (result == 0)
+		(void)policy_follow_name(call->broker->policy, &explanation->target);
 	if (result == 0 && !str_copy(explanation->user, sizeof(explanation->user), admin_query(call, "user")))
 		result = diag_set(diag, ERR_BAD_INPUT, "the user's name is too long");
 	if (result == 0 && at && admin_policy_moment(at, &judgement->at_s) < 0)

@@ -531,3 +531,24 @@ size_t policy_match(const struct policy *policy, const struct target *target, co
 	}
 	return count;
 }
+
+/* ---- names of resources as targets ---- */
+
+bool policy_follow_name(const struct policy *policy, struct target *target)
+{
+	const struct policy_entry *found = NULL;
+	if (target->is_address || MAP_FIND(&policy->hosts, view_string(target->host), struct policy_entry, by_host))
+		return false;
+	const struct policy_resource *resource =
+		MAP_FIND(&policy->resources_by_name, view_string(target->host), struct policy_resource, by_name);
+	for (size_t i = 0; resource && i < resource->entry_count; i++) {
+		const struct policy_entry *entry = &resource->entries[i];
+		if (target->port < entry->first_port || target->port > entry->last_port)
+			continue;
+		/* Of several hosts, or of a network, the name says none. */
+		if (found || (entry->kind != POLICY_NAME && entry->kind != POLICY_ADDRESS))
+			return false;
+		found = entry;
+	}
+	return found && target_parse(view_string(found->host), target->port, target, NULL) == 0;
+}

@@ -99,6 +99,10 @@ struct policy_own_addresses {
 bool policy_address_allowed(const struct policy_resource *resource, const struct sockaddr *address,
 			    const struct policy_own_addresses *own);
 
+/* A target that is the name of a resource means its one address: "db:5432" is what resource "db" names for that port. A
+ * host that some resource names is always that host. True when the target was changed. */
+bool policy_follow_name(const struct policy *policy, struct target *target);
+
 /* ---- telling ---- */
 
 /* Walks the resources in the order of the files; NULL after the last. *position starts at 0. */

@@ -426,9 +426,12 @@ void tunnel_open(struct worker *worker, const struct worker_broker_open *message
 		return;
 	struct target target;
 	struct diag diag;
+	int result = target_parse(message->host, message->port, &target, &diag);
+	if (result == 0)
+		(void)policy_follow_name(worker->broker->policy, &target);
 	if (message->user.size && !view_is(message->user, session->user))
 		refuse(worker, message->request, session, 407, "no_session", "There is no such session. Log in first.");
-	else if (target_parse(message->host, message->port, &target, &diag) < 0)
+	else if (result < 0)
 		refuse(worker, message->request, session, 400, "bad_target", diag.text);
 	else if (session->tunnel_count >= worker->broker->room->conf.tunnels_per_session)
 		refuse(worker, message->request, session, 429, "too_many", "This session has too many tunnels at the same time.");

@@ -139,16 +139,10 @@ static int set_profile(gnutls_x509_crt_t certificate, const struct names *names,
 	return code;
 }
 
-/* SHA-256, or what the authority's key is made for (SHA-384 with P-384, SHA-512 with Ed25519). */
 static int sign_certificate(gnutls_x509_crt_t certificate, const struct keyring *keyring)
 {
-	OWN(own_public) gnutls_pubkey_t key = NULL;
-	gnutls_digest_algorithm_t digest = GNUTLS_DIG_SHA256;
-	int code = gnutls_pubkey_init(&key);
-	if (code == 0)
-		code = gnutls_pubkey_import_privkey(key, keyring->authority_key, 0, 0);
-	if (code == 0)
-		code = gnutls_pubkey_get_preferred_hash_algorithm(key, &digest, NULL);
+	gnutls_digest_algorithm_t digest;
+	int code = scheme_digest(keyring->authority_key, &digest);
 	return code < 0 ? code
 			: gnutls_x509_crt_privkey_sign(certificate, keyring->authority, keyring->authority_key, digest,
 						       0);

@@ -3,10 +3,11 @@
 
 #include <gnutls/x509.h>
 
+#include "scheme.h"
+
 enum { SERIAL_BYTES = 20, ENTRY_BYTES = 28, NUMBER_BYTES = 8 };
 
 DEFINE_OWN(crl, gnutls_x509_crl_t, gnutls_x509_crl_deinit)
-DEFINE_OWN(public, gnutls_pubkey_t, gnutls_pubkey_deinit)
 
 static uint64_t number_of(const uint8_t *bytes)
 {
@@ -50,13 +51,8 @@ static int set_frame(gnutls_x509_crl_t crl, const struct keyring *keyring, const
 
 static int sign(gnutls_x509_crl_t crl, const struct keyring *keyring)
 {
-	OWN(own_public) gnutls_pubkey_t key = NULL;
-	gnutls_digest_algorithm_t digest = GNUTLS_DIG_SHA256;
-	int code = gnutls_pubkey_init(&key);
-	if (code == 0)
-		code = gnutls_pubkey_import_privkey(key, keyring->authority_key, 0, 0);
-	if (code == 0)
-		code = gnutls_pubkey_get_preferred_hash_algorithm(key, &digest, NULL);
+	gnutls_digest_algorithm_t digest;
+	int code = scheme_digest(keyring->authority_key, &digest);
 	return code < 0 ? code : gnutls_x509_crl_privkey_sign(crl, keyring->authority, keyring->authority_key, digest, 0);
 }
 

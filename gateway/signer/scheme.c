@@ -65,3 +65,16 @@ bool scheme_key_is_fresh(gnutls_pubkey_t key)
 	const struct scheme *scheme = first_fitting(key);
 	return scheme && scheme->fresh;
 }
+
+int scheme_digest(gnutls_privkey_t key, gnutls_digest_algorithm_t *out_digest)
+{
+	gnutls_pubkey_t public = NULL;
+	*out_digest = GNUTLS_DIG_SHA256;
+	int code = gnutls_pubkey_init(&public);
+	if (code == 0)
+		code = gnutls_pubkey_import_privkey(public, key, 0, 0);
+	if (code == 0)
+		code = gnutls_pubkey_get_preferred_hash_algorithm(public, out_digest, NULL);
+	gnutls_pubkey_deinit(public);
+	return code;
+}

@@ -28,4 +28,8 @@ struct scheme {
 /* Are the signatures of such a key fresh (not the same for the same bytes)? */
 bool scheme_key_is_fresh(gnutls_pubkey_t key);
 
+/* The hash with which that key signs certificates: SHA-256, or what it is made for (SHA-384 with P-384, SHA-512 with
+ * Ed25519). A GnuTLS code. */
+[[nodiscard]] int scheme_digest(gnutls_privkey_t key, gnutls_digest_algorithm_t *out_digest);
+
 #endif

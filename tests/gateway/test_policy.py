@@ -209,3 +209,17 @@ def test_C1_two_thousand_tunnels_are_judged_within_a_second(release, new_world):
         at = database.execute("SELECT at FROM audit WHERE sequence = ?", (began,)).fetchone()[0]
         last = database.execute("SELECT max(closed_at) FROM tunnel").fetchone()[0]
     assert last - at <= 1000, f"{last - at} ms"
+
+
+def test_the_name_of_a_resource_is_a_target(world):
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    number, status = h2.connect(f"echo:{world.echo}", token)
+    assert status == 200 and echoes(h2, number)
+    assert h2.connect(f"vault:{world.denied}", token)[1] == 403
+    assert h2.connect(f"echo:{world.web}", token)[1] == 403, "another port than the resource's is another target"
+    assert "alice administers" in world.admin("policy", "explain", "--user", "alice", "--device", "alice-laptop",
+                                              "--to", f"echo:{world.echo}")
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        row = database.execute("SELECT requested_host, resource FROM tunnel ORDER BY id DESC LIMIT 1").fetchone()
+    assert row == ("127.0.0.1", "echo")

@@ -19,7 +19,7 @@ KINDS = {"existing": ("alice", 0), "unknown": ("nobody-here", 0), "locked": ("lo
 
 @pytest.fixture
 def gateway(programs, scratch):
-    with Broker(programs, scratch, [ALICE], POLICY, login_failures="1000") as broker:
+    with Broker(programs, scratch, [ALICE], POLICY, login_failures="1000", logins_per_device="60000") as broker:
         yield broker
 
 

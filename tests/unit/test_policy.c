@@ -56,6 +56,33 @@ static struct policy_verdict decide(const struct policy *policy, const struct po
 	return verdict;
 }
 
+static void assert_follows(const struct policy *policy, const char *host, uint16_t port, const char *expected)
+{
+	struct target target;
+	assert_int_equal(target_parse(view_string(host), port, &target, NULL), 0);
+	assert_int_equal(policy_follow_name(policy, &target), expected != NULL);
+	assert_string_equal(target.host, expected ? expected : host);
+	assert_int_equal(target.port, port);
+}
+
+static void test_B2_the_name_of_a_resource_is_its_one_address(void **state)
+{
+	(void)state;
+	struct policy *policy = parse("resource \"db\" { address = {\"db1:5432\", \"10.1.2.3:22\"} }\n"
+				      "resource \"two\" { address = {\"a:1\", \"b:1\"} }\n"
+				      "resource \"net\" { address = {\"10.0.0.0/8:1\"} }\n"
+				      "resource \"late\" { address = {\"other:1\"} }\n"
+				      "resource \"real\" { address = {\"late:1-9\"} }\n");
+	assert_follows(policy, "db", 5432, "db1");
+	assert_follows(policy, "db", 22, "10.1.2.3");
+	assert_follows(policy, "db", 80, NULL);
+	assert_follows(policy, "two", 1, NULL);
+	assert_follows(policy, "net", 1, NULL);
+	assert_follows(policy, "late", 1, NULL); /* a host of that name is named elsewhere: the host it is */
+	assert_follows(policy, "nothing", 1, NULL);
+	policy_free(policy);
+}
+
 static void test_B1_default_deny_and_who_is_let_through(void **state)
 {
 	(void)state;
@@ -344,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_hours_and_fresh_login),
 		cmocka_unit_test(test_B2_special_addresses_only_by_their_literal_name),
 		cmocka_unit_test(test_errors_name_file_line_and_what_to_do),
+		cmocka_unit_test(test_B2_the_name_of_a_resource_is_its_one_address),
 		cmocka_unit_test(test_all_errors_of_meaning_at_once),
 		cmocka_unit_test(test_lists_and_calendars),
 		cmocka_unit_test(test_C1_hours_ask_for_both_clocks),
