@@ -9,6 +9,7 @@
 #include "sallyport/conf.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "traffic.h"
 #include "worker.h"
 
 json_t *admin_json_time(uint64_t wall_ms)
@@ -146,11 +147,15 @@ json_t *admin_json_session(const struct session *session)
 
 json_t *admin_json_tunnel(const struct tunnel *tunnel)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:o, s:s}", "tunnel", (json_int_t)tunnel->id, "user",
+	struct traffic traffic = traffic_of(tunnel->watch);
+	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s*, s:s*, s:s, s:o, s:s, s:I, s:I, s:I}", "tunnel",
+			 (json_int_t)tunnel->id, "user",
 			 tunnel->session->user, "device", tunnel->session->device->name, "host", tunnel->host, "port",
 			 (int)tunnel->port, "address", text_or_null(tunnel->address), "rule", tunnel->rule, "resource",
 			 tunnel->resource, "state", tunnel_state_name(tunnel->state), "opened_at",
-			 admin_json_time(tunnel->opened_at_ms), "session", tunnel->session->id);
+			 admin_json_time(tunnel->opened_at_ms), "session", tunnel->session->id, "bytes_to_target",
+			 (json_int_t)traffic.bytes_sent, "bytes_to_client", (json_int_t)traffic.bytes_received, "idle_seconds",
+			 (json_int_t)(traffic.idle_ms / 1000));
 }
 
 json_t *admin_json_tunnel_row(const struct tunnel_row *row)

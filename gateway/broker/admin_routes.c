@@ -11,7 +11,9 @@
 #include "admin_json.h"
 #include "admin_policy.h"
 #include "admin_sources.h"
+#include "cut.h"
 #include "hash.h"
+#include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
@@ -124,7 +126,8 @@ static void get_tunnels(struct admin_call *call)
 	const struct tunnel *tunnel;
 	LIST_FOREACH(tunnel, &call->broker->tunnels.live, all)
 		json_array_append_new(array, admin_json_tunnel(tunnel));
-	admin_reply(call, 200, json_pack("{s:o}", "tunnels", array));
+	/* The moment, by a clock that nobody sets: two of these make rates. */
+	admin_reply(call, 200, json_pack("{s:o, s:I}", "tunnels", array, "now_ms", (json_int_t)clock_monotonic_ms()));
 }
 
 static void on_audit_page(void *context, int result, const struct diag *diag, const struct audit_row *rows, size_t count)
@@ -248,6 +251,46 @@ static void post_session_act(struct admin_call *call)
 		session_end_by_admin(call->broker, call->segments[1], &call->by, admin_on_act, call);
 }
 
+/* False: the call has been answered. */
+static bool take_cut(struct admin_call *call, struct cut *out_cut)
+{
+	json_error_t error;
+	json_int_t tunnel = 0;
+	int all = 0;
+	*out_cut = (struct cut){.all = false};
+	if (!call->body || json_unpack_ex(call->body, &error, JSON_STRICT, "{s?I, s?s, s?s, s?s, s?s, s?b}", "tunnel", &tunnel,
+					  "session", &out_cut->session, "user", &out_cut->user, "device", &out_cut->device,
+					  "resource", &out_cut->resource, "all", &all) < 0) {
+		admin_fail(call, 400, "wanted: which? tunnel, session, user, device, resource, or all%s%s", call->body ? ": " : "",
+			   call->body ? error.text : "");
+		return false;
+	}
+	out_cut->tunnel = (uint64_t)tunnel;
+	out_cut->all = all;
+	if (out_cut->all || tunnel > 0 || out_cut->session || out_cut->user || out_cut->device || out_cut->resource)
+		return true;
+	admin_fail(call, 400, "which? A tunnel, session, user, device or resource, or all");
+	return false;
+}
+
+static void post_sessions_end(struct admin_call *call)
+{
+	struct cut cut;
+	if (!take_cut(call, &cut))
+		return;
+	if (cut.session || cut.tunnel)
+		admin_fail(call, 400, "sessions are chosen by user, device and resource, or all");
+	else
+		cut_sessions(call->broker, &cut, &call->by, admin_on_act, call);
+}
+
+static void post_tunnels_close(struct admin_call *call)
+{
+	struct cut cut;
+	if (take_cut(call, &cut))
+		cut_tunnels(call->broker, &cut, &call->by, admin_on_act, call);
+}
+
 static void get_account(struct admin_call *call)
 {
 	admin_reply(call, 200, admin_json_account(call->broker, call->segments[1]));
@@ -288,10 +331,12 @@ static const struct route {
 	{"DELETE", {"accounts", "*", "factor"}, admin_account_factor},
 	{"GET", {"sessions"}, get_sessions},
 	{"GET", {"sessions", "*"}, get_session},
+	{"POST", {"sessions", "end"}, post_sessions_end},
 	{"POST", {"sessions", "*", "*"}, post_session_act},
 	{"GET", {"accounts", "*"}, get_account},
 	{"POST", {"accounts", "*", "*"}, post_account_act},
 	{"GET", {"tunnels"}, get_tunnels},
+	{"POST", {"tunnels", "close"}, post_tunnels_close},
 	{"GET", {"audit"}, get_audit},
 	{"GET", {"sources"}, admin_sources_list},
 	{"POST", {"sources", "clear"}, admin_sources_clear},

@@ -10,6 +10,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "shadow.h"
+#include "traffic.h"
 #include "worker.h"
 
 /* The clock must be this much behind to count as set back. */
@@ -49,7 +50,7 @@ static void fill_ages(const struct judgement *judgement, struct policy_facts *fa
 		facts->login_age_ms = (uint64_t)(now_ms - session->login_at_ms);
 		facts->lease_age_ms = (uint64_t)(now_ms - session->began_at_ms);
 	}
-	facts->idle_ms = tunnel ? tunnel_idle_ms(tunnel) : 0;
+	facts->idle_ms = tunnel ? traffic_of(tunnel->watch).idle_ms : 0;
 }
 
 /* The newest certificate that the device may use; the client's own when there is a client. */

@@ -13,6 +13,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "session_cap.h"
 #include "session_memory.h"
 #include "session_request.h"
 #include "worker.h"
@@ -51,15 +52,26 @@ static void on_facts(struct judgement *judgement, int result, const struct polic
 	grant_free(grant);
 }
 
-/* The device or the user may have been locked between the submission and the commit: then the session is not to be. */
-static void take_back(struct grant *grant)
+/* The device or the user may have been locked between the submission and the commit, or other logins were quicker: then
+ * the session is not to be. */
+static const char *reason_against(const struct grant *grant)
+{
+	const struct session *session = grant->session;
+	const struct broker *broker = grant->worker->broker;
+	if (session->device->state != DEVICE_ACTIVE)
+		return "device_locked";
+	if (account_is_locked(&broker->accounts, session->user))
+		return "user_locked";
+	return session_cap_refuses(broker, session->device, session->user, session) ? "too_many" : NULL;
+}
+
+static void take_back(struct grant *grant, const char *reason)
 {
 	struct audit_entry entry = {.code = "login_failed"};
 	worker_fill_audit(grant->worker, grant->request, &entry);
 	session_fill_audit(grant->session, &entry);
-	bool is_device = grant->session->device->state != DEVICE_ACTIVE;
-	audit_fill(&entry, "session_ended", "the %s was locked or revoked during the login", is_device ? "device" : "user");
-	session_finish(grant->worker->broker, grant->session, is_device ? "device_locked" : "user_locked", &entry, NULL, NULL);
+	audit_fill(&entry, "session_ended", "the session ended in the middle of its login: %s", reason);
+	session_finish(grant->worker->broker, grant->session, reason, &entry, NULL, NULL);
 	worker_unavailable(grant->worker, grant->request);
 	grant_free(grant);
 }
@@ -85,11 +97,13 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		return;
 	}
 	session_attach(&grant->worker->broker->sessions, session);
-	if (session->device->state != DEVICE_ACTIVE || account_is_locked(&grant->worker->broker->accounts, session->user)) {
-		take_back(grant);
+	const char *against = reason_against(grant);
+	if (against) {
+		take_back(grant, against);
 		return;
 	}
 	refresh_others(session);
+	session_cap_make_room(grant->worker->broker, session);
 	session->holds++;
 	grant->judgement = (struct judgement){.broker = grant->worker->broker, .device = session->device,
 					      .user = session->user, .session = session,
@@ -141,8 +155,19 @@ static int make_session(struct grant *grant, const char *user)
 	return 0;
 }
 
+static void refuse_full(struct worker *worker, uint32_t request, const char *user)
+{
+	worker_refuse(worker, request,
+		      &(struct refusal){.event = "login", .status = 429, .code = "too_many", .user = user, .retry_after_s = 60,
+					.sentence = "There are as many sessions as may be at the same time. Log out of one of them."});
+}
+
 void session_grant(struct worker *worker, uint32_t request, const char *user)
 {
+	if (session_cap_refuses(worker->broker, worker->device, user, NULL)) {
+		refuse_full(worker, request, user);
+		return;
+	}
 	struct grant *grant = calloc(1, sizeof(*grant));
 	if (!grant) {
 		worker_unavailable(worker, request);

@@ -10,8 +10,6 @@
 #include "tunnel.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +52,6 @@ const char *tunnel_state_name(enum tunnel_state state)
 struct tunnel *tunnel_find(const struct tunnels *tunnels, uint64_t id)
 {
 	return MAP_FIND(&tunnels->ids, view_of(&id, sizeof(id)), struct tunnel, by_id);
-}
-
-uint64_t tunnel_idle_ms(const struct tunnel *tunnel)
-{
-	struct tcp_info info = {0};
-	socklen_t size = sizeof(info);
-	if (tunnel->watch < 0 || getsockopt(tunnel->watch, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-		return 0;
-	return info.tcpi_last_data_recv < info.tcpi_last_data_sent ? info.tcpi_last_data_recv : info.tcpi_last_data_sent;
 }
 
 /* ---- memory ---- */

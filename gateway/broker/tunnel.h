@@ -36,7 +36,7 @@ struct tunnel {
 	char *address;    /* "10.1.2.3:443" once connected, else NULL */
 	uint64_t opened_at_ms;
 	uint64_t judge_at_ms; /* monotonic: when the policy is asked again at the latest */
-	int watch;            /* the socket to the target once more, to see whether it is idle; or -1 */
+	int watch;            /* the socket to the target once more, for traffic_of; or -1 */
 	const char *end_reason;  /* a literal: it was ordered to end, this stands in the record; else NULL */
 	struct opening *opening; /* until it is open */
 };
@@ -80,7 +80,5 @@ void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_t
 enum tunnel_tell { TUNNEL_TELL_NOBODY, TUNNEL_TELL_CLIENT };
 void tunnel_abandon(struct tunnel *tunnel, const char *reason, enum tunnel_tell tell);
 struct tunnel *tunnel_find(const struct tunnels *tunnels, uint64_t id);
-/* How long no byte came from or went to the target, as the kernel counts; 0 until it is open. */
-uint64_t tunnel_idle_ms(const struct tunnel *tunnel);
 
 #endif

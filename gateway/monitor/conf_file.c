@@ -74,6 +74,7 @@ static const struct choice {
 	const char *sentence;
 } choices[] = {
 	{"log_level", {"error", "warning", "notice", "debug"}, "log_level must be error, warning, notice or debug"},
+	{"sessions_full", {"end-oldest", "refuse"}, "sessions_full must be end-oldest or refuse"},
 	{"factor_enroll", {"admin", "first-login"}, "factor_enroll must be admin or first-login"},
 };
 

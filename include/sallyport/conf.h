@@ -85,6 +85,9 @@ enum conf_room {
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
 	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \
 	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \
+	K(COUNT, sessions_per_user, "32", 1, 100000, CONF_BROKER, "Most sessions of one user at the same time.")      \
+	K(COUNT, sessions_per_device, "32", 1, 100000, CONF_BROKER, "Most sessions of one device at the same time.")  \
+	K(TEXT, sessions_full, "end-oldest", 1, 16, CONF_BROKER, "What a login beyond these does: end-oldest: the oldest session without a tunnel makes room, else the oldest one; refuse: it is refused.") \
 	/* bounds before door one */                                                                                  \
 	K(DURATION, login_grace, "10s", CONF_SECOND, 10 * CONF_MINUTE, CONF_MONITOR | CONF_WORKER, "Time from connecting until the device is accepted.") \
 	K(SIZE, handshake_bytes, "64KiB", 4096, 1048576, CONF_WORKER, "Most bytes that a client may send before its device is accepted.") \

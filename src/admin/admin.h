@@ -23,9 +23,9 @@ struct admin_values {
 /* The command line, taken apart. */
 struct admin_options {
 	const char *socket;
-	bool json, help, version, all, follow, any_user, qr, csv, if_due;
+	bool json, help, version, all, follow, any_user, qr, csv, if_due, once;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
-	const char *at, *from, *tests;
+	const char *at, *from, *tests, *session;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
@@ -106,6 +106,8 @@ int cmd_session_list(const struct admin_options *options);
 int cmd_session_show(const struct admin_options *options);
 int cmd_session_end(const struct admin_options *options);
 int cmd_tunnel_list(const struct admin_options *options);
+int cmd_tunnel_close(const struct admin_options *options);
+int cmd_top(const struct admin_options *options);
 int cmd_audit(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);

@@ -4,6 +4,7 @@
 
 #include "admin.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 
 DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
@@ -69,7 +70,14 @@ int cmd_session_show(const struct admin_options *options)
 	return ADMIN_DONE;
 }
 
-int cmd_session_end(const struct admin_options *options)
+/* ---- ending ---- */
+
+static long long number_of(const json_t *answer, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(answer, key));
+}
+
+static int end_one_session(const struct admin_options *options)
 {
 	char path[1024];
 	OWN_JSON json_t *answer = NULL;
@@ -80,7 +88,67 @@ int cmd_session_end(const struct admin_options *options)
 		return status;
 	if (options->json)
 		return table_print_json(answer);
-	printf("session %s is ended; %lld tunnels closed\n", options->words[0],
-	       (long long)json_integer_value(json_object_get(answer, "tunnels_closed")));
+	printf("session %s is ended; %lld tunnels closed\n", options->words[0], number_of(answer, "tunnels_closed"));
 	return ADMIN_DONE;
+}
+
+static bool is_chosen(const struct admin_options *options)
+{
+	return options->all || options->users.count || options->device || options->resources.count;
+}
+
+/* What the options choose, all of them together; NULL after a sentence. */
+static json_t *choice(const struct admin_options *options)
+{
+	if (options->users.count > 1 || options->resources.count > 1) {
+		admin_say(ADMIN_USAGE, "one --user and one --resource at a time");
+		return NULL;
+	}
+	json_t *body = json_object();
+	if (options->all)
+		json_object_set_new(body, "all", json_true());
+	if (options->users.count)
+		json_object_set_new(body, "user", json_string(options->users.list[0]));
+	if (options->device)
+		json_object_set_new(body, "device", json_string(options->device));
+	if (options->resources.count)
+		json_object_set_new(body, "resource", json_string(options->resources.list[0]));
+	return body;
+}
+
+static int end_chosen(const struct admin_options *options, const char *path, json_t *body, bool sessions)
+{
+	OWN_JSON json_t *answer = NULL;
+	int status = body ? call(options, "POST", path, body, &answer) : ADMIN_USAGE;
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	if (sessions)
+		printf("%lld sessions ended; ", number_of(answer, "sessions_ended"));
+	printf("%lld tunnels closed\n", number_of(answer, "tunnels_closed"));
+	return ADMIN_DONE;
+}
+
+int cmd_session_end(const struct admin_options *options)
+{
+	if (is_chosen(options) == (options->word_count == 1))
+		return admin_say(ADMIN_USAGE, "which? An ID, or --user, --device, --resource, or --all");
+	return options->word_count ? end_one_session(options)
+				   : end_chosen(options, "/v1/sessions/end", choice(options), true);
+}
+
+int cmd_tunnel_close(const struct admin_options *options)
+{
+	uint64_t id = 0;
+	if ((is_chosen(options) || options->session) == (options->word_count == 1))
+		return admin_say(ADMIN_USAGE, "which? An ID, or --session, --user, --device, --resource, or --all");
+	if (options->word_count && str_to_u64(view_string(options->words[0]), 1, INT64_MAX, &id) < 0)
+		return admin_say(ADMIN_USAGE, "\"%s\" is no number of a tunnel; see: sallyport-admin tunnel list", options->words[0]);
+	json_t *body = choice(options);
+	if (body && id)
+		json_object_set_new(body, "tunnel", json_integer((json_int_t)id));
+	if (body && options->session)
+		json_object_set_new(body, "session", json_string(options->session));
+	return end_chosen(options, "/v1/tunnels/close", body, false);
 }

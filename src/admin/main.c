@@ -55,8 +55,10 @@ static const struct subcommand {
 	{"account", "factor", "add|show|remove USER", "second factor: a new one with QR code and recovery codes; its state; away with it", 2, 2, cmd_account_factor},
 	{"session", "list", "", "who is logged in", 0, 0, cmd_session_list},
 	{"session", "show", "ID", "one session, with its tunnels", 1, 1, cmd_session_show},
-	{"session", "end", "ID", "end it and close its tunnels", 1, 1, cmd_session_end},
+	{"session", "end", "ID | [--user USER] [--device NAME] [--resource NAME] | --all", "end it, or all that fit, and close their tunnels", 0, 1, cmd_session_end},
 	{"tunnel", "list", "[--all]", "live tunnels; --all: ended ones too", 0, 0, cmd_tunnel_list},
+	{"tunnel", "close", "ID | [--session ID] [--user USER] [--device NAME] [--resource NAME] | --all", "close it, or all that fit; their sessions stay", 0, 1, cmd_tunnel_close},
+	{"top", "", "[--once]", "live tunnels with their rates, the busiest first, until Ctrl-C", 0, 0, cmd_top},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
 	{"resource", "add", "NAME --address HOST:PORT [--description TEXT]", "write a resource into the policy's folder", 1, 1, cmd_resource_add},
 	{"rule", "add", "NAME --resource NAME --allow-group GROUP|--user USER [--tag TAG] [--fresh-login TIME]",
@@ -144,6 +146,8 @@ static const struct option_row {
 	ROW("at", TEXT, at),
 	ROW("from", TEXT, from),
 	ROW("tests", TEXT, tests),
+	ROW("session", TEXT, session),
+	ROW("once", FLAG, once),
 #undef ROW
 };
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))
