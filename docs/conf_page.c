@@ -19,6 +19,25 @@ static const char head[] =
 	"# KEYS\n\n";
 
 static const char tail[] =
+	"# REALMS\n\n"
+	"A *realm* section gives a PAM stack to some of the users. A login belongs to the first realm, in the order of the\n"
+	"file, whose conditions hold; where none does, to the realm _default_, whose stack is *pam\\_service*.\n\n"
+	"```\n"
+	"realm \"staff\" { pam_service = \"sallyport-staff\"  groups = {\"staff\"} }\n"
+	"realm \"kiosk\" { pam_service = \"sallyport-kiosk\"  device_tags = {\"kiosk\"} }\n"
+	"realm \"glass\" { pam_service = \"sallyport-glass\"  break_glass = true }\n"
+	"```\n\n"
+	"*pam\\_service*\n\tThe stack: a file in /etc/pam.d (or *pam\\_directory*). Must be there.\n\n"
+	"*groups*\n\tThe user must be a member of one of them, by the name services.\n\n"
+	"*device\\_tags*\n\tThe device must have one of them.\n\n"
+	"*on\\_request*\n\tOnly for whoever asks for it: *sallyport login --realm* _NAME_. A realm without this is never\n"
+	"\tentered by asking when another one is the right one.\n\n"
+	"*break\\_glass*\n\tFor emergencies: only on request; every login, and every refused one that was answered, is an\n"
+	"\talarm in the record and in the log, and *sallyport-admin status* counts its sessions.\n\n"
+	"*browser*\n\tSessions of this realm may be a browser's.\n\n"
+	"The conditions are judged again for the user whom PAM names at the end. Rules of the policy can ask for a session's\n"
+	"realm (*realms*, sallyport-policy.conf(5)). With realms that are chosen by *groups* the questions may tell a stranger on\n"
+	"an enrolled device in which group a user is: choose by *device\\_tags* where that matters.\n\n"
 	"# POLICY\n\n"
 	"_policy.conf_ and _policy.d/\\*.conf_ hold *resource* and *rule* sections. Nothing is allowed unless a rule\n"
 	"allows it; a rule with *deny = true* wins over all.\n\n"
@@ -36,6 +55,7 @@ static const char tail[] =
 static const char *const kinds[] = {
 	[CONF_TEXT] = "text", [CONF_PATH] = "absolute path", [CONF_DURATION] = "duration", [CONF_SIZE] = "size",
 	[CONF_COUNT] = "number", [CONF_FLAG] = "yes or no", [CONF_LIST] = "list", [CONF_KEY] = "absolute path or pkcs11: URL",
+	[CONF_REALMS] = "sections",
 };
 
 /* scdoc takes _ and * for markup. */

@@ -49,11 +49,11 @@
 			    "key_store = $5, address = $6 WHERE id = $7 AND state IN ('open', 'pending', 'approved')") \
 	/* ---- sessions ---- */                                                                                   \
 	S(session_live, "SELECT id, number, token_hash, device, \"user\", created_at, expires_at, address, "       \
-			"connection FROM session WHERE ended_at IS NULL ORDER BY number")                          \
+			"connection, realm FROM session WHERE ended_at IS NULL ORDER BY number")                   \
 	S(session_newest_row, "SELECT coalesce(max(at), 0) FROM audit")                                            \
 	S(session_last_number, "SELECT coalesce(max(number), 0) FROM session")                                     \
 	S(session_insert, "INSERT INTO session (id, number, token_hash, device, \"user\", created_at, expires_at, " \
-			  "address, connection) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")                      \
+			  "address, connection, realm) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")          \
 	S(session_extend, "UPDATE session SET expires_at = $1 WHERE id = $2 AND ended_at IS NULL")                 \
 	S(session_end, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")     \
 	S(session_end_device, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE device = $3 AND ended_at IS NULL") \

@@ -40,7 +40,7 @@ json_t *admin_json_status(const struct broker *broker)
 {
 	struct broker_status status;
 	broker_status(broker, &status);
-	return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "version", SALLYPORT_VERSION,
+	return json_pack("{s:i, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "break_glass_sessions", (int)status.break_glass, "version", SALLYPORT_VERSION,
 			 "name", broker->room->conf.name, "started_at", admin_json_time(status.started_at_ms), "devices",
 			 (int)status.devices, "connections", (int)status.connections, "sessions", (int)status.sessions,
 			 "tunnels", (int)status.tunnels, "logins_under_way", (int)status.conversations, "certificates_ending_soon", (int)status.ending_soon,
@@ -138,7 +138,7 @@ json_t *admin_json_device(const struct device *device)
 
 json_t *admin_json_session(const struct session *session)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i}", "session", session->id, "user", session->user,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i}", "realm", session->realm, "session", session->id, "user", session->user,
 			 "device", session->device->name, "address", session->address, "connection", session->connection,
 			 "created_at", admin_json_time(session->created_at_ms), "expires_at",
 			 admin_json_time(session->expires_at_ms), "ended_at", admin_json_time(session->ended_at_ms),

@@ -23,12 +23,22 @@
 
 enum { POLICY_FILES_MAX = 4096, POLICY_BYTES_MAX = 16 << 20, MINUTE_LOOK_MS = 250 };
 
+static unsigned count_break_glass(const struct broker *broker)
+{
+	const struct session *session;
+	unsigned count = 0;
+	LIST_FOREACH(session, &broker->sessions.live, all)
+		count += session_breaks_glass(broker, session);
+	return count;
+}
+
 void broker_status(const struct broker *broker, struct broker_status *out_status)
 {
 	*out_status = (struct broker_status){
 		.started_at_ms = broker->started_at_ms,
 		.devices = broker->registry.device_count,
 		.sessions = broker->sessions.live_count,
+		.break_glass = count_break_glass(broker),
 		.tunnels = broker->tunnels.live_count,
 		.connections = broker->workers->accepted,
 		.conversations = broker->conversations->count,

@@ -80,6 +80,7 @@ struct broker {
 struct broker_status {
 	uint64_t started_at_ms;
 	unsigned devices, sessions, tunnels, connections, conversations;
+	unsigned break_glass; /* live sessions by a realm for emergencies */
 	unsigned ending_soon; /* certificates that were not renewed */
 	unsigned pending;     /* enrolments that wait for approval */
 	bool signer_connected;

@@ -158,8 +158,9 @@ int conversation_connect(struct login *login, int fd)
 	send_fact(login, "SALLYPORT_KEY_KIND", login->key_kind);
 	send_fact(login, "SALLYPORT_ADDRESS", login->address);
 	send_fact(login, "SALLYPORT_REQUEST_ID", login->request_id);
+	send_fact(login, "SALLYPORT_REALM", login->realm);
 	(void)LINK_SEND(login->link, broker_conversation, start, -1, .user = view_string(login->user),
-			.address = view_string(login->address));
+			.address = view_string(login->address), .realm = view_string(login->realm));
 	login->state = BROKER_CONVERSATION_RUNNING;
 	return 0;
 }

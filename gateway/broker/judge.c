@@ -106,6 +106,7 @@ static void on_groups(struct groups_query *query, int result, const char *const 
 		.group_count = count,
 		.device = judgement->device->name,
 		.tags = judgement->device->tags,
+		.realm = judgement->session ? judgement->session->realm : NULL,
 	};
 	fill_time(judgement, &facts);
 	fill_ages(judgement, &facts);

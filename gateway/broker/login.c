@@ -10,6 +10,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "session_request.h"
 #include "worker.h"
@@ -34,11 +35,15 @@ static void forget_messages(struct login *login)
 	login->prompts = 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void release(struct login *login)
 {
-	struct login *login = handle->data;
 	if (--login->handles == 0)
 		free(login);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	release(handle->data);
 }
 
 static struct worker *take_waiter(struct login *login)
@@ -92,11 +97,28 @@ static void count_failure(struct login *login)
 	account_failed(login->broker, login->user, login->device);
 }
 
+/* Whoever knocks at the emergency door is heard, also when it stays shut. */
+static void shout(struct login *login, const char *detail)
+{
+	struct audit_entry entry = {.code = "break_glass_failed"};
+	if (!login->breaks_glass || !login->answered)
+		return;
+	str_copy(entry.request_id, sizeof(entry.request_id), login->request_id);
+	str_copy(entry.device, sizeof(entry.device), login->device->name);
+	str_copy(entry.user, sizeof(entry.user), login->user);
+	str_copy(entry.address, sizeof(entry.address), login->address);
+	str_make_printable(entry.user);
+	audit_fill(&entry, "alarm", "a login in the break-glass realm %s was refused: %s", login->realm, detail);
+	log_warning("%s (user %s, device %s)", entry.detail, entry.user, entry.device);
+	audit_record(login->broker, &entry, NULL, NULL);
+}
+
 /* The one row of a refused login, and the answer to whoever waits for it. */
 static void refuse(struct login *login, struct refusal refusal)
 {
 	/* Before the refusal's own row: the count stands when anybody learns of it. */
 	count_failure(login);
+	shout(login, refusal.detail[0] ? refusal.detail : refusal.sentence);
 	refusal.event = "login";
 	refusal.user = refusal.user ? refusal.user : login->user;
 	if (login->waiter)
@@ -124,6 +146,34 @@ static void refuse_not_bound(struct login *login)
 	refuse(login, refusal);
 }
 
+static void on_groups_of_result(struct groups_query *query, int result, const char *const *names, size_t count)
+{
+	struct login *login = query->context;
+	login->is_querying = false;
+	if (login->over) {
+		release(login);
+		return;
+	}
+	bool right = result == 0 && realm_is_right(login->broker->room->conf.realm, view_string(login->realm), login->device->tags,
+						   names, count);
+	login->fitness = right ? LOGIN_FIT : LOGIN_UNFIT;
+	login_changed(login);
+	release(login);
+}
+
+/* The realm was chosen for the name that was typed, or asked for: it must be right for the user whom PAM has named. */
+static void check_realm(struct login *login)
+{
+	if (!*login->broker->room->conf.realm && strcmp(login->realm, REALM_DEFAULT) == 0) {
+		login->fitness = LOGIN_FIT;
+		return;
+	}
+	login->handles++;
+	login->is_querying = true;
+	login->query = (struct groups_query){.done = on_groups_of_result, .context = login};
+	groups_of(login->broker->groups, login->result_user, &login->query);
+}
+
 /* PAM has said yes to result_user (A8): now the binding. */
 static void finish_good(struct login *login)
 {
@@ -141,8 +191,14 @@ static void finish_good(struct login *login)
 		refuse_not_bound(login);
 		return;
 	}
+	if (login->fitness == LOGIN_UNFIT) {
+		snprintf(login->reason, sizeof(login->reason), "good credentials, but the realm %s is not for %s on this device",
+			 login->realm, login->result_user);
+		refuse_failed(login);
+		return;
+	}
 	account_succeeded(login->broker, login->user, login->device);
-	session_grant(login->waiter, login->waiter_request, login->result_user);
+	session_grant(login->waiter, login->waiter_request, &(struct session_wish){.user = login->result_user, .realm = login->realm});
 	leave(login);
 }
 
@@ -164,6 +220,12 @@ static void send_state(struct login *login)
 
 static void finish(struct login *login)
 {
+	if (login->is_querying)
+		return;
+	if (login->outcome == LOGIN_GOOD && login->fitness == LOGIN_FITNESS_UNKNOWN)
+		check_realm(login); /* comes back here when it is known, perhaps already */
+	if (login->over || login->is_querying)
+		return;
 	if (login->outcome == LOGIN_GOOD)
 		finish_good(login);
 	else if (login->outcome == LOGIN_BAD)
@@ -251,20 +313,14 @@ static void refuse_request(struct worker *worker, uint32_t request, uint32_t sta
 static struct login *login_new(struct worker *worker, uint32_t request, const char *user)
 {
 	struct login *login = calloc(1, sizeof(*login));
-	struct wanted *wanted = calloc(1, sizeof(*wanted));
-	if (!login || !wanted) {
-		free(login);
-		free(wanted);
+	if (!login)
 		return NULL;
-	}
 	uint8_t random[WORKER_BROKER_CONVERSATION_MAX / 2];
 	fd_random(random, sizeof(random));
 	str_hex(view_of(random, sizeof(random)), login->id);
 	login->broker = worker->broker;
 	login->device = worker->device;
 	login->state = BROKER_CONVERSATION_NEW;
-	login->wanted = wanted;
-	wanted->login = login;
 	str_copy(login->user, sizeof(login->user), user);
 	str_copy(login->address, sizeof(login->address), worker->address);
 	const struct certificate *certificate = registry_certificate(
@@ -283,11 +339,79 @@ static void begin(struct login *login)
 	struct conversations *all = login->broker->conversations;
 	LIST_INSERT_HEAD(&all->all, login, all);
 	map_add(&all->ids, &login->by_id, view_string(login->id));
-	TAILQ_INSERT_TAIL(&all->wanted, login->wanted, next);
 	all->count++;
 	login->device->conversations++;
 	uv_timer_start(&login->limit_timer, on_limit_timer, login->broker->room->conf.login_time_limit_ms, 0);
+}
+
+static void could_not_start(struct login *login)
+{
+	login->outcome = LOGIN_NOT_STARTED;
+	login_changed(login);
+}
+
+static void want_conversation(struct login *login)
+{
+	struct wanted *wanted = calloc(1, sizeof(*wanted));
+	if (!wanted) {
+		could_not_start(login);
+		return;
+	}
+	wanted->login = login;
+	login->wanted = wanted;
+	TAILQ_INSERT_TAIL(&login->broker->conversations->wanted, wanted, next);
 	monitor_want_conversation(login->broker);
+}
+
+/* ---- the realm ---- */
+
+static void enter_realm(struct login *login, const struct realm *realm)
+{
+	(void)!view_to_string(realm ? realm->name : view_string(REALM_DEFAULT), login->realm, sizeof(login->realm));
+	login->breaks_glass = realm && realm->break_glass;
+	want_conversation(login);
+}
+
+static void choose_realm(struct login *login, const char *const *groups, size_t count)
+{
+	struct realm realm;
+	bool found = realm_choose(login->broker->room->conf.realm, login->device->tags, groups, count, &realm);
+	enter_realm(login, found ? &realm : NULL);
+}
+
+static void on_groups_of_user(struct groups_query *query, int result, const char *const *names, size_t count)
+{
+	struct login *login = query->context;
+	login->is_querying = false;
+	if (!login->over && result == 0)
+		choose_realm(login, names, count);
+	else if (!login->over)
+		could_not_start(login);
+	release(login);
+}
+
+static void find_realm(struct login *login, const struct realm *asked)
+{
+	if (asked) {
+		enter_realm(login, asked);
+	} else if (!realm_choice_needs_groups(login->broker->room->conf.realm, login->device->tags)) {
+		choose_realm(login, NULL, 0);
+	} else {
+		login->handles++;
+		login->is_querying = true;
+		login->query = (struct groups_query){.done = on_groups_of_user, .context = login};
+		groups_of(login->broker->groups, login->user, &login->query);
+	}
+}
+
+/* Only what the device may know is said here; whether it is right for the user shows at the end, as every failure does. */
+static bool is_asked_realm_there(struct worker *worker, const struct worker_broker_login_start *message, struct realm *out_realm)
+{
+	if (realm_find(worker->broker->room->conf.realm, message->realm, out_realm) &&
+	    realm_fits_device(out_realm, worker->device->tags))
+		return true;
+	refuse_request(worker, message->request, 403, "realm_unknown", "There is no such realm for this device.");
+	return false;
 }
 
 /* A bucket that holds a minute's logins and fills evenly. It belongs to the device, whatever connection it comes by. */
@@ -330,6 +454,10 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 						.retry_after_s = wait_s});
 		return 0;
 	}
+	struct realm asked;
+	bool is_asked = message->realm.size > 0 && !view_is(message->realm, REALM_DEFAULT);
+	if (is_asked && !is_asked_realm_there(worker, message, &asked))
+		return 0;
 	struct login *login = login_new(worker, message->request, user);
 	if (!login) {
 		worker_unavailable(worker, message->request);
@@ -337,6 +465,7 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 	}
 	begin(login);
 	wait_for_news(login, worker, message->request);
+	find_realm(login, is_asked ? &asked : NULL);
 	return 0;
 }
 
@@ -399,12 +528,6 @@ static struct login *take_wanted(struct broker *broker)
 	if (wanted->login)
 		wanted->login->wanted = NULL;
 	return wanted->login;
-}
-
-static void could_not_start(struct login *login)
-{
-	login->outcome = LOGIN_NOT_STARTED;
-	login_changed(login);
 }
 
 void login_connect(struct broker *broker, int fd)

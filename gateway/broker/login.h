@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "groups.h"
 #include "map.h"
 #include "sallyport/edge/broker_conversation.h"
 #include "sallyport/edge/worker_broker.h"
@@ -33,6 +34,7 @@ struct login_message {
 	char *text;
 };
 
+enum login_fitness { LOGIN_FITNESS_UNKNOWN, LOGIN_FIT, LOGIN_UNFIT };
 enum login_outcome { LOGIN_OPEN, LOGIN_GOOD, LOGIN_BAD, LOGIN_NOT_STARTED };
 
 struct login {
@@ -45,6 +47,11 @@ struct login {
 	char address[65];     /* of the connection that began it */
 	char key_kind[32];    /* of the certificate that it showed */
 	char request_id[48];  /* of the request that began it */
+	char realm[33];       /* whose stack asks (realm.h) */
+	bool breaks_glass;    /* that realm is for emergencies */
+	struct groups_query query; /* of the user's groups, while a realm is chosen or checked */
+	bool is_querying;
+	enum login_fitness fitness; /* of the realm for the user whom PAM has named */
 	struct wanted *wanted; /* while the monitor starts the process */
 	struct link *link;     /* to the process; NULL before and after */
 	enum broker_conversation_state state;

@@ -11,6 +11,7 @@
 
 #include "policy_form.h"
 #include "sallyport/conf.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 
 /* ---- conditions of a rule ---- */
@@ -95,6 +96,8 @@ enum policy_lack policy_lack_of(const struct policy_rule *rule, const struct pol
 		return POLICY_LACKS_KEY_KIND;
 	if (rule->from_count && !is_from(rule, facts->source))
 		return POLICY_LACKS_SOURCE;
+	if (is_condition(&rule->realms) && !policy_words_have(&rule->realms, facts->realm ? facts->realm : REALM_DEFAULT))
+		return POLICY_LACKS_REALM;
 	if ((rule->hours_count || rule->calendar) && !is_open(rule, facts))
 		return POLICY_LACKS_HOURS;
 	if (rule->max_tunnels && !has_room(rule, facts))

@@ -106,7 +106,8 @@ static void sort_words(struct policy_words *words)
 
 static void sort_rule(struct policy_rule *rule)
 {
-	struct policy_words *const words[] = {&rule->users, &rule->groups, &rule->devices, &rule->device_tags, &rule->key_kinds};
+	struct policy_words *const words[] = {&rule->users, &rule->groups, &rule->devices, &rule->device_tags, &rule->key_kinds,
+					       &rule->realms};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		sort_words(words[i]);
 	if (rule->resource_count)
@@ -143,7 +144,7 @@ static bool has_words_of(const struct policy_words *all, const struct policy_wor
 static bool is_plain_denial(const struct policy_rule *rule)
 {
 	return rule->deny && !rule->hours_count && !rule->calendar && !rule->from_count && !rule->devices.count &&
-	       !rule->device_tags.count && !rule->key_kinds.count;
+	       !rule->device_tags.count && !rule->key_kinds.count && !rule->realms.count;
 }
 
 static bool covers_resources(const struct policy_rule *all, const struct policy_rule *some)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy_form.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 
 enum { MATCHED_MAX = 256, WORDS_TOLD = 8 };
@@ -44,6 +45,12 @@ static int tell_key_kind(const struct policy_rule *rule, const struct policy_fac
 {
 	int result = buf_add_format(out_text, "the device's key is %s; needed: ", facts->key_kind ? facts->key_kind : "not known");
 	return result == 0 ? tell_words("a key of", &rule->key_kinds, out_text) : result;
+}
+
+static int tell_realm(const struct policy_rule *rule, const struct policy_facts *facts, struct buf *out_text)
+{
+	int result = buf_add_format(out_text, "the session came by the realm %s; needed: ", facts->realm ? facts->realm : REALM_DEFAULT);
+	return result == 0 ? tell_words("realm", &rule->realms, out_text) : result;
 }
 
 static int tell_source(const struct policy_rule *rule, const struct policy_facts *facts, struct buf *out_text)
@@ -115,7 +122,7 @@ static int tell_lack(enum policy_lack lack, const struct policy_rule *rule, cons
 		[POLICY_LACKS_TAG] = tell_tag,         [POLICY_LACKS_KEY_KIND] = tell_key_kind,
 		[POLICY_LACKS_SOURCE] = tell_source,   [POLICY_LACKS_HOURS] = tell_hours,
 		[POLICY_LACKS_TUNNELS] = tell_tunnels, [POLICY_LACKS_LEASE] = tell_lease,
-		[POLICY_LACKS_TRAFFIC] = tell_traffic, [POLICY_LACKS_FRESH_LOGIN] = tell_fresh_login,
+		[POLICY_LACKS_REALM] = tell_realm,     [POLICY_LACKS_TRAFFIC] = tell_traffic, [POLICY_LACKS_FRESH_LOGIN] = tell_fresh_login,
 	};
 	return tell[lack](rule, facts, out_text);
 }

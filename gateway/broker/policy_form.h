@@ -56,7 +56,7 @@ struct policy_rule {
 	struct map_entry by_name;
 	char *name;
 	size_t order; /* its place in the files */
-	struct policy_words users, groups, devices, device_tags, key_kinds;
+	struct policy_words users, groups, devices, device_tags, key_kinds, realms;
 	const struct policy_resource **resources; /* sorted by address */
 	size_t resource_count;
 	struct policy_network *from;
@@ -158,6 +158,7 @@ enum policy_lack {
 	POLICY_LACKS_TAG,
 	POLICY_LACKS_KEY_KIND,
 	POLICY_LACKS_SOURCE,
+	POLICY_LACKS_REALM,
 	POLICY_LACKS_HOURS,
 	POLICY_LACKS_TUNNELS,
 	POLICY_LACKS_LEASE,

@@ -67,7 +67,8 @@ static void words_free(struct policy_words *words)
 
 static void rule_free(struct policy_rule *rule)
 {
-	struct policy_words *const words[] = {&rule->users, &rule->groups, &rule->devices, &rule->device_tags, &rule->key_kinds};
+	struct policy_words *const words[] = {&rule->users, &rule->groups, &rule->devices, &rule->device_tags, &rule->key_kinds,
+					       &rule->realms};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		words_free(words[i]);
 	free(rule->resources);
@@ -433,6 +434,7 @@ static const struct key_row {
 	{"rule", "devices", take_words, IN(rule, devices), false},
 	{"rule", "device_tags", take_words, IN(rule, device_tags), false},
 	{"rule", "key_kind", take_words, IN(rule, key_kinds), false},
+	{"rule", "realms", take_words, IN(rule, realms), false},
 	{"rule", "from", take_from, 0, false},
 	{"rule", "resources", take_resources, 0, false},
 	{"rule", "deny", take_flag, IN(rule, deny), false},

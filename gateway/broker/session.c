@@ -10,6 +10,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "session_memory.h"
 
@@ -102,6 +103,7 @@ static void fill(struct session *session, const struct store_row *row)
 	session->expires_at_ms = (uint64_t)store_row_number(row, 6);
 	str_copy(session->address, sizeof(session->address), store_row_text(row, 7));
 	str_copy(session->connection, sizeof(session->connection), store_row_text(row, 8));
+	str_copy(session->realm, sizeof(session->realm), store_row_text(row, 9));
 	set_ages(session);
 }
 
@@ -148,6 +150,12 @@ int sessions_load(struct sessions *sessions, struct broker *broker, struct diag 
 		return diag_system(diag, "memory");
 	struct store_operation operation = {.work = load, .context = sessions};
 	return store_now(broker->store, &operation, diag);
+}
+
+bool session_breaks_glass(const struct broker *broker, const struct session *session)
+{
+	struct realm realm;
+	return realm_find(broker->room->conf.realm, view_string(session->realm), &realm) && realm.break_glass;
 }
 
 /* ---- ending one ---- */

@@ -31,6 +31,7 @@ struct session {
 	uint8_t token_hash[32];
 	struct device *device;
 	char *user;
+	char realm[33];             /* that let him in (realm.h) */
 	uint64_t created_at_ms, expires_at_ms, ended_at_ms; /* ended_at 0: live */
 	/* The same by the monotonic clock, which nobody can set; negative: before the machine started. */
 	int64_t began_at_ms, login_at_ms, lease_end_ms; /* login_at: the user's last login on this device */
@@ -61,6 +62,8 @@ struct sessions {
 /* By its public id, live or lately ended; NULL. All live ones: LIST_FOREACH(session, &sessions->live, all). */
 struct session *session_find(const struct sessions *sessions, const char *id);
 bool session_is_live(const struct session *session, uint64_t now_ms);
+/* Whether it came by a realm for emergencies. */
+bool session_breaks_glass(const struct broker *broker, const struct session *session);
 
 /* ---- acts ---- */
 /* Ends a session and closes its tunnels. ERR_NOT_FOUND when there is no live one of that id. */

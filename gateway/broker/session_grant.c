@@ -11,6 +11,7 @@
 #include "judge.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
+#include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session_cap.h"
@@ -26,6 +27,7 @@ struct grant {
 	struct session *session; /* its own until it is recorded */
 	char token[SESSION_TOKEN_CHARACTERS + 1];
 	struct audit_entry entry;
+	struct audit_entry alarm; /* of a realm for emergencies; else its event is NULL */
 };
 
 static void grant_free(struct grant *grant)
@@ -76,12 +78,13 @@ static void take_back(struct grant *grant, const char *reason)
 	grant_free(grant);
 }
 
-/* The user has just proved himself on this device: his other sessions there have a fresh login too. Their leases stay. */
+/* The user has just proved himself on this device: his other sessions of this realm there have a fresh login too. Their
+ * leases stay. */
 static void refresh_others(const struct session *session)
 {
 	struct session *other;
 	LIST_FOREACH(other, &session->device->sessions, of_device)
-		if (strcmp(other->user, session->user) == 0)
+		if (strcmp(other->user, session->user) == 0 && strcmp(other->realm, session->realm) == 0)
 			other->login_at_ms = session->login_at_ms;
 }
 
@@ -121,8 +124,10 @@ static int record(struct store_db *db, struct store_operation *operation, struct
 	str_hex(view_of(session->token_hash, sizeof(session->token_hash)), hash);
 	int result = STORE_RUN(db, diag, session_insert, TEXT(session->id), NUMBER(session->number), TEXT(hash),
 			       TEXT(session->device->id), TEXT(session->user), NUMBER(session->created_at_ms),
-			       NUMBER(session->expires_at_ms), TEXT(session->address), TEXT(session->connection));
-	return result < 0 ? result : audit_append(db, &grant->entry, diag);
+			       NUMBER(session->expires_at_ms), TEXT(session->address), TEXT(session->connection), TEXT(session->realm));
+	if (result == 0)
+		result = audit_append(db, &grant->entry, diag);
+	return result < 0 || !grant->alarm.event ? result : audit_append(db, &grant->alarm, diag);
 }
 
 static void make_token(struct grant *grant)
@@ -134,12 +139,12 @@ static void make_token(struct grant *grant)
 	hash_sha256(view_string(grant->token), grant->session->token_hash);
 }
 
-static int make_session(struct grant *grant, const char *user)
+static int make_session(struct grant *grant, const struct session_wish *wish)
 {
 	struct worker *worker = grant->worker;
 	struct session *session = grant->session = calloc(1, sizeof(*session));
 	uint8_t random[16];
-	if (!session || !(session->user = strdup(user)))
+	if (!session || !(session->user = strdup(wish->user)))
 		return ERR_SYSTEM;
 	fd_random(random, sizeof(random));
 	str_hex(view_of(random, sizeof(random)), session->id);
@@ -151,6 +156,7 @@ static int make_session(struct grant *grant, const char *user)
 	session->lease_end_ms = session->began_at_ms + (int64_t)worker->broker->room->conf.lease_ms;
 	str_copy(session->address, sizeof(session->address), worker->address);
 	str_copy(session->connection, sizeof(session->connection), worker->connection);
+	str_copy(session->realm, sizeof(session->realm), wish->realm);
 	make_token(grant);
 	return 0;
 }
@@ -162,10 +168,20 @@ static void refuse_full(struct worker *worker, uint32_t request, const char *use
 					.sentence = "There are as many sessions as may be at the same time. Log out of one of them."});
 }
 
-void session_grant(struct worker *worker, uint32_t request, const char *user)
+/* The emergency door is open: nobody shall overlook it. */
+static void shout(struct grant *grant)
 {
-	if (session_cap_refuses(worker->broker, worker->device, user, NULL)) {
-		refuse_full(worker, request, user);
+	grant->alarm = grant->entry;
+	str_copy(grant->alarm.code, sizeof(grant->alarm.code), "break_glass");
+	audit_fill(&grant->alarm, "alarm", "%s has logged in on %s by the break-glass realm %s: session %s", grant->session->user,
+		   grant->session->device->name, grant->session->realm, grant->session->id);
+	log_warning("%s", grant->alarm.detail);
+}
+
+void session_grant(struct worker *worker, uint32_t request, const struct session_wish *wish)
+{
+	if (session_cap_refuses(worker->broker, worker->device, wish->user, NULL)) {
+		refuse_full(worker, request, wish->user);
 		return;
 	}
 	struct grant *grant = calloc(1, sizeof(*grant));
@@ -176,15 +192,17 @@ void session_grant(struct worker *worker, uint32_t request, const char *user)
 	worker_hold(worker);
 	grant->worker = worker;
 	grant->request = request;
-	if (make_session(grant, user) < 0) {
+	if (make_session(grant, wish) < 0) {
 		worker_unavailable(worker, request);
 		session_free(grant->session);
 		grant_free(grant);
 		return;
 	}
 	worker_fill_audit(worker, request, &grant->entry);
-	str_copy(grant->entry.user, sizeof(grant->entry.user), user);
-	audit_fill(&grant->entry, "login", "granted: session %s", grant->session->id);
+	str_copy(grant->entry.user, sizeof(grant->entry.user), wish->user);
+	audit_fill(&grant->entry, "login", "granted: session %s, realm %s", grant->session->id, grant->session->realm);
+	if (session_breaks_glass(worker->broker, grant->session))
+		shout(grant);
 	grant->operation = (struct store_operation){.work = record, .done = on_recorded, .context = grant};
 	store_submit(worker->broker->store, &grant->operation);
 }

@@ -61,7 +61,7 @@ static void send_state(struct worker *worker, uint32_t request, const struct ses
 	WORKER_SEND(worker, session_state, -1, .request = request, .session = view_string(session->id),
 		    .user = view_string(session->user), .device = view_string(session->device->name),
 		    .created_at_ms = session->created_at_ms, .expires_at_ms = session->expires_at_ms,
-		    .tunnels = session->tunnel_count);
+		    .tunnels = session->tunnel_count, .realm = view_string(session->realm));
 }
 
 void session_on_get(struct worker *worker, const struct worker_broker_session_get *message)

@@ -24,7 +24,11 @@ struct session *session_of_request(struct worker *worker, uint32_t request, stru
 /* The resource_items of a request: what the user may reach, and what is missing for the rest. */
 void session_send_resources(struct worker *worker, uint32_t request, const struct policy_facts *facts);
 
-/* Door two is open: the session is recorded, then the worker is told (resources first, then the token). */
-void session_grant(struct worker *worker, uint32_t request, const char *user);
+/* Door two is open: the session is recorded, then the worker is told (resources first, then the token). The wish is copied. */
+struct session_wish {
+	const char *user;
+	const char *realm; /* that let him in */
+};
+void session_grant(struct worker *worker, uint32_t request, const struct session_wish *wish);
 
 #endif

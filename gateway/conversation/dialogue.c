@@ -37,7 +37,9 @@ static int on_start(void *self, const struct broker_conversation_start *message,
 	(void)fd;
 	dialogue->state = BROKER_CONVERSATION_RUNNING;
 	int result = view_to_string(message->user, dialogue->user, sizeof(dialogue->user));
-	return result < 0 ? result : view_to_string(message->address, dialogue->address, sizeof(dialogue->address));
+	if (result == 0)
+		result = view_to_string(message->address, dialogue->address, sizeof(dialogue->address));
+	return result < 0 ? result : view_to_string(message->realm, dialogue->realm, sizeof(dialogue->realm));
 }
 
 static int on_answer(void *self, const struct broker_conversation_answer *message, int *fd)

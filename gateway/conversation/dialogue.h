@@ -17,6 +17,7 @@ struct dialogue {
 	unsigned fact_count;
 	char user[257];
 	char address[65];
+	char realm[33]; /* empty: REALM_DEFAULT */
 	bool cancelled;
 	char **answer; /* where the next answer goes, while a round is open */
 };

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
+#include "sallyport/str.h"
 #include "stack.h"
 #include "walls.h"
 
@@ -44,6 +47,17 @@ static int take_broker_edge(struct room *room)
 	return take_fd(&edge->fd);
 }
 
+/* The realm is the broker's choice, but among those that are configured: it cannot name a stack. ERR_NOT_FOUND. */
+static int find_service(const struct conf *conf, const char *name, char *out_service, size_t capacity)
+{
+	struct realm realm;
+	if (!*name || strcmp(name, REALM_DEFAULT) == 0)
+		return str_copy(out_service, capacity, conf->pam_service) ? 0 : ERR_LIMIT;
+	if (!realm_find(conf->realm, view_string(name), &realm))
+		return ERR_NOT_FOUND;
+	return view_to_string(realm.pam_service, out_service, capacity);
+}
+
 int main(void)
 {
 	static struct room room;
@@ -67,7 +81,12 @@ int main(void)
 		log_notice("no login began: %s", diag.text);
 		return EXIT_FAILURE;
 	}
-	result = stack_run(&dialogue, room.conf.pam_service, room.conf.pam_directory);
+	char service[REALM_SERVICE_MAX + 1];
+	if (find_service(&room.conf, dialogue.realm, service, sizeof(service)) < 0) {
+		log_notice("no login began: the realm \"%s\" is not there any more", dialogue.realm);
+		return EXIT_FAILURE;
+	}
+	result = stack_run(&dialogue, service, room.conf.pam_directory);
 	if (result < 0)
 		log_notice("the result of a login could not be told (%s)", err_name(result));
 	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

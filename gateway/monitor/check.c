@@ -15,6 +15,7 @@
 #include "paths.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/wire.h"
 #include "spawn.h"
 
@@ -55,12 +56,27 @@ static int check_all(const struct conf *conf, struct diag *diag)
 	return result;
 }
 
+static void print_realms(const char *value)
+{
+	size_t position = 0;
+	struct realm realm;
+	while (realm_next(value, &position, &realm)) {
+		OWN_BUF struct buf text = BUF_INIT(2 * REALM_BYTES_MAX);
+		if (realm_print(&realm, &text) == 0)
+			printf("%.*s\n", (int)text.size, (const char *)text.data);
+	}
+}
+
 static void print_key(const struct conf *conf, const struct conf_key *key)
 {
 	OWN_BUF struct buf value = BUF_INIT(65536);
 	if (conf_spell(conf, key, &value) < 0)
 		return;
 	bool is_default = view_is(buf_view(&value), key->initial);
+	if (key->kind == CONF_REALMS && !is_default) {
+		print_realms(conf->realm);
+		return;
+	}
 	for (size_t i = 0; i < value.size; i++)
 		if (value.data[i] == '\n')
 			value.data[i] = i + 1 < value.size ? ' ' : 0;

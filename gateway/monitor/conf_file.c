@@ -14,6 +14,7 @@
 #include "files.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 
 #define CONF_FILE_MAX (1 << 20)
@@ -51,7 +52,14 @@ static bool name_between(const char *message, const char *before, char *out_name
 	char message[512], name[128];
 	struct diag unknown;
 	vsnprintf(message, sizeof(message), format, arguments);
-	if (name_between(message, "no such option '", name, sizeof(name))) {
+	bool is_unknown = name_between(message, "no such option '", name, sizeof(name));
+	if (is_unknown && strcmp(cfg->name, "realm") == 0) {
+		diag_set(&unknown, ERR_BAD_CONFIG, "there is no key \"%s\" in a realm; there are pam_service, groups, device_tags, "
+			 "on_request, break_glass, browser", name);
+		fail_at(cfg->line, unknown.text);
+		return;
+	}
+	if (is_unknown) {
 		(void)!conf_set(parsing.conf, name, view_string(""), &unknown);
 		fail_at(cfg->line, unknown.text);
 		return;
@@ -121,14 +129,69 @@ static void judge_empty_lists(cfg_t *cfg)
 	}
 }
 
+/* ---- realms ---- */
+
+static int take_words(cfg_t *section, const char *name, struct buf *out_list)
+{
+	int result = 0;
+	for (unsigned i = 0; result == 0 && i < cfg_size(section, name); i++)
+		result = realm_add_word(out_list, cfg_getnstr(section, name, i));
+	return result;
+}
+
+/* The section as one more line of the key's value. */
+static int take_realm(cfg_t *section, struct diag *diag)
+{
+	OWN_BUF struct buf lines = BUF_INIT(REALM_BYTES_MAX), groups = BUF_INIT(REALM_BYTES_MAX), tags = BUF_INIT(REALM_BYTES_MAX);
+	const char *service = cfg_getstr(section, "pam_service");
+	struct realm realm = {
+		.name = view_string(cfg_title(section)),
+		.pam_service = view_string(service ? service : ""),
+		.on_request = cfg_getbool(section, "on_request"),
+		.break_glass = cfg_getbool(section, "break_glass"),
+		.browser = cfg_getbool(section, "browser"),
+	};
+	if (take_words(section, "groups", &groups) < 0 || take_words(section, "device_tags", &tags) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "groups and device_tags of a realm are lists of words of 1 to 256 characters");
+	realm.groups = buf_view(&groups);
+	realm.device_tags = buf_view(&tags);
+	if (buf_add_string(&lines, parsing.conf->realm) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "the realms are too long together");
+	int result = realm_write(&realm, &lines, diag);
+	return result < 0 ? result : conf_set(parsing.conf, "realm", buf_view(&lines), diag);
+}
+
+static int judge_realm(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct diag diag;
+	if (take_realm(cfg_opt_getnsec(option, cfg_opt_size(option) - 1), &diag) == 0)
+		return 0;
+	fail_at(cfg->line, diag.text);
+	return -1;
+}
+
+static cfg_opt_t realm_options[] = {
+	CFG_STR("pam_service", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("groups", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("device_tags", NULL, CFGF_NODEFAULT),
+	CFG_BOOL("on_request", cfg_false, CFGF_NONE),
+	CFG_BOOL("break_glass", cfg_false, CFGF_NONE),
+	CFG_BOOL("browser", cfg_false, CFGF_NONE),
+	CFG_END(),
+};
+
+/* ---- all keys ---- */
+
 static cfg_opt_t *make_options(void)
 {
 	cfg_opt_t *options = calloc(conf_key_count + 1, sizeof(*options));
 	for (size_t i = 0; options && i < conf_key_count; i++) {
 		cfg_opt_t text = CFG_STR(conf_keys[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t list = CFG_STR_LIST(conf_keys[i].name, NULL, CFGF_NODEFAULT);
-		options[i] = conf_keys[i].kind == CONF_LIST ? list : text;
-		options[i].validcb = judge;
+		cfg_opt_t realm = CFG_SEC("realm", realm_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+		bool is_realm = conf_keys[i].kind == CONF_REALMS;
+		options[i] = is_realm ? realm : conf_keys[i].kind == CONF_LIST ? list : text;
+		options[i].validcb = is_realm ? judge_realm : judge;
 	}
 	return options;
 }

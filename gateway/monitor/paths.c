@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 
 static int folder_of(const char *path, char *out_folder, size_t capacity)
@@ -135,14 +136,25 @@ int paths_factor_listener(const struct conf *conf, int *out_fd, struct diag *dia
 	return make_listener(conf->factor_socket, is_root ? ROOT_CONNECTS : EVERYBODY_CONNECTS, out_fd, diag);
 }
 
-int paths_check_pam(const struct conf *conf, struct diag *diag)
+static int check_service(const struct conf *conf, const char *service, struct diag *diag)
 {
 	char path[4300];
 	const char *directory = *conf->pam_directory ? conf->pam_directory : "/etc/pam.d";
-	if (strchr(conf->pam_service, '/') ||
-	    (size_t)snprintf(path, sizeof(path), "%s/%s", directory, conf->pam_service) >= sizeof(path))
+	if (strchr(service, '/') || (size_t)snprintf(path, sizeof(path), "%s/%s", directory, service) >= sizeof(path))
 		return diag_set(diag, ERR_BAD_CONFIG, "pam_service must be the name of a file in %s", directory);
 	if (access(path, R_OK) < 0)
 		return diag_system(diag, "the PAM service file %s cannot be read", path);
 	return 0;
+}
+
+int paths_check_pam(const struct conf *conf, struct diag *diag)
+{
+	struct realm realm;
+	size_t position = 0;
+	char service[REALM_SERVICE_MAX + 1];
+	int result = check_service(conf, conf->pam_service, diag);
+	while (result == 0 && realm_next(conf->realm, &position, &realm))
+		if (view_to_string(realm.pam_service, service, sizeof(service)) == 0)
+			result = check_service(conf, service, diag);
+	return result;
 }

@@ -103,7 +103,7 @@ static int on_session_state(void *self, const struct worker_broker_session_state
 	(void)fd;
 	if (exchange)
 		exchange_answer(exchange, 200,
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "session", json_of(message->session), "user",
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "realm", json_of(message->realm), "session", json_of(message->session), "user",
 					  json_of(message->user), "device", json_of(message->device), "created_at",
 					  json_time(message->created_at_ms), "expires_at", json_time(message->expires_at_ms),
 					  "tunnels", (int)message->tunnels));

@@ -235,12 +235,12 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 
 static void login_start(struct exchange *exchange)
 {
-	char user[257];
+	struct request_login login;
 	struct diag diag;
-	if (request_login(buf_view(&exchange->body), user, &diag) < 0)
+	if (request_login(buf_view(&exchange->body), &login, &diag) < 0)
 		exchange_refuse(exchange, 400, "bad_request", diag.text);
 	else
-		EXCHANGE_ASK(exchange, login_start, .user = view_string(user));
+		EXCHANGE_ASK(exchange, login_start, .user = view_string(login.user), .realm = view_string(login.realm));
 }
 
 static void login_answer(struct exchange *exchange)

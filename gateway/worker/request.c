@@ -30,8 +30,8 @@ void request_prepare_json(void)
 	json_object_seed(seed ? seed : 1);
 }
 
-/* An object with one member of that name and nothing else. */
-static int load_object(struct view body, const char *member, json_t **out_json, struct diag *diag)
+/* An object with a member of that name, perhaps the other one, and nothing else. */
+static int load_object(struct view body, const char *member, const char *other, json_t **out_json, struct diag *diag)
 {
 	json_error_t error;
 	if (body.size == 0)
@@ -43,7 +43,7 @@ static int load_object(struct view body, const char *member, json_t **out_json, 
 	const char *name;
 	json_t *value;
 	json_object_foreach(json, name, value)
-		if (strcmp(name, member) != 0)
+		if (strcmp(name, member) != 0 && (!other || strcmp(name, other) != 0))
 			return diag_set(diag, ERR_BAD_INPUT, "The body has a member that is not known; only \"%s\" is.", member);
 	if (!json_object_get(json, member))
 		return diag_set(diag, ERR_BAD_INPUT, "The body must be a JSON object with \"%s\".", member);
@@ -51,16 +51,25 @@ static int load_object(struct view body, const char *member, json_t **out_json, 
 	return 0;
 }
 
-int request_login(struct view body, char *out_user, struct diag *diag)
+static int take_text(const json_t *value, char *out_text, size_t capacity)
+{
+	struct view text = view_of(json_string_value(value), json_string_length(value));
+	bool good = json_is_string(value) && text.size > 0 && view_is_utf8(text);
+	return good ? view_to_string(text, out_text, capacity) : ERR_BAD_INPUT;
+}
+
+int request_login(struct view body, struct request_login *out_login, struct diag *diag)
 {
 	OWN_JSON json_t *json = NULL;
-	int result = load_object(body, "user", &json, diag);
+	int result = load_object(body, "user", "realm", &json, diag);
 	if (result < 0)
 		return result;
-	const json_t *user = json_object_get(json, "user");
-	struct view name = view_of(json_string_value(user), json_string_length(user));
-	if (!json_is_string(user) || name.size == 0 || !view_is_utf8(name) || view_to_string(name, out_user, 257) < 0)
+	const json_t *realm = json_object_get(json, "realm");
+	out_login->realm[0] = 0;
+	if (take_text(json_object_get(json, "user"), out_login->user, sizeof(out_login->user)) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "\"user\" must be a text of 1 to 256 bytes without NUL.");
+	if (realm && take_text(realm, out_login->realm, sizeof(out_login->realm)) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"realm\" must be a text of 1 to 32 bytes without NUL.");
 	return 0;
 }
 
@@ -89,7 +98,7 @@ int request_answers(struct view body, struct request_answers *out_answers, struc
 	struct request_answers answers = {.count = 0};
 	size_t index;
 	const json_t *item;
-	int result = load_object(body, "answers", &json, diag);
+	int result = load_object(body, "answers", NULL, &json, diag);
 	if (result < 0)
 		return result;
 	const json_t *list = json_object_get(json, "answers");

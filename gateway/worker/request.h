@@ -7,8 +7,12 @@
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/err.h"
 
-/* {"user":"alice"}: exactly that. out_user takes 257 characters. ERR_BAD_INPUT with a sentence. */
-[[nodiscard]] int request_login(struct view body, char *out_user, struct diag *diag);
+/* {"user":"alice"}, perhaps with "realm", and nothing else. ERR_BAD_INPUT with a sentence. */
+struct request_login {
+	char user[257];
+	char realm[33]; /* empty: none is asked for */
+};
+[[nodiscard]] int request_login(struct view body, struct request_login *out_login, struct diag *diag);
 
 /* {"answers":["...", ...]}: exactly that. The answers are heap memory; wipe and free with request_answers_fini. */
 struct request_answers {

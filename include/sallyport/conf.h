@@ -70,6 +70,7 @@ enum conf_room {
 	K(TEXT, conversation_user, "root", 1, 64, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Identity in which PAM runs: a user name or a number; pam_unix needs root.") \
 	/* the user's door */                                                                                         \
 	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
+	K(REALMS, realm, "", 0, 32, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Sections with a PAM service of their own: the first one that fits the user's groups and the device's tags is taken; without one pam_service.") \
 	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
 	K(PATH, factor_socket, "/run/sallyport/factor.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of pam_sallyport's second factor; root and conversation_user may use it.") \
 	K(PATH, factor_key, "/etc/sallyport/factor.key", 1, 4095, CONF_MONITOR, "Key that seals the second factors in the store; readable by root only, read at start. Without the file nobody has a second factor here.") \
@@ -120,12 +121,13 @@ enum conf_room {
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION, "error, warning, notice or debug.")
 
-enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY };
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS };
 
 #define CONF_MEMBER_TEXT(name) char *name;
 #define CONF_MEMBER_PATH(name) char *name;
 #define CONF_MEMBER_KEY(name) char *name;
 #define CONF_MEMBER_LIST(name) char *name;
+#define CONF_MEMBER_REALMS(name) char *name;
 #define CONF_MEMBER_DURATION(name) uint64_t name##_ms;
 #define CONF_MEMBER_SIZE(name) uint64_t name;
 #define CONF_MEMBER_COUNT(name) uint64_t name;

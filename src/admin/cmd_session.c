@@ -9,9 +9,9 @@
 DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
-static const char *const session_columns[] = {"SESSION", "session", "USER", "user", "DEVICE", "device", "ADDRESS", "address",
+static const char *const session_columns[] = {"SESSION", "session", "USER", "user", "DEVICE", "device", "REALM", "realm", "ADDRESS", "address",
 					      "SINCE", "created_at", "UNTIL", "expires_at", "TUNNELS", "tunnels", NULL};
-static const char *const session_pairs[] = {"session", "session", "user", "user", "device", "device", "address", "address",
+static const char *const session_pairs[] = {"session", "session", "user", "user", "device", "device", "realm", "realm", "address", "address",
 					    "connection", "connection", "since", "created_at", "until", "expires_at", "ended",
 					    "ended_at", "reason", "end_reason", "tunnels", "tunnels", NULL};
 static const char *const live_columns[] = {"TUNNEL", "tunnel", "USER", "user", "DEVICE", "device", "HOST", "host", "PORT", "port",

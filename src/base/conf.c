@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sallyport/own.h"
+#include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "sallyport/token_url.h"
 
@@ -14,6 +15,7 @@
 #define OFFSET_PATH(name) offsetof(struct conf, name)
 #define OFFSET_KEY(name) offsetof(struct conf, name)
 #define OFFSET_LIST(name) offsetof(struct conf, name)
+#define OFFSET_REALMS(name) offsetof(struct conf, name)
 #define OFFSET_DURATION(name) offsetof(struct conf, name##_ms)
 #define OFFSET_SIZE(name) offsetof(struct conf, name)
 #define OFFSET_COUNT(name) offsetof(struct conf, name)
@@ -42,7 +44,7 @@ const char *conf_key_nearest(const char *name)
 
 static bool is_text(enum conf_kind kind)
 {
-	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY;
+	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY || kind == CONF_REALMS;
 }
 
 static char **text_place(const struct conf *conf, const struct conf_key *key)
@@ -126,13 +128,16 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 	OWN_MEMORY char *text = view_duplicate(value);
 	if (!text)
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
-	uint64_t measure = key->kind == CONF_LIST ? count_items(text) : value.size;
+	bool is_list = key->kind == CONF_LIST || key->kind == CONF_REALMS;
+	uint64_t measure = is_list ? count_items(text) : value.size;
 	if (measure < key->minimum || measure > key->maximum)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s must have %" PRIu64 " to %" PRIu64 " %s", key->name,
-				key->minimum, key->maximum, key->kind == CONF_LIST ? "entries" : "characters");
+				key->minimum, key->maximum, is_list ? "entries" : "characters");
 	if (key->kind == CONF_PATH && value.size && value.data[0] != '/')
 		return diag_set(diag, ERR_BAD_CONFIG, "%s must be an absolute path, not \"%s\"", key->name, text);
 	if (key->kind == CONF_KEY && check_key_place(key, text, diag) < 0)
+		return ERR_BAD_CONFIG;
+	if (key->kind == CONF_REALMS && realms_check(text, diag) < 0)
 		return ERR_BAD_CONFIG;
 	char **place = text_place(conf, key);
 	free(*place);
@@ -229,6 +234,22 @@ static int sample_value(const struct conf_key *key, const char *value, struct bu
 	return result < 0 ? result : buf_add_string(out_text, "}");
 }
 
+/* Sections; without any, one that shows how. */
+static int sample_realms(const struct conf_key *key, const char *value, struct buf *out_text)
+{
+	size_t position = 0;
+	struct realm realm;
+	int result = buf_add_format(out_text, "# %s\n", key->documentation);
+	while (result == 0 && realm_next(value, &position, &realm)) {
+		result = realm_print(&realm, out_text);
+		if (result == 0)
+			result = buf_add_string(out_text, "\n");
+	}
+	if (result == 0 && !*value)
+		result = buf_add_string(out_text, "# realm \"staff\" {  pam_service = \"sallyport-staff\"  groups = {\"staff\"}  }\n");
+	return result < 0 ? result : buf_add_string(out_text, "\n");
+}
+
 int conf_sample(const struct conf *conf, struct buf *out_text)
 {
 	int result = 0;
@@ -237,6 +258,10 @@ int conf_sample(const struct conf *conf, struct buf *out_text)
 		OWN_BUF struct buf value = BUF_INIT(65536);
 		if (conf_spell(conf, key, &value) < 0 || buf_add(&value, view_of("", 1)) < 0)
 			return ERR_SYSTEM;
+		if (key->kind == CONF_REALMS) {
+			result = sample_realms(key, (const char *)value.data, out_text);
+			continue;
+		}
 		bool is_default = strcmp((const char *)value.data, key->initial) == 0;
 		result = buf_add_format(out_text, "# %s\n%s%s = ", key->documentation, is_default ? "# " : "", key->name);
 		if (result == 0)

@@ -304,11 +304,11 @@ static int add_dump(const json_t *json, size_t flags, struct buf *out_text, stru
 	return result < 0 ? diag_set(diag, STATUS_FAILED, "memory is out, or a text is too long") : STATUS_OK;
 }
 
-int answer_make_login(const char *user, struct buf *out_body, struct diag *diag)
+int answer_make_login(const char *user, const char *realm, struct buf *out_body, struct diag *diag)
 {
-	OWN_JSON json_t *body = json_pack("{s:s}", "user", user);
+	OWN_JSON json_t *body = json_pack("{s:s, s:s*}", "user", user, "realm", realm);
 	if (!body)
-		return diag_set(diag, STATUS_USAGE, "the user's name is not UTF-8 text");
+		return diag_set(diag, STATUS_USAGE, "the name of the user or of the realm is not UTF-8 text");
 	return add_dump(body, JSON_COMPACT, out_body, diag);
 }
 

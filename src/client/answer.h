@@ -82,8 +82,9 @@ void answer_resources_fini(struct answer_resources *resources);
 /* Never fails: what cannot be read stays empty. */
 void answer_parse_problem(struct view body, struct answer_problem *out_problem);
 
-/* Requests. Each appends to `out_body`. STATUS_FAILED for text that is not UTF-8 or without memory. */
-[[nodiscard]] int answer_make_login(const char *user, struct buf *out_body, struct diag *diag);
+/* Requests. Each appends to `out_body`. STATUS_FAILED for text that is not UTF-8 or without memory. realm: NULL, or the one
+ * that is asked for. */
+[[nodiscard]] int answer_make_login(const char *user, const char *realm, struct buf *out_body, struct diag *diag);
 /* The answers of one round, in order. */
 [[nodiscard]] int answer_make_answers(const struct buf *answers, size_t count, struct buf *out_body, struct diag *diag);
 

@@ -30,6 +30,7 @@ struct login {
 	struct client client;
 	struct prompt prompt;
 	struct answer_step step;
+	const char *realm; /* that is asked for; NULL: the gateway chooses */
 	/* Of the conversation that is open at the gateway; empty when there is none to cancel. */
 	char conversation[ANSWER_ID_MAX + 1];
 };
@@ -89,7 +90,7 @@ static int advance(struct login *login, const char *path, struct view body, stru
 static int begin(struct login *login, const char *user, struct diag *diag)
 {
 	OWN_BUF struct buf body = BUF_INIT(4096);
-	int status = answer_make_login(user, &body, diag);
+	int status = answer_make_login(user, login->realm, &body, diag);
 	return status == STATUS_OK ? advance(login, "/v1/login", buf_view(&body), diag) : status;
 }
 
@@ -190,7 +191,7 @@ static int log_in(struct login *login, const struct options *options, struct dia
 
 int cmd_login(const struct options *options, struct diag *diag)
 {
-	struct login login = {.client.agent.socket = -1};
+	struct login login = {.client.agent.socket = -1, .realm = options->realm};
 	prompt_open(&login.prompt, options->answers_fd);
 	int status = log_in(&login, options, diag);
 	prompt_close(&login.prompt);

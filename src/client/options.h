@@ -24,6 +24,7 @@ struct options {
 	size_t rest_count;
 	bool help, version, json, install, if_due;
 	int answers_fd; /* -1: not given */
+	const char *realm; /* borrowed; NULL: not given */
 	struct forward forward[FORWARDS_MAX];
 	size_t forward_count;
 	struct destination stdio;

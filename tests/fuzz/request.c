@@ -10,8 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request_answers answers;
 	struct diag diag;
 	struct view text = view_of(data, size);
-	if (request_login(text, user, &diag) == 0)
-		MUST(user[0] && view_is_utf8(view_string(user)));
+	struct request_login login;
+	if (request_login(text, &login, &diag) == 0)
+		MUST(login.user[0] && view_is_utf8(view_string(login.user)) && view_is_utf8(view_string(login.realm)));
 	if (request_answers(text, &answers, &diag) == 0) {
 		MUST(answers.count <= CONVERSATION_MESSAGES_MAX);
 		request_answers_fini(&answers);

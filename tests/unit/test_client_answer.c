@@ -150,9 +150,12 @@ static void test_requests(void **state)
 	assert_int_equal(answer_make_answers(answers, 3, &body, &diag), STATUS_FAILED);
 	assert_non_null(strstr(diag.text, "not UTF-8"));
 	buf_reset(&body);
-	assert_int_equal(answer_make_login("al\"ice", &body, &diag), STATUS_OK);
+	assert_int_equal(answer_make_login("al\"ice", NULL, &body, &diag), STATUS_OK);
 	assert_true(view_is(buf_view(&body), "{\"user\":\"al\\\"ice\"}"));
-	assert_int_equal(answer_make_login("\xff", &body, &diag), STATUS_USAGE);
+	buf_reset(&body);
+	assert_int_equal(answer_make_login("alice", "staff", &body, &diag), STATUS_OK);
+	assert_true(view_is(buf_view(&body), "{\"user\":\"alice\",\"realm\":\"staff\"}"));
+	assert_int_equal(answer_make_login("\xff", NULL, &body, &diag), STATUS_USAGE);
 	for (size_t i = 0; i < COUNT(answers); i++)
 		buf_wipe(&answers[i]);
 }

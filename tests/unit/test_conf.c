@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "sallyport/conf.h"
+#include "sallyport/realm.h"
 
 static void test_every_default_is_valid(void **state)
 {
@@ -56,11 +57,60 @@ static void test_bad_values_are_named(void **state)
 	conf_fini(&conf);
 }
 
+#define STAFF "staff\x1fpam-staff\x1f\x1fstaff\x1e""admins\x1fmanaged\n"
+#define DESK "desk\x1fpam-desk\x1fw\x1f\x1fkiosk\n"
+#define GLASS "glass\x1fpam-glass\x1f""b\x1f\x1f\n"
+
+static void test_realms(void **state)
+{
+	(void)state;
+	static const char all[] = STAFF DESK GLASS;
+	const char *const staff[] = {"users", "admins"}, *const nobody[] = {"users"};
+	struct realm realm;
+	assert_int_equal(realms_check(all, NULL), 0);
+	assert_true(realm_choose(all, "x\nmanaged\n", staff, 2, &realm));
+	assert_true(view_is(realm.name, "staff") && view_is(realm.pam_service, "pam-staff"));
+	assert_false(realm_choose(all, "managed\n", nobody, 1, &realm));
+	assert_false(realm_choose(all, "manage\n", staff, 2, &realm));
+	assert_true(realm_choose(all, "managed\nkiosk", nobody, 1, &realm));
+	assert_true(view_is(realm.name, "desk") && realm.browser && !realm.on_request);
+	assert_true(realm_choice_needs_groups(all, "managed\n"));
+	assert_false(realm_choice_needs_groups(all, "kiosk\n"));
+	assert_false(realm_choice_needs_groups(all, ""));
+	/* What is only for the asking is never chosen; what is not may not be asked into. */
+	assert_true(realm_find(all, view_string("glass"), &realm) && realm.on_request && realm.break_glass);
+	assert_true(realm_is_right(all, view_string("glass"), "", nobody, 1));
+	assert_true(realm_is_right(all, view_string("staff"), "managed\n", staff, 2));
+	assert_false(realm_is_right(all, view_string("staff"), "managed\n", nobody, 1));
+	assert_false(realm_is_right(all, view_string("default"), "managed\n", staff, 2));
+	assert_true(realm_is_right(all, view_string("default"), "", staff, 2));
+	assert_false(realm_is_right(all, view_string("gone"), "", staff, 2));
+}
+
+static void test_bad_realms(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"staff", "staff\x1f\x1f\x1f\x1f", "default\x1fx\x1f\x1f\x1f", "a\x1fx/y\x1f\x1f\x1f",
+					  "a b\x1fx\x1f\x1f\x1f", GLASS GLASS, "a\x1fx\x1f\x1f\x1f\x1f", "a\x1f..\x1f\x1f\x1f"};
+	struct conf conf;
+	struct diag diag;
+	assert_int_equal(conf_init(&conf), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(conf_set(&conf, "realm", view_string(bad[i]), &diag), ERR_BAD_CONFIG);
+	assert_int_equal(conf_set(&conf, "realm", view_string(STAFF GLASS), &diag), 0);
+	OWN_BUF struct buf text = BUF_INIT(1 << 20);
+	assert_int_equal(conf_sample(&conf, &text), 0);
+	assert_int_equal(buf_add(&text, view_of("", 1)), 0);
+	assert_non_null(strstr((const char *)text.data, "\nrealm \"staff\" {  pam_service = \"pam-staff\"  groups = {\"staff\", "
+							"\"admins\"}  device_tags = {\"managed\"}  }\nrealm \"glass\""));
+	conf_fini(&conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_default_is_valid), cmocka_unit_test(test_spelling_is_what_set_takes),
-		cmocka_unit_test(test_bad_values_are_named),
+		cmocka_unit_test(test_bad_values_are_named), cmocka_unit_test(test_realms), cmocka_unit_test(test_bad_realms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,24 +17,30 @@ static void test_login_bodies(void **state)
 	static const struct {
 		const char *body, *user; /* NULL: refused */
 	} rows[] = {
-		{"{\"user\":\"alice\"}", "alice"}, {" { \"user\" : \"\\u00e4\" } ", "\xc3\xa4"}, {"", NULL}, {"{", NULL}, {"[]", NULL},
+		{"{\"user\":\"alice\"}", "alice"}, {"{\"user\":\"alice\",\"realm\":\"staff\"}", "alice"},
+		{"{\"user\":\"a\",\"realm\":\"\"}", NULL}, {"{\"user\":\"a\",\"realm\":1}", NULL}, {"{\"realm\":\"staff\"}", NULL},
+		{"{\"user\":\"a\",\"realm\":\"012345678901234567890123456789012\"}", NULL}, {" { \"user\" : \"\\u00e4\" } ", "\xc3\xa4"}, {"", NULL}, {"{", NULL}, {"[]", NULL},
 		{"null", NULL}, {"{}", NULL}, {"{\"user\":1}", NULL}, {"{\"user\":\"\"}", NULL}, {"{\"user\":\"a\",\"x\":1}", NULL},
 		{"{\"user\":\"a\",\"user\":\"b\"}", NULL}, {"{\"user\":\"a\\u0000b\"}", NULL}, {"{\"user\":\"\xff\"}", NULL},
 		{"{\"user\":\"a\"} x", NULL}, {"{\"user\":[\"a\"]}", NULL}, {"{\"User\":\"a\"}", NULL}, {"\"user\"", NULL},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char user[257] = "";
+		struct request_login login;
 		struct diag diag = {""};
-		int result = request_login(view_string(rows[i].body), user, &diag);
+		int result = request_login(view_string(rows[i].body), &login, &diag);
 		assert_int_equal(result, rows[i].user ? 0 : ERR_BAD_INPUT);
-		assert_string_equal(user, rows[i].user ? rows[i].user : "");
+		if (result == 0)
+			assert_string_equal(login.user, rows[i].user);
+		if (result == 0)
+			assert_string_equal(login.realm, strstr(rows[i].body, "realm") ? "staff" : "");
 		assert_int_equal(diag.text[0] != 0, rows[i].user == NULL);
 	}
-	char longest[300], user[257];
+	char longest[300];
+	struct request_login login;
 	snprintf(longest, sizeof(longest), "{\"user\":\"%0256d\"}", 0);
-	assert_int_equal(request_login(view_string(longest), user, NULL), 0);
+	assert_int_equal(request_login(view_string(longest), &login, NULL), 0);
 	snprintf(longest, sizeof(longest), "{\"user\":\"%0257d\"}", 0);
-	assert_int_equal(request_login(view_string(longest), user, NULL), ERR_BAD_INPUT);
+	assert_int_equal(request_login(view_string(longest), &login, NULL), ERR_BAD_INPUT);
 }
 
 static int count_answers(const char *body)

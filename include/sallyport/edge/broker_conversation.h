@@ -40,7 +40,7 @@ enum conversation_phase {
 #define broker_conversation_MESSAGES(M)                                                               \
 	/* broker: a fact for modules, by pam_putenv(3) */                                            \
 	M(broker_conversation, fact, EDGE_FROM_FIRST, BROKER_CONVERSATION_NEW, EDGE_NO_FD)            \
-	/* broker: begin; address is PAM_RHOST */                                                     \
+	/* broker: begin; address is PAM_RHOST; the realm names the stack (realm.h) */                \
 	M(broker_conversation, start, EDGE_FROM_FIRST, BROKER_CONVERSATION_NEW, EDGE_NO_FD)           \
 	/* conversation: one message, in order */                                                     \
 	M(broker_conversation, message, EDGE_FROM_SECOND, BROKER_CONVERSATION_RUNNING, EDGE_NO_FD)    \
@@ -54,7 +54,7 @@ enum conversation_phase {
 	M(broker_conversation, result, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
 #define broker_conversation_fact_FIELDS(F) F(str, name, 64) F(str, value, 1024)
-#define broker_conversation_start_FIELDS(F) F(str, user, 256) F(str, address, 64)
+#define broker_conversation_start_FIELDS(F) F(str, user, 256) F(str, address, 64) F(str, realm, 32)
 #define broker_conversation_message_FIELDS(F) F(u8, style, 0) F(str, text, CONVERSATION_TEXT_MAX)
 #define broker_conversation_round_FIELDS(F) F(u32, prompts, 0)
 #define broker_conversation_answer_FIELDS(F) F(secret, text, CONVERSATION_ANSWER_MAX)

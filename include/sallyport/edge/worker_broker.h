@@ -99,7 +99,8 @@ enum worker_broker_state {
 /* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING */
 #define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0)
 #define worker_broker_rejected_FIELDS(F) F(str, code, 32)
-#define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256)
+/* realm: empty: the gateway chooses */
+#define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256) F(str, realm, 32)
 #define worker_broker_answer_item_FIELDS(F) F(u32, request, 0) F(secret, text, 65536)
 #define worker_broker_login_answer_FIELDS(F)                                                          \
 	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u32, answers, 0)
@@ -117,7 +118,8 @@ enum worker_broker_state {
 #define worker_broker_session_end_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_session_state_FIELDS(F)                                                         \
 	F(u32, request, 0) F(str, session, 32) F(str, user, 256) F(str, device, 64)                   \
-	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u32, tunnels, 0)
+	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u32, tunnels, 0)                   \
+	F(str, realm, 32)
 #define worker_broker_session_ended_FIELDS(F) F(u32, request, 0) F(u32, tunnels, 0)
 #define worker_broker_resources_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 /* addresses: one per line; missing: empty when allowed, else what the user may know is missing */
