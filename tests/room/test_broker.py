@@ -168,7 +168,7 @@ def test_login_travels_with_every_style_and_the_facts(gateway):
     conversation = gateway.conversation()
     assert conversation.facts == {"SALLYPORT_DEVICE": "alice-laptop", "SALLYPORT_DEVICE_ID": ALICE.id,
                                   "SALLYPORT_DEVICE_TAGS": "managed", "SALLYPORT_KEY_KIND": "EC P-256",
-                                  "SALLYPORT_ADDRESS": "192.0.2.7",
+                                  "SALLYPORT_ADDRESS": "192.0.2.7", "SALLYPORT_REALM": "default",
                                   "SALLYPORT_REQUEST_ID": f"{worker.connection}-{request}"}
     assert conversation.started.address == "192.0.2.7"
     conversation.send("message", style=3, text="Welcome")
