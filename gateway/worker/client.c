@@ -124,6 +124,7 @@ static void trim(struct client *client)
 {
 	client->trimmed = true;
 	tls_trim(client->tls);
+	pump_trim();
 	malloc_trim(0);
 }
 
@@ -386,12 +387,15 @@ static void read_input(struct worker *worker)
 		if (result < 0 || !take(worker, bytes))
 			break;
 	}
-	pump_release();
+	/* With more to come, what is gathered for the targets may wait for it. */
+	bool more = result == 0 && client->state == CLIENT_OPEN && wants_input(client);
+	if (!more)
+		pump_release();
 	/* HTTP/1.1 has no windows: what the target does not take now keeps the client from sending more. */
 	if (client->whole && pump_pending(&client->whole->pump))
 		client->input_paused = true;
 	/* Not all was taken: go on in the next round, though no descriptor may tell. */
-	if (result == 0 && client->state == CLIENT_OPEN && wants_input(client))
+	if (more && wants_input(client))
 		uv_idle_start(&client->more, on_more);
 	else
 		uv_idle_stop(&client->more);

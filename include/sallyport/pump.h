@@ -5,8 +5,9 @@
  * HTTP/1.1 CONNECT; the pump knows it by four functions only. Used alike by the worker and the client.
  *
  * Answers for: backpressure from end to end, half-close in both directions, FIN told apart from RST, byte
- * counts, and why it ended. Owns no buffer but what a short write to the near side left over; that is
- * bounded by the carrier's window, since bytes are reported consumed only when they have left.
+ * counts, and why it ended. Owns no buffer but what a short write to the near side left over (and for a moment a part
+ * of the batch, which is one for all pumps); that is bounded by the carrier's window, since bytes are reported consumed
+ * only when they have left.
  *
  *      near fd --read--> pump_read  <--asks-- carrier (h2 on_read / the TLS writer, when it has room)
  *      near fd <--write-- pump_write <-gives- carrier (h2 on_data / tls_read)
@@ -64,6 +65,8 @@ struct pump {
 	unsigned flags;
 	struct buf pending; /* what a short write left over; no memory when empty */
 	size_t pending_start;
+	uint16_t held_first, held_last; /* its pieces in the batch (pump_batch.c); 0: none */
+	uint32_t held_bytes;
 	pump_closed_handler on_closed;
 	uv_poll_t *out_poll; /* of a pair whose ends are two descriptors; else NULL */
 	union {
@@ -86,10 +89,12 @@ struct pump {
 [[nodiscard]] int pump_read(struct pump *pump, uint8_t *into, size_t capacity);
 /* The carrier's bytes for the near side. What cannot be written now is kept. Ignored after the end. */
 void pump_write(struct pump *pump, struct view bytes);
-/* Around a batch of pump_writes: bytes that follow one another on one pump leave with one system call. What is held has
- * left (or is kept) when pump_release returns; `consumed` comes then. Not nested. */
+/* Around a batch of pump_writes: what one pump is given leaves with few system calls, at pump_release at the latest;
+ * `consumed` comes then. Not nested; holding again while holding is no change. */
 void pump_hold(void);
 void pump_release(void);
+/* Gives back the memory in which a batch waited: for a carrier that has become idle. */
+void pump_trim(void);
 /* Bytes kept at the moment. A carrier without windows of its own (TLS after an HTTP/1.1 CONNECT) stops
  * reading while this is not 0, until `consumed`. */
 size_t pump_pending(const struct pump *pump);

@@ -1,14 +1,17 @@
 /* pump.c: bytes between descriptors and one stream of a carrier. */
 #include "sallyport/pump.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "pump_batch.h"
 #include "sallyport/fd.h"
 
 enum pump_flag {
@@ -32,7 +35,6 @@ enum { PENDING_MAX = 64 << 20, COMPACT_FROM = 65536 };
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 static void on_out_poll(uv_poll_t *handle, int status, int events);
-static void forget_held(const struct pump *pump);
 
 static bool is_set(const struct pump *pump, unsigned flag)
 {
@@ -91,7 +93,7 @@ static void end(struct pump *pump, enum pump_end reason)
 	if (has_ended(pump) || is_set(pump, CLOSING))
 		return;
 	pump->end = reason;
-	forget_held(pump);
+	pump_batch_forget(pump);
 	watch(pump, WATCHES_IN, false);
 	watch(pump, WATCHES_OUT, false);
 	buf_fini(&pump->pending);
@@ -170,12 +172,13 @@ static void on_readable(struct pump *pump)
 
 /* ---- carrier to near side ---- */
 
-static ssize_t write_near(const struct pump *pump, struct view bytes)
+static ssize_t write_near(const struct pump *pump, struct iovec *parts, int count)
 {
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
 	ssize_t size;
 	do
-		size = is_set(pump, IS_SOCKET) ? send(pump->out_fd, bytes.data, bytes.size, MSG_NOSIGNAL)
-					       : write(pump->out_fd, bytes.data, bytes.size);
+		size = is_set(pump, IS_SOCKET) ? sendmsg(pump->out_fd, &message, MSG_NOSIGNAL)
+					       : writev(pump->out_fd, parts, count);
 	while (size < 0 && errno == EINTR);
 	return size;
 }
@@ -194,104 +197,125 @@ static void finish_near(struct pump *pump)
 	end_if_both_finished(pump);
 }
 
-/* Returns how many bytes left; ends the pump when the near side is gone. */
-static size_t push(struct pump *pump, struct view bytes)
+/* Takes `size` bytes from the front of the parts. */
+static void advance(struct iovec *parts, int count, size_t size)
+{
+	for (int i = 0; i < count && size; i++) {
+		size_t part = size < parts[i].iov_len ? size : parts[i].iov_len;
+		parts[i].iov_base = (uint8_t *)parts[i].iov_base + part;
+		parts[i].iov_len -= part;
+		size -= part;
+	}
+}
+
+/* Returns how many bytes left, and leaves the others in the parts; ends the pump when the near side is gone. */
+static size_t push(struct pump *pump, struct iovec *parts, int count)
 {
 	size_t done = 0;
-	while (done < bytes.size) {
-		ssize_t size = write_near(pump, view_of(bytes.data + done, bytes.size - done));
+	for (;;) {
+		while (count && !parts->iov_len)
+			parts++, count--;
+		if (!count)
+			break;
+		ssize_t size = write_near(pump, parts, count);
 		if (size < 0 && would_block())
 			break;
 		if (size < 0) {
 			end(pump, PUMP_TARGET_RESET);
 			return done;
 		}
+		advance(parts, count, (size_t)size);
 		done += (size_t)size;
 	}
 	pump->bytes_to_near += done;
 	return done;
 }
 
-static void keep(struct pump *pump, struct view bytes)
+static void keep(struct pump *pump, const struct iovec *parts, int count)
 {
-	if (buf_add(&pump->pending, bytes) < 0) {
-		end(pump, PUMP_TARGET_RESET); /* no memory, or a carrier that keeps no bounds */
-		return;
+	for (int i = 0; i < count; i++) {
+		if (!parts[i].iov_len)
+			continue;
+		if (buf_add(&pump->pending, view_of(parts[i].iov_base, parts[i].iov_len)) < 0) {
+			end(pump, PUMP_TARGET_RESET); /* no memory, or a carrier that keeps no bounds */
+			return;
+		}
+		watch(pump, WATCHES_OUT, true);
 	}
-	watch(pump, WATCHES_OUT, true);
 }
 
-static void write_now(struct pump *pump, struct view bytes)
+static void write_now(struct pump *pump, struct iovec *parts, int count)
 {
-	size_t done = pump->pending.size ? 0 : push(pump, bytes);
+	size_t done = pump->pending.size ? 0 : push(pump, parts, count);
 	if (has_ended(pump))
 		return;
-	if (done < bytes.size)
-		keep(pump, view_of(bytes.data + done, bytes.size - done));
-	if (done)
+	keep(pump, parts, count);
+	if (done && !has_ended(pump))
 		pump->carrier->consumed(pump, done);
 }
 
-/* ---- gathering ---- */
+/* ---- gathering (pump_batch.h) ---- */
 
-/* Between pump_hold and pump_release the bytes of one pump wait here for those that follow, so that a batch of small
- * frames is one system call. One place for all pumps of the process: a loop serves one carrier at a time. */
-enum { HELD_MAX = 65536 };
-static struct {
-	bool holding;
-	struct pump *pump;
-	size_t size;
-	uint8_t bytes[HELD_MAX];
-} held;
+/* So much of one pump is worth a system call of its own. */
+enum { HELD_ENOUGH = 65536, HELD_PARTS = 32 };
+static bool holding;
 
-static void write_held(void)
+static void write_held(struct pump *pump)
 {
-	struct pump *pump = held.pump;
-	held.pump = NULL;
-	if (pump)
-		write_now(pump, view_of(held.bytes, held.size));
-	held.size = 0;
+	struct iovec parts[HELD_PARTS];
+	int count;
+	while (!has_ended(pump) && (count = pump_batch_take(pump, parts, HELD_PARTS)) > 0)
+		write_now(pump, parts, count);
 }
 
-static void forget_held(const struct pump *pump)
+static void write_all_held(void)
 {
-	if (held.pump == pump) {
-		held.pump = NULL;
-		held.size = 0;
-	}
+	struct pump *pump;
+	while ((pump = pump_batch_next()) != NULL)
+		write_held(pump);
 }
 
 static void hold(struct pump *pump, struct view bytes)
 {
-	if (held.pump != pump || held.size + bytes.size > HELD_MAX)
-		write_held();
-	/* Writing may have ended this very pump. */
-	if (has_ended(pump))
-		return;
-	memcpy(held.bytes + held.size, bytes.data, bytes.size);
-	held.size += bytes.size;
-	held.pump = pump;
+	bool held = pump_batch_add(pump, bytes);
+	if (!held) {
+		write_all_held();
+		/* Writing may have ended this very pump. */
+		held = has_ended(pump) || pump_batch_add(pump, bytes);
+	}
+	assert(held);
+	if (pump->held_bytes >= HELD_ENOUGH)
+		write_held(pump);
 }
 
 void pump_hold(void)
 {
-	held.holding = true;
+	holding = true;
 }
 
 void pump_release(void)
 {
-	held.holding = false;
-	write_held();
+	holding = false;
+	write_all_held();
+}
+
+void pump_trim(void)
+{
+	pump_batch_trim();
 }
 
 void pump_write(struct pump *pump, struct view bytes)
 {
 	if (has_ended(pump) || is_set(pump, OUT_ENDING | CLOSING))
 		return;
-	if (held.holding && bytes.size <= HELD_MAX && !pump->pending.size)
+	if (holding && bytes.size <= HELD_ENOUGH && !pump->pending.size) {
 		hold(pump, bytes);
-	else
-		write_now(pump, bytes);
+		return;
+	}
+	write_held(pump);
+	struct iovec part = {(void *)bytes.data, bytes.size};
+	if (!has_ended(pump))
+		write_now(pump, &part, 1);
 }
 
 static void forget_pushed(struct pump *pump, size_t done)
@@ -309,8 +333,8 @@ static void forget_pushed(struct pump *pump, size_t done)
 
 static void on_writable(struct pump *pump)
 {
-	struct view kept = view_of(pump->pending.data + pump->pending_start, pump->pending.size - pump->pending_start);
-	size_t done = kept.size ? push(pump, kept) : 0;
+	struct iovec kept = {pump->pending.data + pump->pending_start, pump->pending.size - pump->pending_start};
+	size_t done = push(pump, &kept, 1);
 	if (has_ended(pump))
 		return;
 	forget_pushed(pump, done);
@@ -328,8 +352,7 @@ size_t pump_pending(const struct pump *pump)
 
 void pump_finish(struct pump *pump)
 {
-	if (held.pump == pump)
-		write_held();
+	write_held(pump);
 	if (has_ended(pump) || is_set(pump, OUT_ENDING | CLOSING))
 		return;
 	set(pump, OUT_ENDING, true);
@@ -474,7 +497,7 @@ void pump_close(struct pump *pump, pump_closed_handler on_closed)
 	if (is_set(pump, CLOSING))
 		return;
 	set(pump, CLOSING, true);
-	forget_held(pump);
+	pump_batch_forget(pump);
 	pump->on_closed = on_closed;
 	buf_fini(&pump->pending);
 	uv_close((uv_handle_t *)&pump->poll, on_handle_closed);

@@ -388,6 +388,125 @@ static void test_an_idle_tunnel_is_small(void **state)
 	assert_true(sizeof(struct pump) <= 512);
 }
 
+/* ---- batches ---- */
+
+enum { MANY = 40 };
+
+/* Byte number `at` of tunnel number `which`. */
+static uint8_t pattern(unsigned which, size_t at)
+{
+	return (uint8_t)(which * 31 + at + at / 251);
+}
+
+static void give(struct tunnel *tunnel, unsigned which, size_t *given, size_t size)
+{
+	uint8_t bytes[65536];
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = pattern(which, *given + i);
+	pump_write(&tunnel->pump, view_of(bytes, size));
+	*given += size;
+}
+
+static void expect_all(struct tunnel *tunnel, unsigned which, size_t given)
+{
+	static uint8_t bytes[65536];
+	size_t got = 0;
+	for (int idle = 0; got < given && idle < 200;) {
+		ssize_t size = recv(tunnel->far, bytes, sizeof(bytes), 0);
+		uv_run(&tunnel->loop, UV_RUN_NOWAIT);
+		if (size <= 0) {
+			idle++;
+			usleep(500);
+			continue;
+		}
+		for (ssize_t i = 0; i < size; i++)
+			assert_int_equal(bytes[i], pattern(which, got + (size_t)i));
+		got += (size_t)size;
+	}
+	assert_int_equal(got, given);
+	assert_int_equal(tunnel->consumed, given);
+	assert_int_equal(tunnel->pump.bytes_to_near, given);
+}
+
+static void test_a_batch_keeps_the_order_of_every_tunnel(void **state)
+{
+	(void)state;
+	static struct tunnel tunnels[MANY];
+	static const size_t sizes[] = {16375, 1, 700, 65536, 9000, 13};
+	size_t given[MANY] = {0};
+	for (unsigned i = 0; i < MANY; i++)
+		tunnel_init(&tunnels[i]);
+	pump_hold();
+	/* More than a batch takes, in bytes. */
+	for (unsigned round = 0; round < 12; round++)
+		for (unsigned i = 0; i < MANY; i++)
+			give(&tunnels[i], i, &given[i], sizes[(round + i) % 6]);
+	/* And in pieces. */
+	for (unsigned round = 0; round < 3000; round++)
+		give(&tunnels[round % 2], round % 2, &given[round % 2], 1);
+	pump_release();
+	for (unsigned i = 0; i < MANY; i++) {
+		expect_all(&tunnels[i], i, given[i]);
+		tunnel_fini(&tunnels[i]);
+	}
+	pump_trim();
+}
+
+static void test_a_batch_leaves_together(void **state)
+{
+	(void)state;
+	struct tunnel one, other;
+	size_t given = 0, given_other = 0;
+	uint8_t byte;
+	tunnel_init(&one);
+	tunnel_init(&other);
+	pump_hold();
+	for (int i = 0; i < 3; i++) {
+		give(&one, 1, &given, 16000);
+		give(&other, 2, &given_other, 16000);
+	}
+	assert_int_equal(recv(one.far, &byte, 1, 0), -1);
+	assert_int_equal(one.consumed, 0);
+	give(&one, 1, &given, 20000); /* enough of one tunnel leaves at once */
+	assert_int_equal(one.consumed, given);
+	assert_int_equal(other.consumed, 0);
+	pump_release();
+	expect_all(&one, 1, given);
+	expect_all(&other, 2, given_other);
+	tunnel_fini(&one);
+	tunnel_fini(&other);
+}
+
+static void test_an_end_within_a_batch_concerns_its_own_tunnel(void **state)
+{
+	(void)state;
+	struct tunnel aborted, finished, other;
+	size_t given[3] = {0}, size;
+	tunnel_init(&aborted);
+	tunnel_init(&finished);
+	tunnel_init(&other);
+	pump_hold();
+	for (int i = 0; i < 2; i++) {
+		give(&aborted, 0, &given[0], 5000);
+		give(&finished, 1, &given[1], 5000);
+		give(&other, 2, &given[2], 5000);
+	}
+	pump_abort(&aborted.pump);
+	pump_finish(&finished.pump);
+	assert_int_equal(finished.consumed, given[1]);
+	pump_close(&aborted.pump, on_closed);
+	give(&other, 2, &given[2], 5000);
+	pump_release();
+	assert_int_equal(far_end(&aborted, &size), -ECONNRESET);
+	assert_int_equal(size, 0);
+	expect_all(&other, 2, given[2]);
+	assert_int_equal(far_end(&finished, &size), 0);
+	assert_int_equal(size, given[1]);
+	tunnel_fini(&aborted);
+	tunnel_fini(&finished);
+	tunnel_fini(&other);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -398,6 +517,9 @@ int main(void)
 		cmocka_unit_test(test_a_full_carrier_stops_the_reading), cmocka_unit_test(test_a_pair_of_pipes),
 		cmocka_unit_test(test_a_pipe_that_nobody_reads), cmocka_unit_test(test_files),
 		cmocka_unit_test(test_an_idle_tunnel_is_small),
+		cmocka_unit_test(test_a_batch_keeps_the_order_of_every_tunnel),
+		cmocka_unit_test(test_a_batch_leaves_together),
+		cmocka_unit_test(test_an_end_within_a_batch_concerns_its_own_tunnel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
