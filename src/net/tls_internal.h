@@ -17,8 +17,10 @@ enum {
 	TLS_CHAIN_MAX = 8,
 	/* Most bytes of a handshake that are kept for the proof; an edge takes no more in one message. */
 	TLS_TRANSCRIPT_MAX = 65536,
-	/* Read beyond the record that is asked for: the next record's header, or all of a small record. */
-	TLS_AHEAD_SIZE = 512,
+	/* Read beyond the record that is asked for: the next record's header, or all of a small record; and while more comes
+	 * than that, several records. */
+	TLS_AHEAD_SMALL = 512,
+	TLS_AHEAD_BULK = 131072,
 	/* How much is gathered before tls_write says ERR_AGAIN: more while the socket takes it all, less
 	 * when it does not, so that on a slow path little stands in front of a small message. */
 	TLS_BATCH_MOST = 131072,
@@ -78,14 +80,16 @@ struct tls {
 	int input_errno;
 	enum tls_ending ending;
 	enum tls_alert alert;
-	uint16_t ahead_start, ahead_end;
+	bool overflowing; /* the last read was filled by a large record and more */
+	uint32_t ahead_start, ahead_end, ahead_size;
+	uint8_t *ahead; /* ahead_small, or memory of its own while bulk comes */
 	/* output */
 	bool write_ended;
 	bool output_failed;
 	struct buf gathered;
 	struct buf batch;
 	size_t batch_sent, batch_full;
-	uint8_t ahead[TLS_AHEAD_SIZE];
+	uint8_t ahead_small[TLS_AHEAD_SMALL];
 };
 
 /* tls_signing.c */
