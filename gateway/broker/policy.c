@@ -314,12 +314,16 @@ static uint64_t left(uint64_t limit_ms, uint64_t age_ms)
 	return !limit_ms ? UINT64_MAX : limit_ms > age_ms ? limit_ms - age_ms : 0;
 }
 
+static uint64_t firm_ms(const struct policy_rule *rule, const struct policy_facts *facts)
+{
+	uint64_t login = left(rule->fresh_login_ms, facts->login_age_ms), lease = left(rule->max_lease_ms, facts->lease_age_ms);
+	return lease < login ? lease : login;
+}
+
 static uint64_t holds_ms(const struct policy_rule *rule, const struct policy_facts *facts)
 {
-	uint64_t least = left(rule->fresh_login_ms, facts->login_age_ms), lease = left(rule->max_lease_ms, facts->lease_age_ms),
-		 idle = left(rule->idle_timeout_ms, facts->idle_ms);
-	least = lease < least ? lease : least;
-	return idle < least ? idle : least;
+	uint64_t firm = firm_ms(rule, facts), idle = left(rule->idle_timeout_ms, facts->idle_ms);
+	return idle < firm ? idle : firm;
 }
 
 /* The resource by which a rule decided: the first one that it names. */
@@ -351,6 +355,9 @@ static struct policy_verdict conclude(const struct decision *decision)
 		.matched = resource,
 		.needs_ms = allowed || decision->denial ? 0 : limit_of(rule, lack),
 		.holds_ms = allowed ? holds_ms(rule, decision->facts) : 0,
+		.firm_ms = allowed ? firm_ms(rule, decision->facts) : 0,
+		.idle_timeout_ms = allowed ? rule->idle_timeout_ms : 0,
+		.max_rate = allowed ? rule->max_rate : 0,
 	};
 }
 

@@ -81,6 +81,8 @@ struct policy_verdict {
 	const struct policy_resource *matched; /* NULL when none was; for policy_address_allowed */
 	uint64_t needs_ms; /* of a fresh_login_required or lease_expired: how old login or session may be */
 	uint64_t holds_ms; /* when allowed: the rule holds at least so long, if its hours do; UINT64_MAX: for ever */
+	uint64_t firm_ms;  /* the same for a tunnel that is never idle */
+	uint64_t idle_timeout_ms, max_rate; /* when allowed: the rule's; 0: none */
 };
 
 /* What the user may know of a refusal, with its figure: "This target needs a login from the last 15m." */

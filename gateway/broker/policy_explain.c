@@ -142,6 +142,10 @@ static int tell_conditions(const struct policy_rule *rule, const struct policy_f
 		if (limits[i].limit_ms)
 			result = buf_add_format(out_text, " (%s %s)", limits[i].name, text);
 	}
+	char rate[32];
+	str_from_size_bytes(rule->max_rate, rate, sizeof(rate));
+	if (result == 0 && rule->max_rate)
+		result = buf_add_format(out_text, " (max_rate %s/s)", rate);
 	return result;
 }
 

@@ -64,6 +64,7 @@ struct policy_rule {
 	bool everything; /* resources = {"*"} */
 	bool deny;
 	uint64_t fresh_login_ms, max_lease_ms, idle_timeout_ms, max_tunnels; /* 0: no condition */
+	uint64_t max_rate; /* bytes a second, each way; 0: no limit */
 	struct policy_hours *hours;
 	size_t hours_count;
 	const struct policy_calendar *calendar; /* NULL: local time, no holidays */

@@ -172,11 +172,28 @@ static void take_duration(struct parsing *parsing, void *object, size_t offset, 
 		policy_fail(parsing->errors, value->place, "%s is a duration with its unit, such as 15m, not \"%s\"", key->name, value->text);
 }
 
+/* What is slower than the least is no bandwidth but a lock. */
+#define RATE_LEAST 1024ULL
+#define RATE_MOST (1ULL << 40)
+
 static void take_count(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
 {
 	const struct policy_value *value = single(parsing, key);
 	if (value && str_to_u64(view_string(value->text), 1, 1000000, member(object, offset)) < 0)
 		policy_fail(parsing->errors, value->place, "%s is a number from 1 to 1000000, not \"%s\"", key->name, value->text);
+}
+
+/* "2MiB" or "2MiB/s" */
+static void take_rate(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	const struct policy_value *value = single(parsing, key);
+	uint64_t *place = member(object, offset);
+	struct view text = view_string(value ? value->text : "");
+	if (text.size > 2 && memcmp(text.data + text.size - 2, "/s", 2) == 0)
+		text.size -= 2;
+	if (value && (str_to_size_bytes(text, place) < 0 || *place < RATE_LEAST || *place > RATE_MOST))
+		policy_fail(parsing->errors, value->place, "%s is a size for each second from 1KiB to 1024GiB, such as 2MiB, not \"%s\"",
+			    key->name, value->text);
 }
 
 static void take_reserved(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
@@ -444,6 +461,7 @@ static const struct key_row {
 	{"rule", "max_lease", take_duration, IN(rule, max_lease_ms), true},
 	{"rule", "idle_timeout", take_duration, IN(rule, idle_timeout_ms), true},
 	{"rule", "max_tunnels", take_count, IN(rule, max_tunnels), true},
+	{"rule", "max_rate", take_rate, IN(rule, max_rate), true},
 	{"rule", "approve", take_reserved, 0, false},
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

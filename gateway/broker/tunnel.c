@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "bandwidth.h"
 #include "broker.h"
 #include "dial.h"
 #include "ending.h"
@@ -133,6 +134,7 @@ void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_t
 		   (unsigned long long)bytes_to_target, (unsigned long long)bytes_to_client);
 	tunnel_record_end(tunnel->worker->broker, &end);
 	detach(tunnel);
+	bandwidth_left(tunnel);
 	tunnel_free(tunnel);
 }
 
@@ -224,8 +226,9 @@ static void on_dialed(void *context, int result, int fd, const struct sockaddr *
 	tunnel_record_address(tunnel->worker->broker, tunnel->id, text);
 	tunnel->watch = fcntl(owned, F_DUPFD_CLOEXEC, 0);
 	free(take_pointer(&tunnel->opening));
+	bandwidth_changed(tunnel);
 	WORKER_SEND(tunnel->worker, opened, owned, .request = tunnel->request, .tunnel = tunnel->id,
-		    .session = tunnel->session->number);
+		    .session = tunnel->session->number, .rate_group = tunnel->rate_group, .rate = tunnel->rate_share);
 }
 
 /* The checked ones, and only those. */

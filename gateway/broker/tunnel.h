@@ -36,6 +36,8 @@ struct tunnel {
 	char *address;    /* "10.1.2.3:443" once connected, else NULL */
 	uint64_t opened_at_ms;
 	uint64_t judge_at_ms; /* monotonic: when the policy is asked again at the latest */
+	uint64_t rate, rate_group; /* max_rate of the rule that allows it now, and which rule; 0: no limit */
+	uint64_t rate_share;       /* what its worker was told for the group */
 	int watch;            /* the socket to the target once more, for traffic_of; or -1 */
 	const char *end_reason;  /* a literal: it was ordered to end, this stands in the record; else NULL */
 	struct opening *opening; /* until it is open */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bandwidth.h"
 #include "broker.h"
 #include "ending.h"
 #include "judge.h"
@@ -115,6 +116,7 @@ void tunnel_set_review(struct tunnel *tunnel, const struct policy_verdict *verdi
 {
 	/* One more: an age that equals the limit is still within it. */
 	tunnel->judge_at_ms = verdict->holds_ms == UINT64_MAX ? UINT64_MAX : clock_monotonic_ms() + verdict->holds_ms + 1;
+	bandwidth_limit(tunnel, verdict->rule, verdict->max_rate);
 }
 
 static void on_judged(struct judgement *judgement, int result, const struct policy_facts *facts,

@@ -161,9 +161,22 @@ static int on_opened(void *self, const struct worker_broker_opened *message, int
 	struct worker *worker = self;
 	struct exchange *exchange = exchange_find(worker, message->request);
 	if (exchange && exchange->is_open)
-		tunnel_open(exchange, message->tunnel, message->session, take_fd(fd));
+		tunnel_open(exchange, &(struct tunnel_opening){.id = message->tunnel, .session = message->session,
+							       .rate_group = message->rate_group, .rate = message->rate,
+							       .fd = take_fd(fd)});
 	else
 		tunnel_unwanted(worker, message->tunnel, take_fd(fd));
+	return 0;
+}
+
+static int on_rate(void *self, const struct worker_broker_rate *message, int *fd)
+{
+	struct tunnel *tunnel = message->tunnel ? tunnel_find(self, message->tunnel) : NULL;
+	(void)fd;
+	if (tunnel)
+		shaper_change(tunnel, message->rate_group, message->rate);
+	else if (!message->tunnel && message->rate)
+		shaper_set_rate(message->rate_group, message->rate);
 	return 0;
 }
 
@@ -236,6 +249,7 @@ static const struct worker_broker_handlers handlers = {
 	.resource_item = on_resource_item,
 	.resources_end = on_resources_end,
 	.opened = on_opened,
+	.rate = on_rate,
 	.certificate = on_certificate,
 	.pending = on_pending,
 	.revocation_list = on_revocation_list,

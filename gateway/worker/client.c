@@ -392,7 +392,7 @@ static void read_input(struct worker *worker)
 	if (!more)
 		pump_release();
 	/* HTTP/1.1 has no windows: what the target does not take now keeps the client from sending more. */
-	if (client->whole && pump_pending(&client->whole->pump))
+	if (client->whole && tunnel_pending(client->whole))
 		client->input_paused = true;
 	/* Not all was taken: go on in the next round, though no descriptor may tell. */
 	if (more && wants_input(client))

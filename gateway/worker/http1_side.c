@@ -109,9 +109,9 @@ static void parse(struct worker *worker, struct view input)
 
 static void carry(struct client *client, struct view bytes)
 {
-	pump_write(&client->whole->pump, bytes);
+	tunnel_write(client->whole, bytes);
 	/* The pump may have ended in the middle. */
-	client->input_paused = client->whole && pump_pending(&client->whole->pump) > 0;
+	client->input_paused = client->whole && tunnel_pending(client->whole) > 0;
 }
 
 void http1_input(struct worker *worker, struct view bytes)
@@ -152,7 +152,7 @@ void http1_finish(struct worker *worker)
 {
 	struct client *client = &worker->client;
 	if (client->whole)
-		pump_finish(&client->whole->pump);
+		tunnel_finish(client->whole);
 	else if (client->current && !client->current->answered)
 		return; /* it has asked and waits for its answer with its own direction closed */
 	else
@@ -172,7 +172,7 @@ void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel)
 	if (early.size)
 		carry(client, buf_view(&early));
 	if (client->whole && tls_ending(client->tls) == TLS_CLOSED)
-		pump_finish(&client->whole->pump);
+		tunnel_finish(client->whole);
 	client_more(worker);
 }
 
@@ -181,7 +181,7 @@ int http1_output(struct worker *worker)
 	struct client *client = &worker->client;
 	static uint8_t space[TLS_RECORD_MAX];
 	while (client->whole && tls_can_write(client->tls)) {
-		int size = pump_read(&client->whole->pump, space, sizeof(space));
+		int size = tunnel_read(client->whole, space, sizeof(space));
 		if (size == ERR_AGAIN)
 			return 0;
 		if (size < 0)

@@ -30,7 +30,7 @@ static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
 		return;
 	}
 	if (kind_of(stream) == STREAM_TUNNEL) {
-		pump_write(&((struct tunnel *)stream->owner)->pump, bytes);
+		tunnel_write(stream->owner, bytes);
 		return;
 	}
 	exchange_body(stream->owner, bytes);
@@ -43,7 +43,7 @@ static void on_finish(struct h2 *h2, struct h2_stream *stream)
 	if (!stream->owner)
 		return;
 	if (kind_of(stream) == STREAM_TUNNEL)
-		pump_finish(&((struct tunnel *)stream->owner)->pump);
+		tunnel_finish(stream->owner);
 	else
 		exchange_whole(stream->owner);
 }
@@ -54,7 +54,7 @@ static int on_read(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_
 	/* A tunnel that ended in good order has told its end before it went away. */
 	if (!stream->owner || kind_of(stream) != STREAM_TUNNEL)
 		return 0;
-	return pump_read(&((struct tunnel *)stream->owner)->pump, into, capacity);
+	return tunnel_read(stream->owner, into, capacity);
 }
 
 static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer)

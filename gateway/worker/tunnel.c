@@ -24,13 +24,22 @@ static void on_pump_ready(struct pump *pump)
 		h2_resume(tunnel->worker->client.h2, tunnel->stream);
 }
 
+void tunnel_go_on(struct tunnel *tunnel)
+{
+	struct client *client = &tunnel->worker->client;
+	if (client->whole != tunnel || !client->input_paused || tunnel_pending(tunnel) > 0)
+		return;
+	client->input_paused = false;
+	client_more(tunnel->worker);
+}
+
 static void on_pump_consumed(struct pump *pump, size_t size)
 {
 	struct tunnel *tunnel = tunnel_of(pump);
 	if (tunnel->stream)
 		h2_consume(tunnel->worker->client.h2, tunnel->stream, size);
-	else if (pump_pending(pump) == 0)
-		tunnel->worker->client.input_paused = false;
+	else
+		tunnel_go_on(tunnel);
 }
 
 static void on_pump_reset(struct pump *pump)
@@ -38,6 +47,32 @@ static void on_pump_reset(struct pump *pump)
 	struct tunnel *tunnel = tunnel_of(pump);
 	if (tunnel->stream)
 		h2_reset(tunnel->worker->client.h2, tunnel->stream, H2_CONNECT_ERROR);
+}
+
+int tunnel_read(struct tunnel *tunnel, uint8_t *into, size_t capacity)
+{
+	return tunnel->shaped ? shaper_read(tunnel, into, capacity) : pump_read(&tunnel->pump, into, capacity);
+}
+
+void tunnel_write(struct tunnel *tunnel, struct view bytes)
+{
+	if (tunnel->shaped)
+		shaper_write(tunnel, bytes);
+	else
+		pump_write(&tunnel->pump, bytes);
+}
+
+void tunnel_finish(struct tunnel *tunnel)
+{
+	if (tunnel->shaped)
+		shaper_finish(tunnel);
+	else
+		pump_finish(&tunnel->pump);
+}
+
+size_t tunnel_pending(const struct tunnel *tunnel)
+{
+	return pump_pending(&tunnel->pump) + (tunnel->shaped ? shaper_pending(tunnel) : 0);
 }
 
 static void on_pump_closed(struct pump *pump)
@@ -77,6 +112,7 @@ static void on_pump_ended(struct pump *pump)
 	struct tunnel *tunnel = tunnel_of(pump);
 	struct worker *worker = tunnel->worker;
 	tell_end(tunnel);
+	shaper_leave(tunnel);
 	LIST_REMOVE(tunnel, all);
 	worker->tunnel_count--;
 	bool whole = worker->client.whole == tunnel;
@@ -107,7 +143,7 @@ void tunnel_unwanted(struct worker *worker, uint64_t id, int fd)
 	(void)LINK_SEND(&worker->broker, worker_broker, tunnel_closed, -1, .tunnel = id, .reason = view_string("client_gone"));
 }
 
-static struct tunnel *make_tunnel(struct exchange *exchange, uint64_t id, uint64_t session, int fd)
+static struct tunnel *make_tunnel(struct exchange *exchange, const struct tunnel_opening *opening)
 {
 	struct worker *worker = exchange->worker;
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
@@ -115,10 +151,12 @@ static struct tunnel *make_tunnel(struct exchange *exchange, uint64_t id, uint64
 		return NULL;
 	tunnel->kind = STREAM_TUNNEL;
 	tunnel->worker = worker;
-	tunnel->id = id;
-	tunnel->session = session;
+	tunnel->id = opening->id;
+	tunnel->session = opening->session;
 	tunnel->stream = exchange->stream;
-	if (pump_start(&tunnel->pump, worker->loop, fd, fd, &carrier, tunnel) < 0) {
+	if ((opening->rate && shaper_join(tunnel, opening->rate_group, opening->rate) < 0) ||
+	    pump_start(&tunnel->pump, worker->loop, opening->fd, opening->fd, &carrier, tunnel) < 0) {
+		shaper_leave(tunnel);
 		free(tunnel);
 		return NULL;
 	}
@@ -127,13 +165,13 @@ static struct tunnel *make_tunnel(struct exchange *exchange, uint64_t id, uint64
 	return tunnel;
 }
 
-void tunnel_open(struct exchange *exchange, uint64_t id, uint64_t session, int fd)
+void tunnel_open(struct exchange *exchange, const struct tunnel_opening *opening)
 {
 	struct worker *worker = exchange->worker;
 	struct h2_stream *stream = exchange->stream;
-	struct tunnel *tunnel = make_tunnel(exchange, id, session, fd);
+	struct tunnel *tunnel = make_tunnel(exchange, opening);
 	if (!tunnel) {
-		tunnel_unwanted(worker, id, fd);
+		tunnel_unwanted(worker, opening->id, opening->fd);
 		exchange_refuse(exchange, 503, "unavailable", "The gateway has no room for another tunnel now.");
 		return;
 	}
@@ -163,6 +201,15 @@ void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer
 		pump_carrier_reset(&tunnel->pump);
 	else
 		pump_abort(&tunnel->pump);
+}
+
+struct tunnel *tunnel_find(struct worker *worker, uint64_t id)
+{
+	struct tunnel *tunnel;
+	LIST_FOREACH(tunnel, &worker->tunnels, all)
+		if (tunnel->id == id)
+			return tunnel;
+	return NULL;
 }
 
 static bool is_meant(const struct tunnel *tunnel, uint64_t session, uint64_t id)

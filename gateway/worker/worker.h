@@ -8,6 +8,7 @@
  * exchange.c      one request, whatever the HTTP version: routes, bodies, answers, problems
  * enrolment.c     EST: authorities, first certificate, renewal
  * tunnel.c        CONNECT, from the broker's socket to the last byte
+ * shaper.c        tunnels that share a bandwidth
  * broker_edge.c   what the broker answers and orders
  * request.c       strangers' text, as pure functions (JSON, authorization)
  */
@@ -29,6 +30,7 @@
 
 struct exchange;
 struct filter;
+struct shaped;
 struct worker;
 
 /* ---- tunnels ---- */
@@ -43,6 +45,7 @@ struct tunnel {
 	uint64_t id, session;
 	struct h2_stream *stream; /* NULL: the whole connection, after an HTTP/1.1 CONNECT */
 	char ordered[33];         /* the broker's reason, when it ended by order; else empty */
+	struct shaped *shaped;    /* its part in a limited bandwidth; NULL: no limit */
 	struct pump pump;
 };
 
@@ -218,13 +221,39 @@ void enrolment_revocation_list(struct exchange *exchange, struct view list);
 void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s);
 
 /* ---- tunnel.c ---- */
-/* The broker has opened it: answer 200, move bytes. `fd` is taken over. */
-void tunnel_open(struct exchange *exchange, uint64_t id, uint64_t session, int fd);
+/* The broker has opened it: answer 200, move bytes. The descriptor is taken over. */
+struct tunnel_opening {
+	uint64_t id, session;
+	uint64_t rate_group, rate; /* bytes a second that it shares with others of the group; 0: no limit */
+	int fd;
+};
+void tunnel_open(struct exchange *exchange, const struct tunnel_opening *opening);
+/* Between carrier and pump: at once, or as the limit allows. The same meanings as the pump's. */
+int tunnel_read(struct tunnel *tunnel, uint8_t *into, size_t capacity);
+void tunnel_write(struct tunnel *tunnel, struct view bytes);
+void tunnel_finish(struct tunnel *tunnel);
+size_t tunnel_pending(const struct tunnel *tunnel);
+/* HTTP/1.1: when nothing is pending any more, the client may send again. */
+void tunnel_go_on(struct tunnel *tunnel);
 /* Nobody waits for it any more. */
 void tunnel_unwanted(struct worker *worker, uint64_t id, int fd);
 /* The HTTP/2 stream is gone. */
 void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer);
 /* Closes those of a session (0: of every one), or a single one (id not 0). Returns how many. */
 unsigned tunnel_close_all(struct worker *worker, uint64_t session, uint64_t id, const char *reason);
+/* NULL when there is none. */
+struct tunnel *tunnel_find(struct worker *worker, uint64_t id);
+
+/* ---- shaper.c: only for tunnels with a limit (tunnel->shaped) ---- */
+/* ERR_SYSTEM without memory. */
+[[nodiscard]] int shaper_join(struct tunnel *tunnel, uint64_t group, uint64_t rate);
+/* NULL-safe: also for tunnels without a limit. */
+void shaper_leave(struct tunnel *tunnel);
+void shaper_change(struct tunnel *tunnel, uint64_t group, uint64_t rate);
+void shaper_set_rate(uint64_t group, uint64_t rate);
+int shaper_read(struct tunnel *tunnel, uint8_t *into, size_t capacity);
+void shaper_write(struct tunnel *tunnel, struct view bytes);
+void shaper_finish(struct tunnel *tunnel);
+size_t shaper_pending(const struct tunnel *tunnel);
 
 #endif

@@ -239,6 +239,8 @@ static void test_errors_name_file_line_and_what_to_do(void **state)
 		{"calendar \"c\" { holidays = {\"24.12.\"} }\n", "p:1:28", "2026-12-24"},
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} deny = true max_lease = 1h }\n", "p:2", "denies"},
 		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} from = {\"home\"} }\n", "p:2", "network"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} max_rate = 2000 }\n", "p:2:", "2MiB"},
+		{"resource \"a\" { address = {\"h:1\"} }\nrule \"r\" { users = {\"u\"} resources = {\"a\"} max_rate = 1B/s }\n", "p:2:", "2MiB"},
 		{"rule \"broken {\n", "p:", ""},
 		{"resource \"a\" {\n", "p:", ""},
 	};

@@ -90,7 +90,10 @@ enum worker_broker_state {
 	 * one; report each, then `ended`; with connection = 1 end the connection too */                      \
 	M(worker_broker, end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                         \
 	/* worker: that order is carried out */                                                               \
-	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)
+	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                           \
+	/* ---- limits ---- */                                                                                \
+	/* broker: another limit: of one tunnel, or (tunnel 0) of all of the group; rate 0: none */           \
+	M(worker_broker, rate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
 /* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
 #define worker_broker_peer_FIELDS(F) \
@@ -131,7 +134,10 @@ enum worker_broker_state {
 	F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(str, user, 256)                \
 	F(str, host, 255) F(u32, port, 0)
 #define worker_broker_open_cancel_FIELDS(F) F(u32, request, 0)
-#define worker_broker_opened_FIELDS(F) F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0)
+/* rate: bytes a second, each way, that this worker's tunnels of the group share; 0: no limit */
+#define worker_broker_opened_FIELDS(F)                                                                \
+	F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0) F(u64, rate_group, 0) F(u64, rate, 0)
+#define worker_broker_rate_FIELDS(F) F(u64, tunnel, 0) F(u64, rate_group, 0) F(u64, rate, 0)
 /* key_kind: "ec-p256", of the key itself; key_store: "software" "pkcs11" "tpm" or empty, the laptop's claim */
 #define worker_broker_enroll_FIELDS(F)                                                                \
 	F(u32, request, 0) F(str, invitation, 32) F(secret, secret, WORKER_BROKER_TOKEN_MAX)          \
