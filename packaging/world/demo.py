@@ -81,6 +81,7 @@ def main():
         print(f"The gateway answers at {world.url}", flush=True)
         if not options.no_tour:
             worked = Tour(world).walk()
+            world.forget_codes()
         world.write_env(env)
         if not options.once:
             by_hand(world, env)

@@ -196,16 +196,26 @@ class World:
                          "account required pam_permit.so\n")
         passwords = [f"{user.name}:{run(['openssl', 'passwd', '-6', '-stdin'], input=user.password).strip()}"
                      for user in self.users.values()]
-        secrets = [f"HOTP/T30/6\t{user.name}\t-\t{user.secret.hex()}" for user in self.users.values()]
-        for name, lines in (("passwd", passwords), ("oath", secrets)):
-            path = folder / name
-            path.write_text("\n".join(lines) + "\n")
-            os.chmod(path, 0o600)
+        (folder / "passwd").write_text("\n".join(passwords) + "\n")
+        self.own_pam_file(folder / "passwd")
+        self.forget_codes()
         os.chmod(folder, 0o700)
         if os.geteuid() == 0:
-            owner = self.conversation_identity()
-            for path in (folder, folder / "passwd", folder / "oath"):
-                os.chown(path, owner, owner)
+            os.chown(folder, *2 * [self.conversation_identity()])
+
+    def own_pam_file(self, path):
+        os.chmod(path, 0o600)
+        if os.geteuid() == 0:
+            os.chown(path, *2 * [self.conversation_identity()])
+
+    def forget_codes(self):
+        """The one-time-code module starts anew. It takes no code older than the last one it took: whoever uses codes
+        ahead of their time would keep the present ones out for minutes."""
+        path = self.path("pam", "oath")
+        fresh = path.with_name("oath.new")
+        fresh.write_text("".join(f"HOTP/T30/6\t{user.name}\t-\t{user.secret.hex()}\n" for user in self.users.values()))
+        self.own_pam_file(fresh)
+        fresh.replace(path)
 
     def write_settings(self):
         with self.conf.open("a") as conf:
