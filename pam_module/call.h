@@ -1,10 +1,12 @@
-/* call.h: the module's only I/O: one question to the gateway's broker over its unix socket. */
+/* call.h: the module's only I/O: one question to the gateway, over its unix socket (factor) or by mTLS (presence). */
 #ifndef SALLYPORT_PAM_CALL_H
 #define SALLYPORT_PAM_CALL_H
 
 #include <stdbool.h>
 
 #include "arguments.h"
+#include "profile.h"
+#include "way.h"
 
 #define CALL_RECOVERY_CODES 16
 
@@ -31,6 +33,18 @@ struct call_answer {
 /* Has a code judged. */
 [[nodiscard]] int call_check(const struct arguments *arguments, const struct call_question *question,
 			     struct call_answer *out_answer, struct diag *diag);
+
+/* Is the user here? `way` NULL: whichever way he came. Each gateway of the profile is asked until one answers. Only
+ * `present`, after 0, is a yes; else `code` says why not. ERR_DENIED: the gateway refuses this host itself. */
+struct call_presence {
+	const char *user, *service;
+	const struct profile *profile;
+	const struct way *way;
+	bool present;
+	char code[33];
+};
+[[nodiscard]] int call_presence(const struct arguments *arguments, struct call_presence *presence, struct diag *diag);
+
 void call_forget(struct call_answer *answer);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define STATEMENTS(S)                                                                                              \
 	/* ---- registry ---- */                                                                                   \
-	S(device_all, "SELECT id, name, state, tags, generation, created_at, last_seen_at, last_seen_from FROM device " \
+	S(device_all, "SELECT id, name, state, tags, generation, created_at, last_seen_at, last_seen_from, kind FROM device " \
 		      "WHERE forgotten_at IS NULL")                                                                \
 	S(device_user_all, "SELECT device, \"user\" FROM device_user JOIN device ON device.id = device_user.device " \
 			   "WHERE forgotten_at IS NULL ORDER BY device, \"user\"")                                 \
@@ -17,8 +17,8 @@
 			   "CASE WHEN first_used_at IS NULL THEN der ELSE '' END, authority "                      \
 			   "FROM certificate JOIN device ON device.id = certificate.device "                       \
 			   "WHERE forgotten_at IS NULL ORDER BY device, certificate.generation")                   \
-	S(device_insert, "INSERT INTO device (id, name, state, tags, generation, created_at) "                     \
-			 "VALUES ($1, $2, 'active', $3, $4, $5)")                                                  \
+	S(device_insert, "INSERT INTO device (id, name, state, tags, generation, created_at, kind) "               \
+			 "VALUES ($1, $2, 'active', $3, $4, $5, $6)")                                              \
 	S(device_user_insert, "INSERT INTO device_user (device, \"user\") VALUES ($1, $2)")                        \
 	S(certificate_insert, "INSERT INTO certificate (fingerprint, serial, device, generation, public_key, "     \
 			      "key_kind, not_before, not_after, state, issued_at, der, key_store, authority) "              \
@@ -38,11 +38,11 @@
 	S(device_forget, "UPDATE device SET forgotten_at = $1, name = $2 WHERE id = $3 AND state = 'revoked'")     \
 	/* ---- invitations ---- */                                                                                \
 	S(invitation_all, "SELECT id, secret_hash, device_name, device, users, tags, state, attempts, created_at, " \
-			  "expires_at, public_key, key_kind, key_store, address FROM invitation "                  \
+			  "expires_at, public_key, key_kind, key_store, address, kind FROM invitation "            \
 			  "WHERE expires_at > $1 ORDER BY created_at")                                             \
 	S(invitation_insert, "INSERT INTO invitation (id, secret_hash, device_name, device, users, tags, state, "  \
-			     "attempts, created_at, expires_at, public_key, key_kind, key_store, address) "        \
-			     "VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, $8, '', '', '', '')")                 \
+			     "attempts, created_at, expires_at, public_key, key_kind, key_store, address, kind) "  \
+			     "VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, $8, '', '', '', '', $9)")             \
 	S(invitation_set_state, "UPDATE invitation SET state = $1 WHERE id = $2")                                  \
 	S(invitation_attempt, "UPDATE invitation SET attempts = $1, state = $2 WHERE id = $3")                     \
 	S(invitation_claim, "UPDATE invitation SET state = $1, device = $2, public_key = $3, key_kind = $4, "      \

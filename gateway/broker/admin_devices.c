@@ -23,7 +23,8 @@ static json_t *invitation_json(const struct invitation *invitation)
 				    : "expired";
 	invitation_confirmation(invitation, code);
 	bool claimed = invitation->public_key.size > 0;
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "invitation", invitation->id, "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "kind",
+			 registry_kind_name(invitation->is_host), "invitation", invitation->id, "name",
 			 invitation->device_name, "state", state, "users", admin_json_lines(invitation->users), "tags",
 			 admin_json_lines(invitation->tags), "again", *invitation->device_id && invitation->state != INVITATION_USED,
 			 "created_at", admin_json_time(invitation->created_at_ms), "expires_at",
@@ -52,15 +53,15 @@ static void on_invited(void *context, const struct act_result *act)
 void admin_post_invitation(struct admin_call *call)
 {
 	const char *name = NULL, *life = "0";
-	int again = 0;
+	int again = 0, host = 0;
 	json_t *users = NULL, *tags = NULL;
 	uint64_t life_ms = 0;
 	OWN_BUF struct buf user_lines = BUF_INIT(65536);
 	OWN_BUF struct buf tag_lines = BUF_INIT(65536);
-	if (!call->body || json_unpack(call->body, "{s:s, s?o, s?o, s?s, s?b !}", "name", &name, "users", &users, "tags", &tags,
-				       "life", &life, "again", &again) < 0 ||
+	if (!call->body || json_unpack(call->body, "{s:s, s?o, s?o, s?s, s?b, s?b !}", "name", &name, "users", &users, "tags",
+				       &tags, "life", &life, "again", &again, "host", &host) < 0 ||
 	    admin_words(users, &user_lines) < 0 || admin_words(tags, &tag_lines) < 0) {
-		admin_fail(call, 400, "wanted: name, users and tags (lists of words), and perhaps life (such as 24h) and again");
+		admin_fail(call, 400, "wanted: name, users and tags (lists of words), and perhaps life (such as 24h), host and again");
 		return;
 	}
 	if (str_to_duration_ms(view_string(life), &life_ms) < 0 || (life_ms && life_ms < 60000) || life_ms > 90ULL * 86400000) {
@@ -71,6 +72,7 @@ void admin_post_invitation(struct admin_call *call)
 						   .users = (const char *)user_lines.data,
 						   .tags = (const char *)tag_lines.data,
 						   .life_ms = life_ms,
+						   .is_host = host,
 						   .again = again};
 	invitation_create(call->broker, &request, &call->by, on_invited, call);
 }

@@ -126,7 +126,8 @@ json_t *admin_json_device(const struct device *device)
 		sessions++;
 		tunnels += (int)session->tunnel_count;
 	}
-	json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "name", device->name, "id",
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "kind",
+				 registry_kind_name(device->is_host), "name", device->name, "id",
 				 device->id, "state", device_state_name(device->state), "users", admin_json_lines(device->users),
 				 "tags", admin_json_lines(device->tags), "generation", (int)device->generation, "created_at",
 				 admin_json_time(device->created_at_ms), "last_seen_at", admin_json_time(device->last_seen_at_ms),

@@ -146,14 +146,15 @@ static void supersede_older(struct broker *broker, struct certificate *used, uin
 
 static void let_in(struct worker *worker, const struct passage *passage)
 {
-	worker->state = worker->returning ? WORKER_BROKER_RETURNING : WORKER_BROKER_ACCEPTED;
+	bool is_host = worker->device->is_host;
+	worker->state = is_host ? WORKER_BROKER_HOST : worker->returning ? WORKER_BROKER_RETURNING : WORKER_BROKER_ACCEPTED;
 	worker->counted = true;
 	worker->broker->workers->accepted++;
 	worker->device->last_seen_at_ms = passage->at_ms;
 	str_copy(worker->device->last_seen_from, sizeof(worker->device->last_seen_from), worker->address);
 	monitor_door_one(worker->broker, worker->number);
 	WORKER_SEND(worker, accepted, -1, .connection = view_string(worker->connection),
-		    .device = view_string(worker->device->name), .returning = worker->returning);
+		    .device = view_string(worker->device->name), .returning = worker->returning, .host = is_host);
 }
 
 /* What the registry says of a certificate here. One that has expired within renew_grace may come in to be renewed. */

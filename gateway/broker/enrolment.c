@@ -278,6 +278,8 @@ static int prepare(struct enrolment *enrolment)
 	*issuance = (struct issuance){.broker = broker, .record = record, .done = on_issued, .owner = enrolment};
 	if (!device)
 		device = enrolment->device = registry_new_device(invitation->device_name, invitation->users, invitation->tags);
+	if (enrolment->device)
+		enrolment->device->is_host = invitation->is_host;
 	issuance->certificate = device ? issuance_certificate(broker, &key, enrolment->device ? 1 : device->generation + 1) : NULL;
 	if (!issuance->certificate)
 		return ERR_SYSTEM;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "registry.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -121,6 +122,7 @@ static void fill(struct invitation *invitation, const struct store_row *row)
 	str_copy(invitation->key_kind, sizeof(invitation->key_kind), store_row_text(row, 11));
 	str_copy(invitation->key_store, sizeof(invitation->key_store), store_row_text(row, 12));
 	str_copy(invitation->address, sizeof(invitation->address), store_row_text(row, 13));
+	invitation->is_host = strcmp(store_row_text(row, 14), registry_kind_name(true)) == 0;
 }
 
 static int take_invitation(void *self, const struct store_row *row, struct diag *diag)

@@ -40,6 +40,7 @@ struct invitation {
 	char device_name[65];
 	char device_id[33]; /* empty until it is used, except for a reinvitation */
 	char *users, *tags; /* one a line */
+	bool is_host;       /* of the inside, without users */
 	enum invitation_state state;
 	unsigned attempts; /* with a wrong secret */
 	uint64_t created_at_ms, expires_at_ms;
@@ -73,6 +74,7 @@ void invitations_prune(struct invitations *invitations, uint64_t now_ms);
 struct invitation_request {
 	const char *name, *users, *tags; /* as of registry_request; users may be DEVICE_ANY_USER alone */
 	uint64_t life_ms;                /* 0: invitation_life */
+	bool is_host;                    /* then there are no users */
 	bool again;                      /* for the device of that name, whose key is lost; users and tags stay */
 };
 /* The line for the laptop is in the result's `line`: it holds the secret, which is nowhere else. ERR_DENIED (the name is

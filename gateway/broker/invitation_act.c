@@ -73,7 +73,8 @@ static int record_new(struct store_db *db, struct store_operation *operation, st
 	str_hex(view_of(invitation->secret_hash, HASH_BYTES), hash);
 	int result = STORE_RUN(db, diag, invitation_insert, TEXT(invitation->id), TEXT(hash), TEXT(invitation->device_name),
 			       TEXT(*invitation->device_id ? invitation->device_id : NULL), TEXT(invitation->users),
-			       TEXT(invitation->tags), NUMBER(invitation->created_at_ms), NUMBER(invitation->expires_at_ms));
+			       TEXT(invitation->tags), NUMBER(invitation->created_at_ms), NUMBER(invitation->expires_at_ms),
+			       TEXT(registry_kind_name(invitation->is_host)));
 	return result < 0 ? result : audit_append(db, &inviting->entry, diag);
 }
 
@@ -156,7 +157,8 @@ static int check_caps(const struct broker *broker, const char *users, struct dia
 
 static int check_new(struct broker *broker, const struct invitation_request *request, struct diag *diag)
 {
-	const struct registry_request device = {.name = request->name, .users = request->users, .tags = request->tags};
+	const struct registry_request device = {.name = request->name, .users = request->users, .tags = request->tags,
+						.is_host = request->is_host};
 	int result = registry_check_device(&broker->registry, &device, diag);
 	return result < 0 ? result : check_caps(broker, request->users, diag);
 }
@@ -189,6 +191,7 @@ static int make(struct inviting *inviting, const struct invitation_request *requ
 	if (!invitation)
 		return diag_system(diag, "memory");
 	inviting->is_new = true;
+	invitation->is_host = device ? device->is_host : request->is_host;
 	str_copy(invitation->device_id, sizeof(invitation->device_id), device ? device->id : "");
 	hash_sha256(view_string(secret), invitation->secret_hash);
 	invitation->created_at_ms = now_ms;
@@ -205,7 +208,7 @@ void invitation_create(struct broker *broker, const struct invitation_request *r
 	if (!inviting)
 		return;
 	inviting->result.result = make(inviting, request, &inviting->result.diag);
-	submit(inviting, request->again ? "device_reinvited" : "device_invited", request->name, by, record_new, on_new);
+	submit(inviting, request->again ? "device_reinvited" : request->is_host ? "host_invited" : "device_invited", request->name, by, record_new, on_new);
 }
 
 /* ---- withdrawing, approving ---- */

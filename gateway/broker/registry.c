@@ -24,6 +24,11 @@ const char *certificate_state_name(enum certificate_state state)
 	return certificate_states[state];
 }
 
+const char *registry_kind_name(bool is_host)
+{
+	return is_host ? "host" : "device";
+}
+
 /* The number of a name; a name that is none means the last state, which lets nobody in. */
 static int state_of(const char *const *names, const char *name)
 {
@@ -54,7 +59,7 @@ bool device_is_bound_to(const struct device *device, const char *user)
 {
 	size_t position = 0;
 	struct view item;
-	if (!user[0])
+	if (!user[0] || device->is_host)
 		return false;
 	while (conf_list_next(device->users, &position, &item))
 		if (view_is(item, user) || view_is(item, DEVICE_ANY_USER))
@@ -152,6 +157,7 @@ static int take_device(void *self, const struct store_row *row, struct diag *dia
 	device->created_at_ms = (uint64_t)store_row_number(row, 5);
 	device->last_seen_at_ms = (uint64_t)store_row_number(row, 6);
 	str_copy(device->last_seen_from, sizeof(device->last_seen_from), store_row_text(row, 7));
+	device->is_host = strcmp(store_row_text(row, 8), registry_kind_name(true)) == 0;
 	registry_attach(registry, device);
 	return 0;
 }

@@ -55,6 +55,7 @@ struct device {
 	char id[33];
 	char name[DEVICE_NAME_MAX + 1];
 	enum device_state state;
+	bool is_host; /* of the inside: nobody logs in there; it may ask for presence */
 	char *users; /* one a line, each with its newline (walk with conf_list_next) */
 	char *tags;  /* the same */
 	uint32_t generation;
@@ -86,6 +87,8 @@ struct registry {
 /* "active" "locked" "revoked"; "active" "superseded" "revoked". */
 const char *device_state_name(enum device_state state);
 const char *certificate_state_name(enum certificate_state state);
+/* "device" or "host", as in the store. */
+const char *registry_kind_name(bool is_host);
 
 /* Loads everything; before store_start. */
 [[nodiscard]] int registry_load(struct registry *registry, struct store *store, struct diag *diag);
@@ -109,6 +112,7 @@ bool registry_key_is_in_use(const struct registry *registry, struct view public_
  * committed; then done with the certificate. ERR_DENIED: the name is taken, or the key is weak or in use. */
 struct registry_request {
 	const char *name, *users, *tags;
+	bool is_host; /* then there are no users */
 	struct view public_key;
 	const char *key_kind; /* "EC P-256", for people */
 };

@@ -50,7 +50,8 @@ static int record_users(struct store_db *db, const struct device *device, struct
 int registry_record_device(struct store_db *db, const struct device *device, struct diag *diag)
 {
 	int result = STORE_RUN(db, diag, device_insert, TEXT(device->id), TEXT(device->name), TEXT(device->tags),
-			       NUMBER(device->generation), NUMBER(device->created_at_ms));
+			       NUMBER(device->generation), NUMBER(device->created_at_ms),
+			       TEXT(registry_kind_name(device->is_host)));
 	if (result == ERR_DENIED)
 		return diag_set(diag, result, "there is a device \"%s\" already", device->name);
 	return result < 0 ? result : record_users(db, device, diag);
@@ -132,7 +133,9 @@ int registry_check_device(const struct registry *registry, const struct registry
 		return diag_set(diag, ERR_BAD_INPUT,
 				"\"%s\" is no name for a device: 1 to %d of a-z A-Z 0-9 . _ -, beginning with a letter or digit",
 				request->name, DEVICE_NAME_MAX);
-	if (!is_list(request->users, 256, false))
+	if (request->is_host && *request->users)
+		return diag_set(diag, ERR_BAD_INPUT, "a host is bound to nobody: nobody logs in there");
+	if (!is_list(request->users, 256, request->is_host))
 		return diag_set(diag, ERR_BAD_INPUT, "a device is bound to at least one user, each of 1 to 256 characters");
 	if (!is_list(request->tags, 64, true))
 		return diag_set(diag, ERR_BAD_INPUT, "a tag has 1 to 64 characters");

@@ -216,6 +216,8 @@ static int check_word(const struct edit *edit, struct diag *diag)
 	size_t length = strlen(edit->value);
 	if (length == 0 || length > 256 || strchr(edit->value, '\n'))
 		return diag_set(diag, ERR_BAD_INPUT, "a user has 1 to 256 characters");
+	if (edit->device->is_host)
+		return diag_set(diag, ERR_DENIED, "a host is bound to nobody: nobody logs in there");
 	bool bound = list_has(edit->device->users, edit->value);
 	if (edit->change == REGISTRY_BIND)
 		return bound ? diag_set(diag, ERR_DENIED, "%s is bound to it already", edit->value) : 0;

@@ -12,6 +12,7 @@
 #include "enrolment.h"
 #include "login.h"
 #include "monitor_edge.h"
+#include "presence.h"
 #include "renewal.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
@@ -316,6 +317,12 @@ static int on_revocations(void *self, const struct worker_broker_revocations *me
 	return 0;
 }
 
+static int on_presence(void *self, const struct worker_broker_presence *message, int *fd)
+{
+	(void)fd;
+	return presence_asked(self, message);
+}
+
 static int on_tunnel_closed(void *self, const struct worker_broker_tunnel_closed *message, int *fd)
 {
 	struct worker *worker = self;
@@ -370,6 +377,7 @@ static const struct worker_broker_handlers handlers = {
 	.enroll = on_enroll,
 	.renew = on_renew,
 	.revocations = on_revocations,
+	.presence = on_presence,
 	.tunnel_closed = on_tunnel_closed,
 	.refusal = on_refusal,
 	.ended = on_ended,

@@ -95,6 +95,17 @@ static int on_login_granted(void *self, const struct worker_broker_login_granted
 	return 0;
 }
 
+/* ---- presence ---- */
+
+static int on_presence_state(void *self, const struct worker_broker_presence_state *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
+	if (exchange)
+		exchange_answer(exchange, 200, json_pack("{s:b, s:o}", "present", message->present, "code", json_of(message->code)));
+	return 0;
+}
+
 /* ---- sessions ---- */
 
 static int on_session_state(void *self, const struct worker_broker_session_state *message, int *fd)
@@ -244,6 +255,7 @@ static const struct worker_broker_handlers handlers = {
 	.login_message = on_login_message,
 	.login_state = on_login_state,
 	.login_granted = on_login_granted,
+	.presence_state = on_presence_state,
 	.session_state = on_session_state,
 	.session_ended = on_session_ended,
 	.resource_item = on_resource_item,

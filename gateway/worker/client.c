@@ -342,6 +342,7 @@ void client_accepted(struct worker *worker, const struct worker_broker_accepted 
 	    view_to_string(accepted->device, client->device, sizeof(client->device)) < 0)
 		worker_end(EXIT_FAILURE);
 	client->returning = accepted->returning;
+	client->host = accepted->host;
 	if (!early)
 		open_up(worker);
 }

@@ -25,6 +25,7 @@ static void session_renew(struct exchange *exchange);
 static void session_end(struct exchange *exchange);
 static void resources(struct exchange *exchange);
 static void front_page(struct exchange *exchange);
+static void presence(struct exchange *exchange);
 
 enum body_rule { NO_BODY, JSON_BODY, PKCS10_BODY };
 enum token_rule { NO_TOKEN, WITH_TOKEN, BASIC };
@@ -34,6 +35,7 @@ enum door {
 	MAIN = 1 << 0,      /* an accepted device */
 	RETURNING = 1 << 1, /* a device whose certificate has expired */
 	ENROLMENT = 1 << 2, /* the enrolment listener */
+	HOST = 1 << 3,      /* an internal host */
 };
 
 struct route {
@@ -53,15 +55,18 @@ static const struct route routes[] = {
 	{MAIN, "DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
 	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, front_page},
-	{MAIN | RETURNING, "POST", "/.well-known/est/simplereenroll", PKCS10_BODY, NO_TOKEN, enrolment_renew},
-	{MAIN | RETURNING | ENROLMENT, "GET", "/.well-known/est/cacerts", NO_BODY, NO_TOKEN, enrolment_authorities},
+	{HOST, "POST", "/v1/presence", JSON_BODY, NO_TOKEN, presence},
+	{MAIN | RETURNING | HOST, "POST", "/.well-known/est/simplereenroll", PKCS10_BODY, NO_TOKEN, enrolment_renew},
+	{MAIN | RETURNING | ENROLMENT | HOST, "GET", "/.well-known/est/cacerts", NO_BODY, NO_TOKEN, enrolment_authorities},
 	{ENROLMENT, "GET", "/crl", NO_BODY, NO_TOKEN, enrolment_revocations},
 	{ENROLMENT, "POST", "/.well-known/est/simpleenroll", PKCS10_BODY, BASIC, enrolment_enroll},
 };
 
 static unsigned door_of(const struct client *client)
 {
-	return client->listener == MONITOR_ROOM_ENROLMENT ? ENROLMENT : client->returning ? RETURNING : MAIN;
+	if (client->listener == MONITOR_ROOM_ENROLMENT)
+		return ENROLMENT;
+	return client->host ? HOST : client->returning ? RETURNING : MAIN;
 }
 
 static bool path_fits(const struct route *route, struct view path, char *out_conversation)
@@ -282,6 +287,19 @@ static void resources(struct exchange *exchange)
 	EXCHANGE_ASK(exchange, resources, .token = view_string(exchange->token));
 }
 
+static void presence(struct exchange *exchange)
+{
+	struct request_presence presence;
+	struct diag diag;
+	if (request_presence(buf_view(&exchange->body), &presence, &diag) < 0)
+		exchange_refuse(exchange, 400, "bad_request", diag.text);
+	else
+		EXCHANGE_ASK(exchange, presence, .user = view_string(presence.user), .service = view_string(presence.service),
+			     .fresh_ms = presence.fresh_ms, .source = view_of(presence.source.bytes, presence.source.size),
+			     .source_port = presence.source.port, .target = view_of(presence.target.bytes, presence.target.size),
+			     .target_port = presence.target.port);
+}
+
 static void front_page(struct exchange *exchange)
 {
 	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s}", "gateway", exchange->worker->conf->name, "device",
@@ -346,6 +364,9 @@ static void check_head(struct exchange *exchange, const struct http_request *req
 	take_key_store(exchange, request->path);
 	if (!exchange->route && *exchange->allow)
 		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");
+	else if (!exchange->route && exchange->worker->client.host)
+		exchange_refuse(exchange, 403, "host_certificate",
+				"This certificate is a host's: it may ask for presence, and nothing else.");
 	else if (!exchange->route && exchange->worker->client.returning)
 		exchange_refuse(exchange, 403, "certificate_expired",
 				"This device's certificate has expired: log in and renew it (sallyport renew).");

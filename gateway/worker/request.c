@@ -1,6 +1,7 @@
 /* request.c: strangers' text into bounded values. Pure but for memory. */
 #include "request.h"
 
+#include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <jansson.h>
 #include <malloc.h>
@@ -10,6 +11,7 @@
 
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 
 DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
@@ -30,8 +32,15 @@ void request_prepare_json(void)
 	json_object_seed(seed ? seed : 1);
 }
 
-/* An object with a member of that name, perhaps the other one, and nothing else. */
-static int load_object(struct view body, const char *member, const char *other, json_t **out_json, struct diag *diag)
+static bool is_among(const char *name, const char *const *others)
+{
+	while (*others && strcmp(*others, name) != 0)
+		others++;
+	return *others != NULL;
+}
+
+/* An object with a member of that name, perhaps the others (NULL ends them), and nothing else. */
+static int load_object(struct view body, const char *member, const char *const *others, json_t **out_json, struct diag *diag)
 {
 	json_error_t error;
 	if (body.size == 0)
@@ -43,7 +52,7 @@ static int load_object(struct view body, const char *member, const char *other, 
 	const char *name;
 	json_t *value;
 	json_object_foreach(json, name, value)
-		if (strcmp(name, member) != 0 && (!other || strcmp(name, other) != 0))
+		if (strcmp(name, member) != 0 && !is_among(name, others))
 			return diag_set(diag, ERR_BAD_INPUT, "The body has a member that is not known; only \"%s\" is.", member);
 	if (!json_object_get(json, member))
 		return diag_set(diag, ERR_BAD_INPUT, "The body must be a JSON object with \"%s\".", member);
@@ -61,7 +70,7 @@ static int take_text(const json_t *value, char *out_text, size_t capacity)
 int request_login(struct view body, struct request_login *out_login, struct diag *diag)
 {
 	OWN_JSON json_t *json = NULL;
-	int result = load_object(body, "user", "realm", &json, diag);
+	int result = load_object(body, "user", (const char *const[]){"realm", NULL}, &json, diag);
 	if (result < 0)
 		return result;
 	const json_t *realm = json_object_get(json, "realm");
@@ -72,6 +81,62 @@ int request_login(struct view body, struct request_login *out_login, struct diag
 		return diag_set(diag, ERR_BAD_INPUT, "\"realm\" must be a text of 1 to 32 bytes without NUL.");
 	return 0;
 }
+
+/* ---- presence ---- */
+
+/* A listener for both families sees IPv4 inside IPv6 (RFC 4291 2.5.5.2). */
+static void unmap(struct request_end *end)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	if (end->size != 16 || memcmp(end->bytes, mapped, sizeof(mapped)) != 0)
+		return;
+	memmove(end->bytes, end->bytes + 12, 4);
+	end->size = 4;
+}
+
+static int take_end(const json_t *value, struct request_end *end)
+{
+	char host[256];
+	struct view text = view_of(json_string_value(value), json_string_length(value));
+	if (!json_is_string(value) || str_split_authority(text, host, sizeof(host), &end->port) < 0)
+		return ERR_BAD_INPUT;
+	end->size = inet_pton(AF_INET, host, end->bytes) == 1 ? 4 : inet_pton(AF_INET6, host, end->bytes) == 1 ? 16 : 0;
+	unmap(end);
+	return end->size ? 0 : ERR_BAD_INPUT;
+}
+
+static int take_way(const json_t *json, struct request_presence *presence)
+{
+	const json_t *source = json_object_get(json, "source"), *target = json_object_get(json, "target");
+	if (!source && !target)
+		return 0;
+	return take_end(source, &presence->source) < 0 ? ERR_BAD_INPUT : take_end(target, &presence->target);
+}
+
+int request_presence(struct view body, struct request_presence *out_presence, struct diag *diag)
+{
+	static const char *const others[] = {"service", "fresh", "source", "target", NULL};
+	enum { YEAR_S = 366 * 86400 };
+	OWN_JSON json_t *json = NULL;
+	struct request_presence presence = {.fresh_ms = 0};
+	int result = load_object(body, "user", others, &json, diag);
+	if (result < 0)
+		return result;
+	const json_t *service = json_object_get(json, "service"), *fresh = json_object_get(json, "fresh");
+	if (take_text(json_object_get(json, "user"), presence.user, sizeof(presence.user)) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"user\" must be a text of 1 to 256 bytes without NUL.");
+	if (service && take_text(service, presence.service, sizeof(presence.service)) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"service\" must be a text of 1 to 64 bytes without NUL.");
+	if (fresh && (!json_is_integer(fresh) || json_integer_value(fresh) < 1 || json_integer_value(fresh) > YEAR_S))
+		return diag_set(diag, ERR_BAD_INPUT, "\"fresh\" must be a number of seconds, from 1 to a year.");
+	if (take_way(json, &presence) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "\"source\" and \"target\" must be ADDRESS:PORT, both of them.");
+	presence.fresh_ms = fresh ? (uint64_t)json_integer_value(fresh) * 1000 : 0;
+	*out_presence = presence;
+	return 0;
+}
+
+/* ---- answers ---- */
 
 void request_answers_fini(struct request_answers *answers)
 {
@@ -98,7 +163,7 @@ int request_answers(struct view body, struct request_answers *out_answers, struc
 	struct request_answers answers = {.count = 0};
 	size_t index;
 	const json_t *item;
-	int result = load_object(body, "answers", NULL, &json, diag);
+	int result = load_object(body, "answers", (const char *const[]){NULL}, &json, diag);
 	if (result < 0)
 		return result;
 	const json_t *list = json_object_get(json, "answers");

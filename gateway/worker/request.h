@@ -14,6 +14,19 @@ struct request_login {
 };
 [[nodiscard]] int request_login(struct view body, struct request_login *out_login, struct diag *diag);
 
+/* {"user":"alice"}, perhaps with "service", "fresh" (seconds), and "source" with "target" ("ADDRESS:PORT" each). */
+struct request_end {
+	uint8_t bytes[16];
+	size_t size; /* 4 or 16; 0: not given */
+	uint16_t port;
+};
+struct request_presence {
+	char user[257], service[65];
+	uint64_t fresh_ms;
+	struct request_end source, target;
+};
+[[nodiscard]] int request_presence(struct view body, struct request_presence *out_presence, struct diag *diag);
+
 /* {"answers":["...", ...]}: exactly that. The answers are heap memory; wipe and free with request_answers_fini. */
 struct request_answers {
 	struct buf list[CONVERSATION_MESSAGES_MAX];

@@ -92,6 +92,7 @@ struct client {
 	int fd;
 	uint8_t listener; /* enum monitor_room_listener: main, or enrolment */
 	bool returning;   /* its certificate has expired: login and renewal only */
+	bool host;        /* of the inside: presence and renewal only */
 	struct tls *tls;
 	uv_poll_t poll;
 	uv_prepare_t turn;  /* once per round of the loop: output, one flush */

@@ -71,6 +71,14 @@ struct policy_text_rule {
 /* ---- subcommands ---- */
 int cmd_init(const struct admin_options *options);
 int cmd_device_add(const struct admin_options *options);
+int cmd_host_invite(const struct admin_options *options);
+int cmd_host_reinvite(const struct admin_options *options);
+int cmd_host_list(const struct admin_options *options);
+int cmd_host_show(const struct admin_options *options);
+int cmd_host_lock(const struct admin_options *options);
+int cmd_host_unlock(const struct admin_options *options);
+int cmd_host_revoke(const struct admin_options *options);
+int cmd_host_forget(const struct admin_options *options);
 int cmd_device_list(const struct admin_options *options);
 int cmd_device_show(const struct admin_options *options);
 int cmd_device_lock(const struct admin_options *options);

@@ -17,7 +17,9 @@ DEFINE_OWN(json, json_t *, json_decref)
 static const char *const list_columns[] = {"NAME", "name", "STATE", "state", "USERS", "users", "TAGS", "tags", "SESSIONS",
 					   "sessions", "TUNNELS", "tunnels", "KEY", "key_kind", "IN", "key_store", "UNTIL",
 					   "certificate_until", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
-static const char *const show_pairs[] = {"name", "name", "id", "id", "state", "state", "users", "users", "tags", "tags", "created",
+static const char *const host_columns[] = {"NAME", "name", "STATE", "state", "TAGS", "tags", "KEY", "key_kind", "UNTIL",
+					   "certificate_until", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
+static const char *const show_pairs[] = {"name", "name", "kind", "kind", "id", "id", "state", "state", "users", "users", "tags", "tags", "created",
 					 "created_at", "last seen", "last_seen_at", "from", "last_seen_from", "sessions",
 					 "sessions", "tunnels", "tunnels", NULL};
 static const char *const connection_columns[] = {"CONNECTION", "connection", "FROM", "address", NULL};
@@ -106,6 +108,7 @@ int cmd_device_add(const struct admin_options *options)
 /* ---- list ---- */
 
 struct filter {
+	const char *kind; /* "device" or "host" */
 	const char *user, *tag;
 	uint64_t expiring_ms, unseen_ms; /* 0: not asked for */
 	uint64_t now_ms;
@@ -131,6 +134,9 @@ static uint64_t time_of(const json_t *device, const char *key)
 
 static bool fits(const struct filter *filter, const json_t *device)
 {
+	const char *kind = json_string_value(json_object_get(device, "kind"));
+	if (kind && strcmp(kind, filter->kind) != 0)
+		return false;
 	if (filter->user && !has_word(json_object_get(device, "users"), filter->user))
 		return false;
 	if (filter->tag && !has_word(json_object_get(device, "tags"), filter->tag))
@@ -154,10 +160,11 @@ static void drop_others(const struct filter *filter, json_t *devices)
 			json_array_remove(devices, i);
 }
 
-int cmd_device_list(const struct admin_options *options)
+static int list(const struct admin_options *options, const char *kind, const char *const *columns)
 {
 	OWN_JSON json_t *answer = NULL;
-	struct filter filter = {.user = options->users.count ? options->users.list[0] : NULL,
+	struct filter filter = {.kind = kind,
+				.user = options->users.count ? options->users.list[0] : NULL,
 				.tag = options->tags.count ? options->tags.list[0] : NULL,
 				.now_ms = clock_wall_ms()};
 	int status = take_span("--expiring", options->expiring, &filter.expiring_ms);
@@ -171,8 +178,18 @@ int cmd_device_list(const struct admin_options *options)
 	drop_others(&filter, devices);
 	if (options->json)
 		return table_print_json(answer);
-	(options->csv ? table_print_csv : table_print)(devices, list_columns);
+	(options->csv ? table_print_csv : table_print)(devices, columns);
 	return ADMIN_DONE;
+}
+
+int cmd_device_list(const struct admin_options *options)
+{
+	return list(options, "device", list_columns);
+}
+
+int cmd_host_list(const struct admin_options *options)
+{
+	return list(options, "host", host_columns);
 }
 
 int cmd_device_show(const struct admin_options *options)
@@ -266,3 +283,32 @@ int cmd_device_revoke(const struct admin_options *options)
 {
 	return act(options, "revoke", "revoked");
 }
+
+/* ---- hosts ---- */
+
+/* ADMIN_DONE when the name is a host's: a laptop is not revoked by a slip. */
+static int check_host(const struct admin_options *options)
+{
+	char path[1024] = "/v1/devices/";
+	OWN_JSON json_t *answer = NULL;
+	if (call_escape(path, sizeof(path), options->words[0]) < 0)
+		return admin_say(ADMIN_USAGE, "the name is too long");
+	int status = call(options, "GET", path, NULL, &answer);
+	const char *kind = json_string_value(json_object_get(answer, "kind"));
+	if (status == ADMIN_DONE && (!kind || strcmp(kind, "host") != 0))
+		return admin_say(ADMIN_FAILED, "\"%s\" is no host but a device of users; see: sallyport-admin device", options->words[0]);
+	return status;
+}
+
+#define HOST_COMMAND(name)                                                                                          \
+	int cmd_host_##name(const struct admin_options *options)                                                    \
+	{                                                                                                           \
+		int status = check_host(options);                                                                   \
+		return status == ADMIN_DONE ? cmd_device_##name(options) : status;                                  \
+	}
+HOST_COMMAND(show)
+HOST_COMMAND(lock)
+HOST_COMMAND(unlock)
+HOST_COMMAND(revoke)
+HOST_COMMAND(forget)
+HOST_COMMAND(reinvite)

@@ -22,7 +22,11 @@ static json_t *words(const char *const *list, unsigned count)
 	return array;
 }
 
-static int print_line(const struct admin_options *options, const json_t *answer, const char *name)
+/* What to do with the line. */
+static const char for_laptops[] = "Give that line to the user of %s: it is good once. There: sallyport enroll LINE\n";
+static const char for_hosts[] = "On %s, as root; it is good once: XDG_CONFIG_HOME=/etc sallyport enroll LINE\n";
+
+static int print_line(const struct admin_options *options, const json_t *answer, const char *name, bool is_host)
 {
 	const char *line = json_string_value(json_object_get(answer, "line"));
 	if (options->json)
@@ -32,7 +36,10 @@ static int print_line(const struct admin_options *options, const json_t *answer,
 	puts(line);
 	if (options->qr && qr_print(line) < 0)
 		return admin_say(ADMIN_FAILED, "no QR code can be drawn");
-	fprintf(stderr, "Give that line to the user of %s: it is good once. There: sallyport enroll LINE\n", name);
+	if (is_host)
+		fprintf(stderr, for_hosts, name);
+	else
+		fprintf(stderr, for_laptops, name);
 	return ADMIN_DONE;
 }
 
@@ -43,8 +50,9 @@ static int invite(const struct admin_options *options, json_t *body, const char 
 		return admin_say(ADMIN_USAGE, "a name, user or tag is not valid text");
 	if (options->expires)
 		json_object_set_new(body, "life", json_string(options->expires));
+	bool is_host = json_is_true(json_object_get(body, "host"));
 	int status = call(options, "POST", "/v1/invitations", body, &answer);
-	return status == ADMIN_DONE ? print_line(options, answer, name) : status;
+	return status == ADMIN_DONE ? print_line(options, answer, name, is_host) : status;
 }
 
 int cmd_device_invite(const struct admin_options *options)
@@ -56,6 +64,13 @@ int cmd_device_invite(const struct admin_options *options)
 	json_t *users = options->any_user ? words(anybody, 1) : words(options->users.list, options->users.count);
 	return invite(options, json_pack("{s:s, s:o, s:o}", "name", name, "users", users, "tags", words(options->tags.list, options->tags.count)),
 		      name);
+}
+
+int cmd_host_invite(const struct admin_options *options)
+{
+	const char *name = options->words[0];
+	return invite(options, json_pack("{s:s, s:[], s:o, s:b}", "name", name, "users", "tags",
+					 words(options->tags.list, options->tags.count), "host", 1), name);
 }
 
 int cmd_device_reinvite(const struct admin_options *options)

@@ -13,6 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request_login login;
 	if (request_login(text, &login, &diag) == 0)
 		MUST(login.user[0] && view_is_utf8(view_string(login.user)) && view_is_utf8(view_string(login.realm)));
+	struct request_presence presence;
+	if (request_presence(text, &presence, &diag) == 0)
+		MUST(presence.user[0] && !presence.source.size == !presence.target.size && presence.target.size <= 16);
 	if (request_answers(text, &answers, &diag) == 0) {
 		MUST(answers.count <= CONVERSATION_MESSAGES_MAX);
 		request_answers_fini(&answers);

@@ -145,6 +145,41 @@ def test_a_worker_without_a_client_has_no_device(gateway):
     assert gateway.told("kill_worker").worker == 77
 
 
+def as_host(gateway, device):
+    """From the next start on that device is an internal host."""
+    gateway.kill()
+    with sqlite3.connect(gateway.database) as database:
+        database.execute("UPDATE device SET kind = 'host' WHERE id = ?", (device.id,))
+    database.close()
+    gateway.own(gateway.database)
+    gateway.start()
+    return gateway.connect(device)
+
+
+@pytest.mark.parametrize("message, values", [
+    ("login_start", {"user": "alice"}), ("session_get", {"token": "0" * 64}), ("resources", {"token": "0" * 64}),
+    ("open", {"token": "0" * 64, "host": "127.0.0.1", "port": 22}), ("login_cancel", {"conversation": "x"})])
+def test_A2_a_host_can_say_nothing_but_presence(gateway, message, values):
+    """Not even when its worker is a stranger's: the edge's table says no."""
+    worker = as_host(gateway, ALICE)
+    assert worker.call("presence", user="alice").values["code"] == "no_session"
+    worker.ask(message, **values)
+    assert gateway.told("kill_worker").worker == worker.number
+
+
+def test_A2_a_device_cannot_ask_for_presence(gateway):
+    worker = gateway.connect(ALICE)
+    worker.ask("presence", user="alice")
+    assert gateway.told("kill_worker").worker == worker.number
+
+
+@pytest.mark.parametrize("values", [{"source": b"1234", "source_port": 1}, {"target": b"1234"}, {"source": b"1", "target": b"2"}])
+def test_a_way_that_is_none_is_a_breach(gateway, values):
+    worker = as_host(gateway, ALICE)
+    worker.ask("presence", user="alice", **values)
+    assert gateway.told("kill_worker").worker == worker.number
+
+
 def test_a_worker_that_speaks_out_of_turn_is_killed(gateway):
     worker = gateway.new_worker()
     worker.ask("session_get", token="0" * 64)

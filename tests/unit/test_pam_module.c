@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,11 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../../pam_module/arguments.h"
+#include "../../pam_module/profile.h"
+#include "../../pam_module/way.h"
 
 static const char *module;
 static char folder[] = "/tmp/sallyport-pam.XXXXXX";
@@ -75,7 +80,8 @@ static void test_without_a_gateway_nobody_is_let_in(void **state)
 static void test_unknown_arguments_are_refused(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {"", "presence", "factor nullok", "factor socket=relative", "factor timeout=5",
+	static const char *const wrong[] = {"", "nothing", "presence via=vpn", "presence fresh=10", "presence fallback=yes",
+					    "presence socket=/x", "presence profile=x", "presence debug", "factor fresh=10m", "factor nullok", "factor socket=relative", "factor timeout=5",
 					    "factor timeout=0s", "factor timeout=2h", "socket=/x factor"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		unsigned asked = 0;
@@ -97,6 +103,106 @@ static void test_arguments(void **state)
 	const char *const wrong[] = {"factor", "secret=1"};
 	assert_true(arguments_read(2, wrong, &arguments, &diag) < 0);
 	assert_non_null(strstr(diag.text, "secret=1"));
+}
+
+static void test_arguments_of_presence(void **state)
+{
+	(void)state;
+	struct arguments arguments;
+	struct diag diag;
+	const char *const words[] = {"presence", "fresh=10m", "via=gateway", "fallback=ignore", "profile=/etc/x", "timeout=2s"};
+	assert_int_equal(arguments_read(1, words, &arguments, &diag), 0);
+	assert_string_equal(arguments.profile, "/etc/sallyport/profile");
+	assert_false(arguments.via_gateway || arguments.ignores_silence || arguments.fresh_ms);
+	assert_int_equal(arguments_read(6, words, &arguments, &diag), 0);
+	assert_int_equal(arguments.fresh_ms, 600000);
+	assert_int_equal(arguments.time_limit_ms, 2000);
+	assert_string_equal(arguments.profile, "/etc/x");
+	assert_true(arguments.via_gateway && arguments.ignores_silence);
+	const char *const deny[] = {"presence", "fallback=deny"};
+	assert_int_equal(arguments_read(2, deny, &arguments, &diag), 0);
+	assert_false(arguments.ignores_silence);
+}
+
+static void test_profiles(void **state)
+{
+	(void)state;
+	struct profile profile;
+	struct diag diag;
+	char url[PROFILE_TEXT_MAX];
+	size_t position = 0;
+	static const char good[] = "# Written by: sallyport enroll\ngateway = https://a:1, https://b/\r\ncert=\"/x y\"\n key = /k \nuser = root";
+	assert_int_equal(profile_parse(view_string(good), &profile, &diag), 0);
+	assert_string_equal(profile.cert, "/x y");
+	assert_string_equal(profile.key, "/k");
+	assert_string_equal(profile.ca, "");
+	assert_true(profile_gateway(&profile, &position, url));
+	assert_string_equal(url, "https://a:1");
+	assert_true(profile_gateway(&profile, &position, url));
+	assert_string_equal(url, "https://b/");
+	assert_false(profile_gateway(&profile, &position, url));
+	static const char *const bad[] = {"", "gateway = https://a\ncert = /c\n", "gateway = http://a\ncert = /c\nkey = /k\n",
+					  "gateway = https://a\ncert = pkcs11:x\nkey = /k\n", "gateway = https://a\ncert = /c\nkey = /k\nca = x"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(profile_parse(view_string(bad[i]), &profile, &diag), ERR_BAD_CONFIG);
+	assert_int_equal(profile_read("/nowhere/profile", &profile, &diag), ERR_SYSTEM);
+}
+
+static void test_rows_of_the_kernel(void **state)
+{
+	(void)state;
+	struct way_row row;
+	static const char four[] = "   1: 0100007F:1F90 0200007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 20\n";
+	assert_true(way_read_row(four, &row));
+	assert_true(row.is_established && !row.is_listening && row.inode == 4711 && row.local_port == 8080);
+	assert_string_equal(row.way.target, "127.0.0.1:8080");
+	assert_string_equal(row.way.source, "127.0.0.2:80");
+	static const char six[] = "0: 0000000000000000FFFF00000100007F:0016 B80D0120000000000000000001000000:C000 0A 0:0 0:0 0 0 0 12 1";
+	assert_true(way_read_row(six, &row));
+	assert_true(row.is_listening && !row.is_established && row.inode == 12);
+	assert_string_equal(row.way.target, "127.0.0.1:22");
+	assert_string_equal(row.way.source, "[2001:db8::1]:49152");
+	static const char *const bad[] = {"", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+					  "0: 0100007:1F90 0200007F:0050 01 0:0 0:0 0 0 0 1", "0: 0100007F:1F90 0200007F:0050 01 0:0 0:0 0 0 0",
+					  "0: 0100007F 0200007F 01 0:0 0:0 0 0 0 1"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(way_read_row(bad[i], &row));
+}
+
+/* A connection that this process itself has accepted, and that it holds as root: as sshd does. */
+static void test_the_way_of_this_process(void **state)
+{
+	(void)state;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	struct way way;
+	struct diag diag;
+	char source[WAY_TEXT_MAX];
+	if (geteuid() != 0)
+		skip();
+	int listener = socket(AF_INET, SOCK_STREAM, 0), near = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(near, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(getsockname(near, (struct sockaddr *)&address, &size), 0);
+	snprintf(source, sizeof(source), "127.0.0.1:%u", ntohs(address.sin_port));
+	int accepted = accept(listener, NULL, NULL);
+	assert_int_equal(way_find(&way, &diag), 0);
+	assert_string_equal(way.source, source);
+	/* A child finds it by its ancestors. Where nobody listens any more, it was not accepted here. */
+	pid_t child = fork();
+	if (child == 0) {
+		close(listener), close(accepted), close(near);
+		_exit(way_find(&way, &diag) == 0 && strcmp(way.source, source) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	int status = 0;
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	close(listener);
+	assert_true(way_find(&way, &diag) < 0 || strcmp(way.source, source) != 0);
+	close(near);
+	close(accepted);
 }
 
 static void test_nothing_but_the_functions_of_pam_is_shown(void **state)
@@ -139,12 +245,41 @@ static void test_loading_ten_thousand_times_does_not_grow(void **state)
 	assert_in_range(resident_kib() - before + 1024, 0, 3072);
 }
 
-static void *run_thread(void *unused)
+/* A profile whose gateway is not there. */
+static void write_away(void)
+{
+	char path[200], arguments[300];
+	snprintf(path, sizeof(path), "%s/profile", folder);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "gateway = https://127.0.0.1:1\ncert = /nowhere/c\nkey = /nowhere/k\n");
+	fclose(file);
+	snprintf(arguments, sizeof(arguments), "presence profile=%s timeout=1s", path);
+	write_service("away", arguments);
+}
+
+static void test_presence_without_a_gateway(void **state)
+{
+	(void)state;
+	unsigned asked = 0;
+	write_away();
+	assert_int_equal(authenticate("away", &asked), PAM_AUTHINFO_UNAVAIL);
+	write_service("away", "presence profile=/nowhere/profile fallback=ignore");
+	assert_int_equal(authenticate("away", &asked), PAM_AUTHINFO_UNAVAIL);
+	long before = 0;
+	write_away();
+	for (int i = 0; i < 400; i++) {
+		assert_int_equal(authenticate("away", &asked), PAM_AUTHINFO_UNAVAIL);
+		before = i == 100 ? resident_kib() : before;
+	}
+	assert_in_range(resident_kib() - before + 1024, 0, 3072);
+}
+
+static void *run_thread(void *service)
 {
 	unsigned asked = 0;
-	(void)unused;
 	for (int i = 0; i < 20; i++)
-		if (authenticate("nobody", &asked) != PAM_AUTHINFO_UNAVAIL)
+		if (authenticate(service, &asked) != PAM_AUTHINFO_UNAVAIL)
 			return "another answer";
 	return NULL;
 }
@@ -161,8 +296,9 @@ static void test_threads_signals_and_output_of_the_host(void **state)
 	dup2(ends[1], STDOUT_FILENO);
 	sigaction(SIGPIPE, NULL, &before);
 	write_service("nobody", "factor socket=/nowhere/factor.sock timeout=1s");
+	write_away();
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, run_thread, NULL), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, run_thread, i % 2 ? "away" : "nobody"), 0);
 	const char *trouble = NULL;
 	for (int i = 0; i < 8; i++) {
 		void *result = NULL;
@@ -185,8 +321,13 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_without_a_gateway_nobody_is_let_in),
 		cmocka_unit_test(test_unknown_arguments_are_refused),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_arguments_of_presence),
+		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_rows_of_the_kernel),
+		cmocka_unit_test(test_the_way_of_this_process),
 		cmocka_unit_test(test_nothing_but_the_functions_of_pam_is_shown),
 		cmocka_unit_test(test_loading_ten_thousand_times_does_not_grow),
+		cmocka_unit_test(test_presence_without_a_gateway),
 		cmocka_unit_test(test_threads_signals_and_output_of_the_host),
 	};
 	if (count != 2 || !mkdtemp(folder))
@@ -197,8 +338,8 @@ int main(int count, char **arguments)
 		return EXIT_FAILURE;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	char path[200];
-	static const char *const names[] = {"nobody", "wrong"};
-	for (size_t i = 0; i < 2; i++) {
+	static const char *const names[] = {"nobody", "wrong", "away", "profile"};
+	for (size_t i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
 		unlink(path);
 	}

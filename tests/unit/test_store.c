@@ -69,7 +69,7 @@ struct insert {
 static int insert(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct insert *self = operation->context;
-	int result = STORE_RUN(db, diag, device_insert, TEXT(self->name), TEXT(self->name), TEXT(""), NUMBER(1), NUMBER(2));
+	int result = STORE_RUN(db, diag, device_insert, TEXT(self->name), TEXT(self->name), TEXT(""), NUMBER(1), NUMBER(2), TEXT("device"));
 	return result == 0 && self->fails ? diag_set(diag, ERR_LIMIT, "it changed its mind") : result;
 }
 

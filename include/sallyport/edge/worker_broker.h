@@ -18,10 +18,11 @@ enum worker_broker_state {
 	WORKER_BROKER_ENDING = 1 << 3,   /* ordered to end; reports only */
 	WORKER_BROKER_ENROLLING = 1 << 4, /* the enrolment listener: no device, and no other request */
 	WORKER_BROKER_RETURNING = 1 << 5, /* an expired device within renew_grace: login and renewal only */
+	WORKER_BROKER_HOST = 1 << 6, /* an internal host: asks for presence, renews its certificate, and nothing else */
 };
 #define WORKER_BROKER_DEVICE (WORKER_BROKER_ACCEPTED | WORKER_BROKER_RETURNING)
 #define WORKER_BROKER_REPORTS \
-	(WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING | WORKER_BROKER_ENROLLING | WORKER_BROKER_RETURNING)
+	(WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING | WORKER_BROKER_ENROLLING | WORKER_BROKER_RETURNING | WORKER_BROKER_HOST)
 
 #define WORKER_BROKER_TOKEN_MAX 128
 #define WORKER_BROKER_CONVERSATION_MAX 32 /* hexadecimal id of a conversation */
@@ -73,7 +74,7 @@ enum worker_broker_state {
 	/* worker: a laptop with an invitation wants its first certificate */                                 \
 	M(worker_broker, enroll, EDGE_FROM_FIRST, WORKER_BROKER_ENROLLING, EDGE_NO_FD)                        \
 	/* worker: this device wants its next certificate */                                                  \
-	M(worker_broker, renew, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                            \
+	M(worker_broker, renew, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE | WORKER_BROKER_HOST, EDGE_NO_FD)                            \
 	/* broker: here it is (DER), committed */                                                             \
 	M(worker_broker, certificate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
 	/* worker: the list of revoked certificates (CRL) is wanted; broker: here it is (DER) */              \
@@ -81,6 +82,10 @@ enum worker_broker_state {
 	M(worker_broker, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                             \
 	/* broker: an admin must approve it first; ask again with the same key */                             \
 	M(worker_broker, pending, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
+	/* ---- presence ---- */                                                                              \
+	/* worker: a host asks whether that user is here now; broker: the answer, recorded */                 \
+	M(worker_broker, presence, EDGE_FROM_FIRST, WORKER_BROKER_HOST, EDGE_NO_FD)                           \
+	M(worker_broker, presence_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
 	/* ---- refusals, orders ---- */                                                                      \
 	/* broker: the answer to any request that is refused */                                               \
 	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
@@ -99,8 +104,8 @@ enum worker_broker_state {
 #define worker_broker_peer_FIELDS(F) \
 	F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64) F(bytes, leaf, 16384)
 #define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32)
-/* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING */
-#define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0)
+/* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING; host: WORKER_BROKER_HOST */
+#define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0) F(u8, host, 0)
 #define worker_broker_rejected_FIELDS(F) F(str, code, 32)
 /* realm: empty: the gateway chooses */
 #define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256) F(str, realm, 32)
@@ -151,6 +156,13 @@ enum worker_broker_state {
 /* reason: "client_fin" "target_fin" "client_reset" "target_reset" "ended" "connection_lost" ... */
 #define worker_broker_tunnel_closed_FIELDS(F)                                                         \
 	F(u64, tunnel, 0) F(u64, bytes_to_target, 0) F(u64, bytes_to_client, 0) F(str, reason, 32)
+/* fresh_ms: how old the login may be; 0: any. source, target: the ends of the user's connection to the host, as the host
+ * sees them (4 or 16 bytes, in the order of the network); both empty: it is not asked by which way he came */
+#define worker_broker_presence_FIELDS(F)                                                              \
+	F(u32, request, 0) F(str, user, 256) F(str, service, 64) F(u64, fresh_ms, 0)                  \
+	F(bytes, source, 16) F(u32, source_port, 0) F(bytes, target, 16) F(u32, target_port, 0)
+/* code: why not; empty when present */
+#define worker_broker_presence_state_FIELDS(F) F(u32, request, 0) F(u8, present, 0) F(str, code, 32)
 #define worker_broker_problem_FIELDS(F)                                                               \
 	F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512) F(u32, retry_after_s, 0)
 #define worker_broker_refusal_FIELDS(F) F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512)
