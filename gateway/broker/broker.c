@@ -196,6 +196,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	struct broker *broker = timer->data;
 	uint64_t minute = clock_wall_ms() / 60000;
 	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
+	events_look(broker);
 	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
 		return;

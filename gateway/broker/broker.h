@@ -15,6 +15,7 @@
 
 #include "account.h"
 #include "audit.h"
+#include "events.h"
 #include "invitation.h"
 #include "registry.h"
 #include "revocations.h"
@@ -54,6 +55,7 @@ struct broker {
 	struct sessions sessions;
 	struct accounts accounts;
 	struct tunnels tunnels;
+	struct feed_list feeds; /* of all sessions */
 	struct policy *policy; /* the one in force */
 	struct own_addresses own;
 	struct groups *groups;

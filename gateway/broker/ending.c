@@ -96,6 +96,7 @@ static bool doom(struct ending *ending, struct tunnel *tunnel)
 		return false;
 	}
 	tunnel->end_reason = ending->reason;
+	events_tunnel_ended(tunnel, ending->reason);
 	ending->tunnels++;
 	return true;
 }

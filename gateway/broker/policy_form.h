@@ -142,6 +142,9 @@ void policy_zone_free(struct policy_zone *zone);
 /* Whether one of the hours is open at that second. */
 bool policy_is_open(const struct policy_rule *rule, int64_t time_s, int32_t local_offset_s);
 
+/* How far east of UTC the rule's clock is. */
+int32_t policy_offset_s(const struct policy_rule *rule, int64_t time_s, int32_t local_offset_s);
+
 /* ---- policy_compile.c ---- */
 /* Indexes everything. ERR_SYSTEM without memory. */
 [[nodiscard]] int policy_compile(struct policy *policy);

@@ -213,10 +213,15 @@ static bool is_holiday(const struct policy_calendar *calendar, int64_t days)
 	return false;
 }
 
+int32_t policy_offset_s(const struct policy_rule *rule, int64_t time_s, int32_t local_offset_s)
+{
+	return rule->calendar && rule->calendar->zone ? offset_at(rule->calendar->zone, time_s) : local_offset_s;
+}
+
 bool policy_is_open(const struct policy_rule *rule, int64_t time_s, int32_t local_offset_s)
 {
 	const struct policy_calendar *calendar = rule->calendar;
-	int64_t local = time_s + (calendar && calendar->zone ? offset_at(calendar->zone, time_s) : local_offset_s);
+	int64_t local = time_s + policy_offset_s(rule, time_s, local_offset_s);
 	int64_t days = local / 86400 - (local % 86400 < 0);
 	unsigned minute = (unsigned)((local - days * 86400) / 60), weekday = (unsigned)(((days + 3) % 7 + 7) % 7);
 	if (calendar && is_holiday(calendar, days))

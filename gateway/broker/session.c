@@ -46,6 +46,7 @@ void session_mark_ended(struct sessions *sessions, struct session *session, cons
 		return;
 	session->ended_at_ms = clock_wall_ms();
 	session->end_reason = reason;
+	events_session_ended(session, reason);
 	LIST_REMOVE(session, all);
 	LIST_REMOVE(session, of_device);
 	LIST_INSERT_HEAD(&sessions->ended, session, all);

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "act.h"
+#include "events.h"
 #include "map.h"
 #include "store.h"
 
@@ -40,6 +41,8 @@ struct session {
 	char connection[33];
 	LIST_HEAD(, tunnel) tunnels; /* the live ones */
 	unsigned tunnel_count;
+	struct feed_list feeds; /* who listens */
+	bool warned;            /* of the end of the lease */
 	unsigned holds;  /* whoever waits for something about it */
 	bool is_ending;  /* its end is on the way to the disk */
 };

@@ -8,14 +8,14 @@
 
 /* Sessions of one user, or of one device. */
 struct scope {
-	const char *user;            /* NULL: any */
+	const char *user, *realm;    /* of one person; NULL: any */
 	const struct device *device; /* NULL: any */
 	uint64_t most;
 };
 
 static bool has(const struct scope *scope, const struct session *session)
 {
-	return !session->is_ending && (!scope->user || strcmp(scope->user, session->user) == 0) &&
+	return !session->is_ending && (!scope->user || (strcmp(scope->user, session->user) == 0 && strcmp(scope->realm, session->realm) == 0)) &&
 	       (!scope->device || scope->device == session->device);
 }
 
@@ -28,13 +28,14 @@ static uint64_t count(const struct broker *broker, const struct scope *scope, co
 	return found;
 }
 
-bool session_cap_refuses(const struct broker *broker, const struct device *device, const char *user, const struct session *own)
+bool session_cap_refuses(const struct broker *broker, const struct session *wanted)
 {
 	const struct conf *conf = &broker->room->conf;
-	const struct scope of_user = {.user = user, .most = conf->sessions_per_user};
-	const struct scope of_device = {.device = device, .most = conf->sessions_per_device};
-	return strcmp(conf->sessions_full, "refuse") == 0 && (count(broker, &of_user, own) >= of_user.most ||
-							       count(broker, &of_device, own) >= of_device.most);
+	const struct scope of_user = {.user = wanted->user, .realm = wanted->realm, .most = conf->sessions_per_user};
+	const struct scope of_device = {.device = wanted->device, .most = conf->sessions_per_device};
+	/* The door for emergencies has no queue. */
+	return strcmp(conf->sessions_full, "refuse") == 0 && !session_breaks_glass(broker, wanted) &&
+	       (count(broker, &of_user, wanted) >= of_user.most || count(broker, &of_device, wanted) >= of_device.most);
 }
 
 /* Who works keeps his session as long as another one can go. */
@@ -72,7 +73,7 @@ static void make_room(struct broker *broker, const struct scope *scope, const st
 void session_cap_make_room(struct broker *broker, const struct session *newest)
 {
 	const struct conf *conf = &broker->room->conf;
-	const struct scope of_user = {.user = newest->user, .most = conf->sessions_per_user};
+	const struct scope of_user = {.user = newest->user, .realm = newest->realm, .most = conf->sessions_per_user};
 	const struct scope of_device = {.device = newest->device, .most = conf->sessions_per_device};
 	if (strcmp(conf->sessions_full, "end-oldest") != 0)
 		return;

@@ -5,11 +5,10 @@
 #include <stdbool.h>
 
 struct broker;
-struct device;
 struct session;
 
-/* Whether a new one must be refused (sessions_full = "refuse" and a cap is reached). `own` (may be NULL) is not counted. */
-bool session_cap_refuses(const struct broker *broker, const struct device *device, const char *user, const struct session *own);
+/* Whether this new one (not counted itself) must be refused: sessions_full = "refuse" and a cap is reached. */
+bool session_cap_refuses(const struct broker *broker, const struct session *wanted);
 /* sessions_full = "end-oldest": ends what is too many besides the newest: the oldest without a tunnel, else the oldest. */
 void session_cap_make_room(struct broker *broker, const struct session *newest);
 

@@ -64,7 +64,7 @@ static const char *reason_against(const struct grant *grant)
 		return "device_locked";
 	if (account_is_locked(&broker->accounts, session->user))
 		return "user_locked";
-	return session_cap_refuses(broker, session->device, session->user, session) ? "too_many" : NULL;
+	return session_cap_refuses(broker, session) ? "too_many" : NULL;
 }
 
 static void take_back(struct grant *grant, const char *reason)
@@ -83,9 +83,15 @@ static void take_back(struct grant *grant, const char *reason)
 static void refresh_others(const struct session *session)
 {
 	struct session *other;
-	LIST_FOREACH(other, &session->device->sessions, of_device)
-		if (strcmp(other->user, session->user) == 0 && strcmp(other->realm, session->realm) == 0)
-			other->login_at_ms = session->login_at_ms;
+	struct tunnel *tunnel;
+	LIST_FOREACH(other, &session->device->sessions, of_device) {
+		if (strcmp(other->user, session->user) != 0 || strcmp(other->realm, session->realm) != 0)
+			continue;
+		other->login_at_ms = session->login_at_ms;
+		/* What the login makes last longer is seen at the next look. */
+		LIST_FOREACH(tunnel, &other->tunnels, of_session)
+			tunnel->judge_at_ms = 0;
+	}
 }
 
 static void on_recorded(struct store_operation *operation, int result, const struct diag *diag)
@@ -180,10 +186,6 @@ static void shout(struct grant *grant)
 
 void session_grant(struct worker *worker, uint32_t request, const struct session_wish *wish)
 {
-	if (session_cap_refuses(worker->broker, worker->device, wish->user, NULL)) {
-		refuse_full(worker, request, wish->user);
-		return;
-	}
 	struct grant *grant = calloc(1, sizeof(*grant));
 	if (!grant) {
 		worker_unavailable(worker, request);
@@ -192,8 +194,12 @@ void session_grant(struct worker *worker, uint32_t request, const struct session
 	worker_hold(worker);
 	grant->worker = worker;
 	grant->request = request;
-	if (make_session(grant, wish) < 0) {
-		worker_unavailable(worker, request);
+	bool is_made = make_session(grant, wish) == 0;
+	if (!is_made || session_cap_refuses(worker->broker, grant->session)) {
+		if (is_made)
+			refuse_full(worker, request, wish->user);
+		else
+			worker_unavailable(worker, request);
 		session_free(grant->session);
 		grant_free(grant);
 		return;

@@ -56,11 +56,31 @@ struct session *session_of_request(struct worker *worker, uint32_t request, stru
 
 /* ---- get, renew, end ---- */
 
+/* So many of a session's tunnels are named. */
+enum { TUNNELS_TOLD = 256 };
+
+static void send_tunnels(struct worker *worker, uint32_t request, const struct session *session)
+{
+	const struct tunnel *tunnel;
+	unsigned told = 0;
+	LIST_FOREACH(tunnel, &session->tunnels, of_session) {
+		if (tunnel->state != TUNNEL_OPEN || told++ == TUNNELS_TOLD)
+			continue;
+		const char *reason = "";
+		uint64_t ends_at_ms = tunnel_ends_at_ms(tunnel, &reason);
+		WORKER_SEND(worker, session_tunnel, -1, .request = request, .tunnel = tunnel->id, .host = view_string(tunnel->host),
+			    .port = tunnel->port, .opened_at_ms = tunnel->opened_at_ms, .ends_at_ms = ends_at_ms,
+			    .reason = view_string(reason), .idle_limit_ms = tunnel->idle_limit_ms, .rate = tunnel->rate);
+	}
+}
+
 static void send_state(struct worker *worker, uint32_t request, const struct session *session)
 {
+	send_tunnels(worker, request, session);
 	WORKER_SEND(worker, session_state, -1, .request = request, .session = view_string(session->id),
 		    .user = view_string(session->user), .device = view_string(session->device->name),
 		    .created_at_ms = session->created_at_ms, .expires_at_ms = session->expires_at_ms,
+		    .login_at_ms = clock_wall_ms() - (uint64_t)((int64_t)clock_monotonic_ms() - session->login_at_ms),
 		    .tunnels = session->tunnel_count, .realm = view_string(session->realm));
 }
 
@@ -127,6 +147,7 @@ static void on_renewed(struct store_operation *operation, int result, const stru
 		asking->session->expires_at_ms = asking->expires_at_ms;
 		if (asking->session->lease_end_ms < asking->lease_end_ms)
 			asking->session->lease_end_ms = asking->lease_end_ms;
+		events_session_extended(asking->session);
 		send_state(asking->worker, asking->request, asking->session);
 	}
 	asking_free(asking);

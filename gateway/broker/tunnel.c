@@ -163,6 +163,7 @@ static void fail_and_free(struct tunnel *tunnel, const struct tunnel_failure *fa
 static struct tunnel_failure failure_of(const char *reason, enum tunnel_tell tell)
 {
 	static const struct tunnel_failure failures[] = {
+		{"hours_over", 403, "not_allowed", "The policy does not allow this at this time.", NULL},
 		{"policy_changed", 403, "not_allowed", "The policy no longer allows this.", NULL},
 		{"fresh_login_required", 403, "fresh_login_required", "This target needs a fresh login.", NULL},
 		{"too_many", 403, "too_many", "The policy allows no more tunnels to this target at the same time.", NULL},
@@ -358,7 +359,6 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 		      const struct policy_verdict *verdict)
 {
 	struct tunnel *tunnel = judgement->context;
-	(void)facts;
 	if (tunnel->opening->abandoned) {
 		tunnel_free(tunnel);
 		return;
@@ -370,7 +370,7 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 	if (result == 0) {
 		tunnel->rule = strdup(verdict->rule);
 		tunnel->resource = strdup(verdict->resource);
-		tunnel_set_review(tunnel, verdict);
+		tunnel_set_review(tunnel, facts, &tunnel->opening->target, verdict);
 	}
 	if (!tunnel->rule || !tunnel->resource)
 		fail_and_free(tunnel, &(struct tunnel_failure){

@@ -36,6 +36,11 @@ struct tunnel {
 	char *address;    /* "10.1.2.3:443" once connected, else NULL */
 	uint64_t opened_at_ms;
 	uint64_t judge_at_ms; /* monotonic: when the policy is asked again at the latest */
+	/* What will end it if nobody does anything (events.c). */
+	uint64_t ends_at_ms;     /* monotonic */
+	const char *ends_reason; /* a literal; NULL: nothing within a day */
+	uint64_t idle_limit_ms;  /* 0: none */
+	bool warned;
 	uint64_t rate, rate_group; /* max_rate of the rule that allows it now, and which rule; 0: no limit */
 	uint64_t rate_share;       /* what its worker was told for the group */
 	int watch;            /* the socket to the target once more, for traffic_of; or -1 */

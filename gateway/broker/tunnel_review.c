@@ -18,6 +18,9 @@
 #include "tunnel_review.h"
 #include "worker.h"
 
+/* As far as is foreseen; and how well: hours are seconds. */
+enum { HORIZON_MS = 24 * 60 * 60 * 1000, FORESEEN_WITHIN_MS = 2000 };
+
 /* A question that nobody answered (name services) is asked again so much later. */
 enum { ASK_AGAIN_MS = 1000, NAMES_BYTES_MAX = 1 << 20 };
 
@@ -73,9 +76,12 @@ static void on_over(struct ending *ending)
 }
 
 /* What the record and the worker are told: a literal. */
-static const char *reason_of(const struct policy_verdict *verdict)
+static const char *reason_of(const struct tunnel *tunnel, const struct policy_verdict *verdict)
 {
-	return strcmp(verdict->code, "not_allowed") == 0 ? "policy_changed" : verdict->code;
+	bool is_foreseen = tunnel->ends_reason && clock_monotonic_ms() + FORESEEN_WITHIN_MS >= tunnel->ends_at_ms;
+	if (strcmp(verdict->code, "not_allowed") != 0)
+		return verdict->code;
+	return is_foreseen ? tunnel->ends_reason : "policy_changed";
 }
 
 static void count(struct batch *batch, const struct tunnel *tunnel, const struct policy_verdict *verdict)
@@ -86,7 +92,7 @@ static void count(struct batch *batch, const struct tunnel *tunnel, const struct
 	/* A list that is too long is cut; the count is right. */
 	(void)!buf_add_format(&batch->judged.names, "tunnel %" PRIu64 " of %s on %s to %s:%u (rule \"%s\"): %s\n", tunnel->id,
 			      tunnel->session->user, tunnel->session->device->name, tunnel->host, tunnel->port, tunnel->rule,
-			      reason_of(verdict));
+			      reason_of(tunnel, verdict));
 }
 
 static void record_end(struct broker *broker, const struct tunnel *tunnel, const struct policy_verdict *verdict)
@@ -94,7 +100,7 @@ static void record_end(struct broker *broker, const struct tunnel *tunnel, const
 	struct audit_entry entry = {.code = ""};
 	str_copy(entry.device, sizeof(entry.device), tunnel->session->device->name);
 	str_copy(entry.user, sizeof(entry.user), tunnel->session->user);
-	str_copy(entry.code, sizeof(entry.code), reason_of(verdict));
+	str_copy(entry.code, sizeof(entry.code), reason_of(tunnel, verdict));
 	audit_fill(&entry, "tunnel_judged", "tunnel %llu to %s:%u lost its right (opened by the rule \"%s\"): %s",
 		   (unsigned long long)tunnel->id, tunnel->host, tunnel->port, tunnel->rule, verdict->sentence);
 	audit_record(broker, &entry, NULL, NULL);
@@ -107,13 +113,24 @@ static void end(struct review *review, struct tunnel *tunnel, const struct polic
 	count(review->batch, tunnel, verdict);
 	record_end(review->broker, tunnel, verdict);
 	review->ending.context = review;
-	ending_begin(&review->ending, review->broker, reason_of(verdict), on_over);
+	ending_begin(&review->ending, review->broker, reason_of(tunnel, verdict), on_over);
 	ending_add_tunnel(&review->ending, tunnel);
 	ending_commit(&review->ending);
 }
 
-void tunnel_set_review(struct tunnel *tunnel, const struct policy_verdict *verdict)
+static void foresee(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target)
 {
+	struct policy_end end;
+	bool ends = policy_foresee(tunnel->worker->broker->policy, facts, target, HORIZON_MS, &end);
+	tunnel->ends_reason = ends ? end.code : NULL;
+	tunnel->ends_at_ms = ends ? clock_monotonic_ms() + end.in_ms : 0;
+}
+
+void tunnel_set_review(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target,
+		       const struct policy_verdict *verdict)
+{
+	foresee(tunnel, facts, target);
+	tunnel->idle_limit_ms = verdict->idle_timeout_ms;
 	/* One more: an age that equals the limit is still within it. */
 	tunnel->judge_at_ms = verdict->holds_ms == UINT64_MAX ? UINT64_MAX : clock_monotonic_ms() + verdict->holds_ms + 1;
 	bandwidth_limit(tunnel, verdict->rule, verdict->max_rate);
@@ -124,14 +141,13 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 {
 	struct review *review = judgement->context;
 	struct tunnel *tunnel = tunnel_find(&review->broker->tunnels, review->tunnel);
-	(void)facts;
 	if (tunnel && !tunnel->end_reason && result == 0 && !verdict->allowed) {
 		end(review, tunnel, verdict);
 		return;
 	}
 	/* Name services that fail for a moment end nothing. */
 	if (tunnel && result == 0)
-		tunnel_set_review(tunnel, verdict);
+		tunnel_set_review(tunnel, facts, &review->target, verdict);
 	review_free(review);
 }
 

@@ -23,6 +23,7 @@ void tunnels_judge_all(struct broker *broker);
 /* Often: those whose time has run out. */
 void tunnels_judge_due(struct broker *broker);
 /* When it must be judged again, by the verdict that allowed it. */
-void tunnel_set_review(struct tunnel *tunnel, const struct policy_verdict *verdict);
+void tunnel_set_review(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target,
+		       const struct policy_verdict *verdict);
 
 #endif

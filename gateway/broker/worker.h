@@ -13,6 +13,7 @@
 
 #include "audit.h"
 #include "ending.h"
+#include "events.h"
 #include "map.h"
 #include "sallyport/edge/broker_conversation.h"
 #include "sallyport/edge/monitor_room.h"
@@ -53,6 +54,7 @@ struct worker {
 	struct device *device; /* known from `peer` on */
 	struct worker_answers answers;
 	struct tunnel_list tunnels;
+	struct feed_list feeds;
 	struct order_list orders; /* `end`s that are not answered yet, oldest first */
 	uint32_t last_order;
 	uv_timer_t order_timer;

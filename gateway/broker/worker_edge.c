@@ -103,6 +103,7 @@ static void leave(struct worker *worker, const char *reason)
 		broker->workers->accepted--;
 	forget_answers(worker);
 	login_forget_worker(worker);
+	events_worker_gone(worker);
 	close_tunnels(worker, reason);
 	ending_worker_gone(worker);
 	uv_close((uv_handle_t *)&worker->order_timer, on_timer_closed);
@@ -284,6 +285,20 @@ static int on_resources(void *self, const struct worker_broker_resources *messag
 	return 0;
 }
 
+static int on_events(void *self, const struct worker_broker_events *message, int *fd)
+{
+	(void)fd;
+	events_on_begin(self, message);
+	return 0;
+}
+
+static int on_events_stop(void *self, const struct worker_broker_events_stop *message, int *fd)
+{
+	(void)fd;
+	events_on_stop(self, message);
+	return 0;
+}
+
 static int on_open(void *self, const struct worker_broker_open *message, int *fd)
 {
 	(void)fd;
@@ -372,6 +387,8 @@ static const struct worker_broker_handlers handlers = {
 	.session_renew = on_session_renew,
 	.session_end = on_session_end,
 	.resources = on_resources,
+	.events = on_events,
+	.events_stop = on_events_stop,
 	.open = on_open,
 	.open_cancel = on_open_cancel,
 	.enroll = on_enroll,

@@ -114,11 +114,37 @@ static int on_session_state(void *self, const struct worker_broker_session_state
 	(void)fd;
 	if (exchange)
 		exchange_answer(exchange, 200,
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "realm", json_of(message->realm), "session", json_of(message->session), "user",
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "realm", json_of(message->realm),
+					  "session", json_of(message->session), "user",
 					  json_of(message->user), "device", json_of(message->device), "created_at",
-					  json_time(message->created_at_ms), "expires_at", json_time(message->expires_at_ms),
-					  "tunnels", (int)message->tunnels));
+					  json_time(message->created_at_ms), "login_at", json_time(message->login_at_ms),
+					  "expires_at", json_time(message->expires_at_ms), "tunnels", (int)message->tunnels,
+					  "open", take_items(exchange)));
 	return 0;
+}
+
+/* With what limits it: times in words, durations in seconds. */
+static int on_session_tunnel(void *self, const struct worker_broker_session_tunnel *message, int *fd)
+{
+	json_t *item = json_pack("{s:I, s:o, s:i, s:o}", "tunnel", (json_int_t)message->tunnel, "host", json_of(message->host), "port",
+				 (int)message->port, "opened_at", json_time(message->opened_at_ms));
+	(void)fd;
+	if (item && message->ends_at_ms) {
+		json_object_set_new(item, "ends_at", json_time(message->ends_at_ms));
+		json_object_set_new(item, "reason", json_of(message->reason));
+	}
+	if (item && message->idle_limit_ms)
+		json_object_set_new(item, "idle_timeout_seconds", json_integer((json_int_t)(message->idle_limit_ms / 1000)));
+	if (item && message->rate)
+		json_object_set_new(item, "max_rate", json_integer((json_int_t)message->rate));
+	add_item(self, message->request, item);
+	return 0;
+}
+
+static int on_event(void *self, const struct worker_broker_event *message, int *fd)
+{
+	(void)fd;
+	return feed_event(self, message);
 }
 
 static int on_session_ended(void *self, const struct worker_broker_session_ended *message, int *fd)
@@ -257,6 +283,8 @@ static const struct worker_broker_handlers handlers = {
 	.login_granted = on_login_granted,
 	.presence_state = on_presence_state,
 	.session_state = on_session_state,
+	.session_tunnel = on_session_tunnel,
+	.event = on_event,
 	.session_ended = on_session_ended,
 	.resource_item = on_resource_item,
 	.resources_end = on_resources_end,

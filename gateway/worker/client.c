@@ -96,7 +96,7 @@ static bool is_served(const struct worker *worker)
 	LIST_FOREACH(exchange, &worker->exchanges, all)
 		if (!exchange->answered)
 			return true;
-	return false;
+	return !LIST_EMPTY(&worker->feeds);
 }
 
 static void arm_what_is_due(struct worker *worker)
@@ -187,8 +187,11 @@ void client_close(struct worker *worker)
 	struct client *client = &worker->client;
 	if (client->state != CLIENT_OPEN || client->closing_after)
 		return;
-	if (client->h2)
+	if (client->h2) {
+		/* What is ready (the last event of a feed, perhaps) stands before the end. */
+		(void)http2_output(worker);
 		h2_terminate(client->h2, H2_NO_ERROR);
+	}
 	client->closing_after = true;
 }
 

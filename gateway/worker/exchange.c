@@ -24,6 +24,7 @@ static void session_get(struct exchange *exchange);
 static void session_renew(struct exchange *exchange);
 static void session_end(struct exchange *exchange);
 static void resources(struct exchange *exchange);
+static void events(struct exchange *exchange);
 static void front_page(struct exchange *exchange);
 static void presence(struct exchange *exchange);
 
@@ -53,6 +54,7 @@ static const struct route routes[] = {
 	{MAIN, "GET", "/v1/session", NO_BODY, WITH_TOKEN, session_get},
 	{MAIN, "POST", "/v1/session/renew", NO_BODY, WITH_TOKEN, session_renew},
 	{MAIN, "DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
+	{MAIN, "GET", "/v1/events", NO_BODY, WITH_TOKEN, events},
 	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, front_page},
 	{HOST, "POST", "/v1/presence", JSON_BODY, NO_TOKEN, presence},
@@ -300,6 +302,13 @@ static void presence(struct exchange *exchange)
 			     .target_port = presence.target.port);
 }
 
+static void events(struct exchange *exchange)
+{
+	exchange->is_feed = true;
+	EXCHANGE_ASK(exchange, events, .token = view_string(exchange->token));
+	wipe(exchange->token, sizeof(exchange->token));
+}
+
 static void front_page(struct exchange *exchange)
 {
 	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s}", "gateway", exchange->worker->conf->name, "device",
@@ -452,6 +461,8 @@ void exchange_gone(struct exchange *exchange)
 {
 	if (exchange->is_open && !exchange->answered)
 		EXCHANGE_ASK(exchange, open_cancel, );
+	if (exchange->is_feed && !exchange->answered)
+		EXCHANGE_ASK(exchange, events_stop, );
 	exchange_free(exchange);
 }
 

@@ -117,6 +117,8 @@ static void carry(struct client *client, struct view bytes)
 void http1_input(struct worker *worker, struct view bytes)
 {
 	struct client *client = &worker->client;
+	if (client->feed)
+		return; /* that was the last request */
 	if (client->whole)
 		carry(client, bytes);
 	else if (client->unread.size || (client->current && client->current->deadline_ms == 0))
@@ -136,7 +138,7 @@ void http1_continue(struct worker *worker)
 {
 	struct client *client = &worker->client;
 	/* From inside the parser the parser goes on by itself. */
-	if (!client->input_paused || client->whole)
+	if (!client->input_paused || client->whole || client->feed)
 		return;
 	client->input_paused = false;
 	next_request(worker, client->unread.size);
@@ -151,7 +153,9 @@ void http1_continue(struct worker *worker)
 void http1_finish(struct worker *worker)
 {
 	struct client *client = &worker->client;
-	if (client->whole)
+	if (client->feed)
+		client_close(worker);
+	else if (client->whole)
 		tunnel_finish(client->whole);
 	else if (client->current && !client->current->answered)
 		return; /* it has asked and waits for its answer with its own direction closed */
@@ -176,10 +180,28 @@ void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel)
 	client_more(worker);
 }
 
+static int output_feed(struct client *client, uint8_t *space)
+{
+	while (tls_can_write(client->tls)) {
+		int size = feed_read(client->feed, space, TLS_RECORD_MAX);
+		if (size == ERR_AGAIN)
+			return 0;
+		if (size == 0) {
+			client->closing_after = true;
+			return 0;
+		}
+		if (size < 0 || tls_write(client->tls, view_of(space, (size_t)size)) < 0)
+			worker_end(EXIT_SUCCESS);
+	}
+	return ERR_AGAIN;
+}
+
 int http1_output(struct worker *worker)
 {
 	struct client *client = &worker->client;
 	static uint8_t space[TLS_RECORD_MAX];
+	if (client->feed)
+		return output_feed(client, space);
 	while (client->whole && tls_can_write(client->tls)) {
 		int size = tunnel_read(client->whole, space, sizeof(space));
 		if (size == ERR_AGAIN)

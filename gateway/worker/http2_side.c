@@ -33,7 +33,8 @@ static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
 		tunnel_write(stream->owner, bytes);
 		return;
 	}
-	exchange_body(stream->owner, bytes);
+	if (kind_of(stream) == STREAM_EXCHANGE)
+		exchange_body(stream->owner, bytes);
 	h2_consume(h2, stream, bytes.size);
 }
 
@@ -44,7 +45,7 @@ static void on_finish(struct h2 *h2, struct h2_stream *stream)
 		return;
 	if (kind_of(stream) == STREAM_TUNNEL)
 		tunnel_finish(stream->owner);
-	else
+	else if (kind_of(stream) == STREAM_EXCHANGE)
 		exchange_whole(stream->owner);
 }
 
@@ -52,9 +53,10 @@ static int on_read(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_
 {
 	(void)h2;
 	/* A tunnel that ended in good order has told its end before it went away. */
-	if (!stream->owner || kind_of(stream) != STREAM_TUNNEL)
+	if (!stream->owner || kind_of(stream) == STREAM_EXCHANGE)
 		return 0;
-	return tunnel_read(stream->owner, into, capacity);
+	return kind_of(stream) == STREAM_FEED ? feed_read(stream->owner, into, capacity)
+					      : tunnel_read(stream->owner, into, capacity);
 }
 
 static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer)
@@ -64,6 +66,8 @@ static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code
 		return;
 	if (kind_of(stream) == STREAM_TUNNEL)
 		tunnel_stream_closed(stream->owner, code, by_peer);
+	else if (kind_of(stream) == STREAM_FEED)
+		feed_gone(stream->owner);
 	else
 		exchange_gone(stream->owner);
 	stream->owner = NULL;

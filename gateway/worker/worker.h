@@ -9,6 +9,7 @@
  * enrolment.c     EST: authorities, first certificate, renewal
  * tunnel.c        CONNECT, from the broker's socket to the last byte
  * shaper.c        tunnels that share a bandwidth
+ * feed.c          events of a session, as long as it lives
  * broker_edge.c   what the broker answers and orders
  * request.c       strangers' text, as pure functions (JSON, authorization)
  */
@@ -35,8 +36,8 @@ struct worker;
 
 /* ---- tunnels ---- */
 
-/* What an HTTP/2 stream belongs to: both structs begin with it. */
-enum stream_kind { STREAM_EXCHANGE, STREAM_TUNNEL };
+/* What an HTTP/2 stream belongs to: these structs begin with it. */
+enum stream_kind { STREAM_EXCHANGE, STREAM_TUNNEL, STREAM_FEED };
 
 struct tunnel {
 	enum stream_kind kind;
@@ -47,6 +48,18 @@ struct tunnel {
 	char ordered[33];         /* the broker's reason, when it ended by order; else empty */
 	struct shaped *shaped;    /* its part in a limited bandwidth; NULL: no limit */
 	struct pump pump;
+};
+
+/* ---- feeds of events ---- */
+
+struct feed {
+	enum stream_kind kind;
+	LIST_ENTRY(feed) all;
+	struct worker *worker;
+	uint32_t number;          /* of its request */
+	struct h2_stream *stream; /* NULL: the rest of an HTTP/1.1 connection */
+	struct buf unread;
+	bool over; /* no more events: what is unread goes out, then the stream ends */
 };
 
 /* ---- requests ---- */
@@ -72,6 +85,7 @@ struct exchange {
 	char allow[64];         /* of 405 */
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
+	bool is_feed;
 	json_t *items; /* messages or resources that came before their end */
 };
 
@@ -106,6 +120,7 @@ struct client {
 	struct http1 *http1;
 	struct exchange *current; /* HTTP/1.1: the request at hand */
 	struct tunnel *whole;     /* HTTP/1.1: the connection is this tunnel */
+	struct feed *feed;        /* HTTP/1.1: the connection's last answer, which goes on */
 	struct buf unread;        /* HTTP/1.1: input that waits for the request before it */
 	uint64_t unread_since_ms; /* HTTP/1.1: a head is on its way since */
 	bool input_paused, closing_after; /* closing_after: when the output is gone */
@@ -125,6 +140,7 @@ struct worker {
 	unsigned exchange_count;
 	LIST_HEAD(, tunnel) tunnels;
 	unsigned tunnel_count;
+	LIST_HEAD(, feed) feeds;
 };
 
 /* ---- forked.c ---- */
@@ -244,6 +260,14 @@ void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer
 unsigned tunnel_close_all(struct worker *worker, uint64_t session, uint64_t id, const char *reason);
 /* NULL when there is none. */
 struct tunnel *tunnel_find(struct worker *worker, uint64_t id);
+
+/* ---- feed.c ---- */
+/* An event for a feed, or the first one, which makes a feed of its exchange. ERR_BAD_PEER for what is no event. */
+[[nodiscard]] int feed_event(struct worker *worker, const struct worker_broker_event *event);
+/* As h2's on_read. */
+int feed_read(struct feed *feed, uint8_t *into, size_t capacity);
+/* The client no longer listens; frees it. */
+void feed_gone(struct feed *feed);
 
 /* ---- shaper.c: only for tunnels with a limit (tunnel->shaped) ---- */
 /* ERR_SYSTEM without memory. */

@@ -86,6 +86,7 @@ enum conf_room {
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
 	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \
 	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \
+	K(DURATION, warn_before, "5m", 0, CONF_DAY, CONF_BROKER, "So long before a session or a tunnel ends, who listens to its events is told.") \
 	K(COUNT, sessions_per_user, "32", 1, 100000, CONF_BROKER, "Most sessions of one user at the same time.")      \
 	K(COUNT, sessions_per_device, "32", 1, 100000, CONF_BROKER, "Most sessions of one device at the same time.")  \
 	K(TEXT, sessions_full, "end-oldest", 1, 16, CONF_BROKER, "What a login beyond these does: end-oldest: the oldest session without a tunnel makes room, else the oldest one; refuse: it is refused.") \

@@ -107,7 +107,7 @@ def test_C1_hours_that_are_over_stay_over(release, scratch, clock, target):
         opened = worker.open(token, "127.0.0.1", target.port)
         assert opened.name == "opened"
         clock.set(clock.lead_s - 3 * HOUR)
-        assert ends(worker, opened, 6) == "policy_changed"
+        assert ends(worker, opened, 6) == "hours_over"
         refused = worker.open(token, "127.0.0.1", target.port)
         assert (refused.status, refused.code) == (403, "not_allowed")
 

@@ -317,6 +317,47 @@ static void test_lists_and_calendars(void **state)
 	policy_free(policy);
 }
 
+static bool foresee(const struct policy *policy, const struct policy_facts *facts, uint64_t hours, struct policy_end *out_end)
+{
+	struct target target;
+	assert_int_equal(target_parse(view_string("h"), 1, &target, NULL), 0);
+	return policy_foresee(policy, facts, &target, hours * 3600 * 1000, out_end);
+}
+
+static void test_C1_what_will_end_is_foreseen(void **state)
+{
+	(void)state;
+	const uint64_t hour_ms = 3600 * 1000;
+	struct policy_end end;
+	struct policy *policy = parse("calendar \"utc\" { zone = UTC holidays = {\"11-25\"} }\n"
+				      "resource \"a\" { address = {\"h:1\"} }\n"
+				      "rule \"fresh\" { users = {\"u\"} resources = {\"a\"} fresh_login = 1h }\n"
+				      "rule \"lease\" { users = {\"u\"} resources = {\"a\"} max_lease = 2h }\n"
+				      "rule \"open\" { users = {\"v\"} resources = {\"a\"} hours = {\"Tue 09:00-11:00\", \"Tue 10:30-17:00\"} calendar = utc }\n"
+				      "rule \"day\" { users = {\"w\"} resources = {\"a\"} calendar = utc }\n"
+				      "rule \"ever\" { users = {\"x\"} resources = {\"a\"} }\n");
+	struct policy_facts facts = facts_of("u", "d", "");
+	/* One rule takes over from the other: the last one's end counts, and the reason is what would help. */
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_string_equal(end.code, "fresh_login_required");
+	assert_true(end.in_ms > 2 * hour_ms && end.in_ms <= 2 * hour_ms + 2);
+	assert_false(foresee(policy, &facts, 1, &end));
+	/* Hours that overlap are one; the holiday ends what has no other hours, at midnight. */
+	facts.user = "v";
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_string_equal(end.code, "hours_over");
+	assert_int_equal(end.in_ms, 7 * hour_ms);
+	facts.user = "w";
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_int_equal(end.in_ms, 14 * hour_ms);
+	facts.user = "x";
+	assert_false(foresee(policy, &facts, 24, &end));
+	/* What is not allowed has no end to foresee. */
+	facts.user = "nobody";
+	assert_false(foresee(policy, &facts, 24, &end));
+	policy_free(policy);
+}
+
 static void test_C1_hours_ask_for_both_clocks(void **state)
 {
 	(void)state;
@@ -377,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_all_errors_of_meaning_at_once),
 		cmocka_unit_test(test_lists_and_calendars),
 		cmocka_unit_test(test_C1_hours_ask_for_both_clocks),
+		cmocka_unit_test(test_C1_what_will_end_is_foreseen),
 		cmocka_unit_test(test_an_error_points_at_its_word),
 		cmocka_unit_test(test_warnings_of_what_has_no_effect),
 		cmocka_unit_test(test_explanation_names_the_rule_and_the_fact),

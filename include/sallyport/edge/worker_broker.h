@@ -24,6 +24,14 @@ enum worker_broker_state {
 #define WORKER_BROKER_REPORTS \
 	(WORKER_BROKER_ACCEPTED | WORKER_BROKER_ENDING | WORKER_BROKER_ENROLLING | WORKER_BROKER_RETURNING | WORKER_BROKER_HOST)
 
+/* `event`s of a feed: it has begun; something ends later than was said; will end; has ended, by order. */
+enum worker_broker_event_kind {
+	WORKER_BROKER_EVENT_BEGIN = 1,
+	WORKER_BROKER_EVENT_EXTENDED,
+	WORKER_BROKER_EVENT_ENDING,
+	WORKER_BROKER_EVENT_ENDED,
+};
+
 #define WORKER_BROKER_TOKEN_MAX 128
 #define WORKER_BROKER_CONVERSATION_MAX 32 /* hexadecimal id of a conversation */
 
@@ -98,7 +106,14 @@ enum worker_broker_state {
 	M(worker_broker, ended, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                           \
 	/* ---- limits ---- */                                                                                \
 	/* broker: another limit: of one tunnel, or (tunnel 0) of all of the group; rate 0: none */           \
-	M(worker_broker, rate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
+	M(worker_broker, rate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                        \
+	/* ---- events ---- */                                                                                \
+	/* worker: tell what ends, until `events_stop`, the session's end, or the connection's */             \
+	M(worker_broker, events, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                         \
+	M(worker_broker, events_stop, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                     \
+	M(worker_broker, event, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                       \
+	/* broker: one of the session's tunnels; session_state follows after the last */                      \
+	M(worker_broker, session_tunnel, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
 /* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
 #define worker_broker_peer_FIELDS(F) \
@@ -126,7 +141,7 @@ enum worker_broker_state {
 #define worker_broker_session_end_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_session_state_FIELDS(F)                                                         \
 	F(u32, request, 0) F(str, session, 32) F(str, user, 256) F(str, device, 64)                   \
-	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u32, tunnels, 0)                   \
+	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u64, login_at_ms, 0) F(u32, tunnels, 0)                   \
 	F(str, realm, 32)
 #define worker_broker_session_ended_FIELDS(F) F(u32, request, 0) F(u32, tunnels, 0)
 #define worker_broker_resources_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
@@ -142,6 +157,16 @@ enum worker_broker_state {
 /* rate: bytes a second, each way, that this worker's tunnels of the group share; 0: no limit */
 #define worker_broker_opened_FIELDS(F)                                                                \
 	F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0) F(u64, rate_group, 0) F(u64, rate, 0)
+#define worker_broker_events_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_events_stop_FIELDS(F) F(u32, request, 0)
+/* kind: enum worker_broker_event_kind; tunnel 0: of the session, and its ENDED is the last one; at_ms: when it ends or ended */
+#define worker_broker_event_FIELDS(F)                                                                 \
+	F(u32, request, 0) F(u8, kind, 0) F(u64, tunnel, 0) F(str, host, 255) F(u32, port, 0)         \
+	F(u64, at_ms, 0) F(str, reason, 32)
+/* ends_at_ms 0: not within a day; idle_limit_ms, rate 0: none */
+#define worker_broker_session_tunnel_FIELDS(F)                                                        \
+	F(u32, request, 0) F(u64, tunnel, 0) F(str, host, 255) F(u32, port, 0) F(u64, opened_at_ms, 0) \
+	F(u64, ends_at_ms, 0) F(str, reason, 32) F(u64, idle_limit_ms, 0) F(u64, rate, 0)
 #define worker_broker_rate_FIELDS(F) F(u64, tunnel, 0) F(u64, rate_group, 0) F(u64, rate, 0)
 /* key_kind: "ec-p256", of the key itself; key_store: "software" "pkcs11" "tpm" or empty, the laptop's claim */
 #define worker_broker_enroll_FIELDS(F)                                                                \
