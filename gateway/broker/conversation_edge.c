@@ -76,25 +76,56 @@ static int on_round(void *self, const struct broker_conversation_round *message,
 	return 0;
 }
 
+/* For the record. */
+static void tell_no(struct login *login, unsigned phase, unsigned pam_code, const char *reason)
+{
+	static const char *const phases[] = {"before it began", "start", "authenticate", "account", "session"};
+	snprintf(login->reason, sizeof(login->reason), "PAM said no (%s, code %u): %s",
+		 phase < sizeof(phases) / sizeof(phases[0]) ? phases[phase] : "?", pam_code, reason);
+}
+
 static int on_result(void *self, const struct broker_conversation_result *message, int *fd)
 {
-	static const char *const phases[] = {"before it began", "start", "authenticate", "account"};
 	struct login *login = self;
 	char reason[513];
 	(void)fd;
 	if (view_to_string(message->user, login->result_user, sizeof(login->result_user)) < 0 ||
 	    view_to_string(message->reason, reason, sizeof(reason)) < 0)
 		return ERR_BAD_PEER;
+	if (login->outcome != LOGIN_OPEN)
+		return ERR_BAD_PEER;
 	login->outcome = message->good == 1 && login->result_user[0] ? LOGIN_GOOD : LOGIN_BAD;
-	snprintf(login->reason, sizeof(login->reason), "PAM said no (%s, code %u): %s",
-		 message->phase < 4 ? phases[message->phase] : "?", message->pam_code, reason);
-	conversation_close(login);
+	tell_no(login, message->phase, message->pam_code, reason);
+	login->has_session = login->outcome == LOGIN_GOOD && message->session == 1;
+	if (login->has_session)
+		login->state = BROKER_CONVERSATION_GRANTED;
+	else
+		conversation_close(login);
+	login_changed(login);
+	return 0;
+}
+
+static int on_session_opened(void *self, const struct broker_conversation_session_opened *message, int *fd)
+{
+	struct login *login = self;
+	char reason[513];
+	(void)fd;
+	if (!login->is_opening || view_to_string(message->reason, reason, sizeof(reason)) < 0)
+		return ERR_BAD_PEER;
+	login->is_opening = false;
+	login->is_opened = message->good == 1 && view_is(message->user, login->result_user);
+	login->state = BROKER_CONVERSATION_SESSION;
+	if (!login->is_opened) {
+		login->outcome = LOGIN_BAD;
+		tell_no(login, CONVERSATION_SESSION, message->pam_code, reason);
+		conversation_close(login);
+	}
 	login_changed(login);
 	return 0;
 }
 
 static const struct broker_conversation_handlers handlers = {
-	.message = on_message, .round = on_round, .result = on_result};
+	.message = on_message, .round = on_round, .result = on_result, .session_opened = on_session_opened};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -170,4 +201,16 @@ void conversation_answer(struct login *login, const struct buf *answers, uint32_
 	for (uint32_t i = 0; i < count && login->link; i++)
 		(void)LINK_SEND(login->link, broker_conversation, answer, -1, .text = buf_view(&answers[i]));
 	login->state = BROKER_CONVERSATION_RUNNING;
+}
+
+void conversation_open_session(struct login *login)
+{
+	login->is_opening = true;
+	login->state = BROKER_CONVERSATION_RUNNING;
+	(void)LINK_SEND(login->link, broker_conversation, open_session, -1);
+}
+
+struct link *conversation_take(struct login *login)
+{
+	return login->is_opened ? take_pointer(&login->link) : NULL;
 }

@@ -197,8 +197,14 @@ static void finish_good(struct login *login)
 		refuse_failed(login);
 		return;
 	}
+	if (login->has_session && !login->is_opened) {
+		conversation_open_session(login);
+		return;
+	}
 	account_succeeded(login->broker, login->user, login->device);
-	session_grant(login->waiter, login->waiter_request, &(struct session_wish){.user = login->result_user, .realm = login->realm});
+	session_grant(login->waiter, login->waiter_request,
+		      &(struct session_wish){.user = login->result_user, .realm = login->realm,
+					     .pam_session = conversation_take(login)});
 	leave(login);
 }
 
@@ -220,7 +226,7 @@ static void send_state(struct login *login)
 
 static void finish(struct login *login)
 {
-	if (login->is_querying)
+	if (login->is_querying || login->is_opening)
 		return;
 	if (login->outcome == LOGIN_GOOD && login->fitness == LOGIN_FITNESS_UNKNOWN)
 		check_realm(login); /* comes back here when it is known, perhaps already */

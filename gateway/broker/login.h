@@ -63,6 +63,8 @@ struct login {
 	bool answered; /* at least once: what does not end well from here on is a failed attempt */
 	bool counted;  /* as failed, in the store */
 	enum login_outcome outcome;
+	/* After a good result, where the stack has a session part: the PAM session is opened before ours is granted. */
+	bool has_session, is_opening, is_opened;
 	char result_user[257];
 	char reason[640]; /* of a refusal, for the record */
 	struct worker *waiter; /* held; NULL: no request waits */
@@ -107,5 +109,9 @@ void login_changed(struct login *login);
 [[nodiscard]] int conversation_connect(struct login *login, int fd);
 void conversation_answer(struct login *login, const struct buf *answers, uint32_t count);
 void conversation_close(struct login *login);
+/* Has the PAM session opened; the answer comes by login_changed. */
+void conversation_open_session(struct login *login);
+/* The process with the open PAM session: the caller's from now on. NULL when there is none. */
+struct link *conversation_take(struct login *login);
 
 #endif

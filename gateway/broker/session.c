@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "ending.h"
 #include "hash.h"
+#include "pam_session.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -25,6 +26,7 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
+	pam_session_close(session);
 	free(session->user);
 	free(session);
 }
@@ -47,6 +49,7 @@ void session_mark_ended(struct sessions *sessions, struct session *session, cons
 	session->ended_at_ms = clock_wall_ms();
 	session->end_reason = reason;
 	events_session_ended(session, reason);
+	pam_session_close(session);
 	LIST_REMOVE(session, all);
 	LIST_REMOVE(session, of_device);
 	LIST_INSERT_HEAD(&sessions->ended, session, all);

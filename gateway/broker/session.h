@@ -33,6 +33,7 @@ struct session {
 	struct device *device;
 	char *user;
 	char realm[33];             /* that let him in (realm.h) */
+	struct link *pam_session;   /* the process of the open PAM session (pam_session.h); NULL: none */
 	uint64_t created_at_ms, expires_at_ms, ended_at_ms; /* ended_at 0: live */
 	/* The same by the monotonic clock, which nobody can set; negative: before the machine started. */
 	int64_t began_at_ms, login_at_ms, lease_end_ms; /* login_at: the user's last login on this device */

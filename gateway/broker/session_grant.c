@@ -9,6 +9,7 @@
 #include "broker.h"
 #include "hash.h"
 #include "judge.h"
+#include "pam_session.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
@@ -189,6 +190,7 @@ void session_grant(struct worker *worker, uint32_t request, const struct session
 	struct grant *grant = calloc(1, sizeof(*grant));
 	if (!grant) {
 		worker_unavailable(worker, request);
+		pam_session_drop(wish->pam_session);
 		return;
 	}
 	worker_hold(worker);
@@ -200,10 +202,12 @@ void session_grant(struct worker *worker, uint32_t request, const struct session
 			refuse_full(worker, request, wish->user);
 		else
 			worker_unavailable(worker, request);
+		pam_session_drop(wish->pam_session);
 		session_free(grant->session);
 		grant_free(grant);
 		return;
 	}
+	pam_session_adopt(grant->session, wish->pam_session);
 	worker_fill_audit(worker, request, &grant->entry);
 	str_copy(grant->entry.user, sizeof(grant->entry.user), wish->user);
 	audit_fill(&grant->entry, "login", "granted: session %s, realm %s", grant->session->id, grant->session->realm);

@@ -7,6 +7,7 @@
 #include "sallyport/buf.h"
 #include "sallyport/edge/worker_broker.h"
 
+struct link;
 struct policy_facts;
 struct session;
 struct worker;
@@ -28,6 +29,7 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 struct session_wish {
 	const char *user;
 	const char *realm; /* that let him in */
+	struct link *pam_session; /* the process of his open PAM session, taken over; NULL: none */
 };
 void session_grant(struct worker *worker, uint32_t request, const struct session_wish *wish);
 

@@ -61,8 +61,16 @@ static int on_cancel(void *self, const struct broker_conversation_cancel *messag
 	return ERR_DENIED;
 }
 
+static int on_open_session(void *self, const struct broker_conversation_open_session *message, int *fd)
+{
+	struct dialogue *dialogue = self;
+	(void)message, (void)fd;
+	dialogue->state = BROKER_CONVERSATION_RUNNING;
+	return 0;
+}
+
 static const struct broker_conversation_handlers handlers = {
-	.fact = on_fact, .start = on_start, .answer = on_answer, .cancel = on_cancel};
+	.fact = on_fact, .start = on_start, .answer = on_answer, .cancel = on_cancel, .open_session = on_open_session};
 
 static int wait_readable(const struct dialogue *dialogue)
 {
@@ -151,8 +159,35 @@ int dialogue_end(struct dialogue *dialogue, const struct dialogue_result *result
 	char reason[513];
 	str_copy(reason, sizeof(reason), result->reason);
 	str_make_printable(reason);
-	dialogue->state = BROKER_CONVERSATION_OVER;
+	dialogue->state = result->has_session ? BROKER_CONVERSATION_GRANTED : BROKER_CONVERSATION_OVER;
 	return WIRE_SEND(dialogue->broker, broker_conversation, result, -1, .good = result->good,
 			 .phase = (uint8_t)result->phase, .pam_code = (uint32_t)result->pam_code,
-			 .user = view_string(result->user), .reason = view_string(reason));
+			 .user = view_string(result->user), .reason = view_string(reason), .session = result->has_session);
+}
+
+int dialogue_await_session(struct dialogue *dialogue)
+{
+	struct diag diag;
+	int result = 0;
+	while (result == 0 && dialogue->state == BROKER_CONVERSATION_GRANTED)
+		result = take_one(dialogue, &diag);
+	return result;
+}
+
+int dialogue_session_opened(struct dialogue *dialogue, const struct dialogue_result *result)
+{
+	char reason[513];
+	str_copy(reason, sizeof(reason), result->reason);
+	str_make_printable(reason);
+	dialogue->state = BROKER_CONVERSATION_SESSION;
+	return WIRE_SEND(dialogue->broker, broker_conversation, session_opened, -1, .good = result->good,
+			 .pam_code = (uint32_t)result->pam_code, .user = view_string(result->user), .reason = view_string(reason));
+}
+
+void dialogue_await_end(const struct dialogue *dialogue)
+{
+	/* Nothing is said any more: whatever can be read, the end too, is the end. */
+	struct pollfd broker = {.fd = dialogue->broker, .events = POLLIN};
+	while (poll(&broker, 1, -1) < 0 && errno == EINTR)
+		;
 }

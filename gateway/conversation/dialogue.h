@@ -39,8 +39,16 @@ struct dialogue_result {
 	int pam_code;
 	const char *user;
 	const char *reason;
+	bool has_session; /* a good one: the stack has a session part, which can be opened */
 };
-/* The last word. */
+/* The verdict: the last word, unless there is a session part. */
 [[nodiscard]] int dialogue_end(struct dialogue *dialogue, const struct dialogue_result *result);
+
+/* After a good result with a session part: 0 when it shall be opened. ERR_DENIED (cancelled), ERR_CLOSED, ERR_TIMEOUT. */
+[[nodiscard]] int dialogue_await_session(struct dialogue *dialogue);
+/* Of the result: good, pam_code, user, reason. */
+[[nodiscard]] int dialogue_session_opened(struct dialogue *dialogue, const struct dialogue_result *result);
+/* Comes back when the session shall be closed, or the broker is gone; there is no deadline. */
+void dialogue_await_end(const struct dialogue *dialogue);
 
 #endif

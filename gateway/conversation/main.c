@@ -1,7 +1,8 @@
 /* main.c: one login's conversation: enter, take the broker's edge, lock the door, run the stack once, end.
  *
  * Started by the monitor when the broker asks for a conversation (gateway/monitor/conversations.c). stack.c runs PAM,
- * dialogue.c speaks to the broker (gateway/broker/conversation_edge.c), keeper.c ends what does not end by itself.
+ * dialogue.c speaks to the broker (gateway/broker/conversation_edge.c), keeper.c ends what does not end by itself. Where
+ * the stack has a session part, the process stays as long as the session.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -58,6 +59,11 @@ static int find_service(const struct conf *conf, const char *name, char *out_ser
 	return view_to_string(realm.pam_service, out_service, capacity);
 }
 
+static void on_session_open(void *keeper)
+{
+	keeper_session_is_open(keeper);
+}
+
 int main(void)
 {
 	static struct room room;
@@ -72,7 +78,7 @@ int main(void)
 		room_fail(&room, &diag);
 	dialogue.deadline_ms = clock_monotonic_ms() + room.conf.login_time_limit_ms;
 	room_lock(&room, &walls.jail);
-	const struct keeper keeper = {
+	struct keeper keeper = {
 		.broker = dialogue.broker, .monitor = room.monitor, .deadline_ms = dialogue.deadline_ms};
 	int result = keeper_split(&keeper, &diag);
 	if (result == 0)
@@ -86,7 +92,9 @@ int main(void)
 		log_notice("no login began: the realm \"%s\" is not there any more", dialogue.realm);
 		return EXIT_FAILURE;
 	}
-	result = stack_run(&dialogue, service, room.conf.pam_directory);
+	const struct stack stack = {
+		.service = service, .directory = room.conf.pam_directory, .on_open = on_session_open, .context = &keeper};
+	result = stack_run(&dialogue, &stack);
 	if (result < 0)
 		log_notice("the result of a login could not be told (%s)", err_name(result));
 	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

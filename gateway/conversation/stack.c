@@ -12,6 +12,7 @@
 
 #include "sallyport/buf.h"
 #include "sallyport/str.h"
+#include "service.h"
 
 struct run {
 	struct dialogue *dialogue;
@@ -126,27 +127,84 @@ static const char *reason_of(const struct run *run, int code)
 	return pam_strerror(run->pam, code);
 }
 
-int stack_run(struct dialogue *dialogue, const char *service, const char *directory)
+/* ---- the session part ---- */
+
+/* The name must stay what binding and policy have judged. */
+static int open_it(struct run *run, const char *user)
+{
+	int code = pam_setcred(run->pam, PAM_ESTABLISH_CRED);
+	if (code != PAM_SUCCESS)
+		return code;
+	code = pam_open_session(run->pam, 0);
+	if (code == PAM_SUCCESS && strcmp(final_user(run), user) != 0) {
+		pam_close_session(run->pam, PAM_SILENT);
+		code = PAM_USER_UNKNOWN;
+	}
+	if (code != PAM_SUCCESS)
+		pam_setcred(run->pam, PAM_DELETE_CRED | PAM_SILENT);
+	return code;
+}
+
+static void close_it(struct run *run)
+{
+	pam_close_session(run->pam, PAM_SILENT);
+	pam_setcred(run->pam, PAM_DELETE_CRED | PAM_SILENT);
+}
+
+/* From the good result to the end of the session; a PAM code for pam_end(3). */
+static int live(struct run *run, const struct stack *stack, const char *user)
+{
+	if (dialogue_await_session(run->dialogue) < 0)
+		return PAM_CONV_ERR;
+	int code = open_it(run, user);
+	bool good = code == PAM_SUCCESS;
+	const struct dialogue_result opened = {
+		.good = good, .pam_code = code, .user = user, .reason = good ? "" : reason_of(run, code)};
+	if (good && stack->on_open)
+		stack->on_open(stack->context);
+	int told = dialogue_session_opened(run->dialogue, &opened);
+	if (good && told == 0)
+		dialogue_await_end(run->dialogue);
+	if (good)
+		close_it(run);
+	return code;
+}
+
+/* ---- all of it ---- */
+
+static int authenticate(struct run *run, struct dialogue_result *result)
+{
+	int code = tell_facts(run);
+	if (code == PAM_SUCCESS) {
+		result->phase = CONVERSATION_AUTHENTICATE;
+		code = pam_authenticate(run->pam, 0);
+	}
+	if (code == PAM_SUCCESS) {
+		result->phase = CONVERSATION_ACCOUNT;
+		code = check_account(run);
+	}
+	return code;
+}
+
+int stack_run(struct dialogue *dialogue, const struct stack *stack)
 {
 	struct run run = {.dialogue = dialogue};
 	const struct pam_conv conversation = {.conv = converse, .appdata_ptr = &run};
 	struct dialogue_result result = {.phase = CONVERSATION_START, .user = "", .reason = ""};
-	int code = start(&run, service, directory, &conversation);
+	char user[257] = "";
+	int code = start(&run, stack->service, stack->directory, &conversation);
 	if (code == PAM_SUCCESS)
-		code = tell_facts(&run);
-	if (code == PAM_SUCCESS) {
-		result.phase = CONVERSATION_AUTHENTICATE;
-		code = pam_authenticate(run.pam, 0);
-	}
-	if (code == PAM_SUCCESS) {
-		result.phase = CONVERSATION_ACCOUNT;
-		code = check_account(&run);
-	}
+		code = authenticate(&run, &result);
 	result.pam_code = code;
-	result.user = run.pam ? final_user(&run) : "";
+	/* A copy: the item is the modules' to change. */
+	bool fits = !run.pam || str_copy(user, sizeof(user), final_user(&run));
+	result.user = fits ? user : "";
 	result.good = code == PAM_SUCCESS && *result.user;
 	result.reason = result.good ? "" : reason_of(&run, code);
+	result.has_session = result.good && service_has_session(stack->directory, stack->service);
 	int told = dialogue_end(dialogue, &result);
+	if (told == 0 && result.has_session)
+		code = live(&run, stack, user);
 	/* Modules wipe what they kept in their own clean-up. */
 	if (run.pam)
 		pam_end(run.pam, code);

@@ -1,9 +1,12 @@
-/* conversations.c: one process per login. The monitor makes the edge and never sees what travels on it. */
+/* conversations.c: one process per login, which may stay as long as its session. The monitor makes the edge and never sees what travels on it. */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "monitor.h"
+#include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -75,9 +78,23 @@ bool conversations_reaped(struct monitor *monitor, pid_t pid)
 	return false;
 }
 
-void conversations_kill(struct monitor *monitor)
+/* More than a conversation's keeper gives its stack (gateway/conversation/keeper.c). */
+enum { PATIENCE_MS = 11000, STEP_MS = 20 };
+
+void conversations_end(struct monitor *monitor)
 {
 	struct conversation *conversation;
+	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
+	int status;
+	pid_t pid;
+	LIST_FOREACH(conversation, &monitor->conversations, all)
+		shutdown(conversation->edge, SHUT_RDWR);
+	while (!LIST_EMPTY(&monitor->conversations) && clock_monotonic_ms() < until_ms) {
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			(void)conversations_reaped(monitor, pid);
+		if (!LIST_EMPTY(&monitor->conversations))
+			usleep(STEP_MS * 1000);
+	}
 	LIST_FOREACH(conversation, &monitor->conversations, all)
 		kill(conversation->pid, SIGKILL);
 }

@@ -267,8 +267,6 @@ static void lose(struct monitor *monitor, struct keeper *keeper)
 	close(keeper->watch.fd);
 	keeper->watch.fd = -1;
 	keeper->pid = 0;
-	if (keeper->role == KEEPER_BROKER)
-		conversations_kill(monitor);
 	/* Forked workers need no template; before door one they need the signer; all need the broker. */
 	static const enum workers_extent extents[] = {
 		[KEEPER_SIGNER] = WORKERS_WITHOUT_DEVICE, [KEEPER_BROKER] = WORKERS_ALL, [KEEPER_TEMPLATE] = WORKERS_SPARE};

@@ -213,7 +213,7 @@ static void close_house(struct monitor *monitor)
 	notify_stopping();
 	accept_close(monitor);
 	keepers_stop_all(monitor);
-	conversations_kill(monitor);
+	conversations_end(monitor);
 	unlink(monitor->conf.admin_socket);
 }
 

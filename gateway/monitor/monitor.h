@@ -123,7 +123,9 @@ int workers_tick(struct monitor *monitor, uint64_t now_ms);
 /* ---- conversations.c ---- */
 void conversation_begin(struct monitor *monitor);
 bool conversations_reaped(struct monitor *monitor, pid_t pid);
-void conversations_kill(struct monitor *monitor);
+/* At the end of the house: waits for those that close their PAM sessions, kills those that do not. Without the broker each
+ * ends by itself. */
+void conversations_end(struct monitor *monitor);
 
 /* ---- accept.c ---- */
 [[nodiscard]] int accept_listen(struct monitor *monitor, struct diag *diag);

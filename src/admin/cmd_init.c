@@ -267,7 +267,9 @@ static const char sample_pam[] = "# The user's door. Every login passes here; se
 				 "# A one-time code after the password, kept by the gateway; see pam_sallyport(8), which asks for a\n"
 				 "# password module that is requisite. Users get theirs by: sallyport-admin account factor add USER\n"
 				 "# auth   required pam_sallyport.so factor\n"
-				 "account  include  common-account\n";
+				 "account  include  common-account\n"
+				 "# A PAM session for as long as the gateway's own, which costs a process each:\n"
+				 "# session include common-session-noninteractive\n";
 
 /* ---- the first policy ---- */
 

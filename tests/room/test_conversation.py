@@ -360,3 +360,102 @@ def test_a_hundred_logins_wait_side_by_side(conversation):
     for login in logins:
         login.good()
     assert time.monotonic() - began < 5 + started + 1.5
+
+
+# ---- the session part ----
+
+def opened(login):
+    """The good result, then the session's beginning, as the broker has it."""
+    result = login.result()
+    assert (result.good, result.session) == (1, 1), f"{result}\n{login.room.said()}"
+    login.broker.send("open_session")
+    return login.broker.receive("session_opened")
+
+
+def lines(path):
+    return path.read_text().split() if path.exists() else []
+
+
+def comes(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_a_session_lasts_as_long_as_the_brokers_edge(conversation, scratch):
+    log = scratch / "log"
+    login = conversation(("auth", "put=PLACE=here"), ("session", "fact=PLACE=here", "fact=SALLYPORT_DEVICE=x", f"append={log}:open",
+                                                      "closing", "fact=PLACE=here", f"append={log}:close"),
+                         facts=[("SALLYPORT_DEVICE", "x")], login_time_limit="1s", pam_writable=str(scratch) + "\n")
+    assert opened(login).good == 1
+    assert lines(log) == ["open"]
+    time.sleep(2.2)  # longer than a login may take
+    assert lines(log) == ["open"] and login.room.wait(0) is None
+    login.broker.close()
+    assert login.room.wait() == 0, login.room.said()
+    assert lines(log) == ["open", "close"]
+
+
+def test_a_session_is_closed_when_it_is_cancelled(conversation, scratch):
+    log = scratch / "log"
+    login = conversation(("auth", "return=0"), ("session", "closing", f"append={log}:close"), pam_writable=str(scratch) + "\n")
+    assert opened(login).good == 1
+    login.broker.send("cancel")
+    assert comes(lambda: lines(log) == ["close"])
+
+
+def test_no_session_without_the_brokers_word(conversation, scratch):
+    """Bound to another user, locked meanwhile: the stack's yes alone opens nothing."""
+    log = scratch / "log"
+    login = conversation(("auth", "return=0"), ("session", f"append={log}:open", "closing", f"append={log}:close"),
+                         pam_writable=str(scratch) + "\n")
+    assert login.result().session == 1
+    login.broker.close()
+    login.room.wait()
+    assert lines(log) == []
+
+
+def test_a_session_that_is_refused(conversation, scratch):
+    log = scratch / "log"
+    login = conversation(("auth", "return=0"), ("session", "return=14", "closing", f"append={log}:close"),
+                         pam_writable=str(scratch) + "\n")
+    refused = opened(login)
+    assert (refused.good, refused.pam_code) == (0, 14)
+    login.room.wait()
+    assert lines(log) == []
+
+
+def test_a_session_part_that_changes_the_user_is_refused(conversation, scratch):
+    log = scratch / "log"
+    login = conversation(("auth", "return=0"), ("session", "user=root", "closing", f"append={log}:close"),
+                         pam_writable=str(scratch) + "\n")
+    assert opened(login).good == 0
+    assert comes(lambda: lines(log) == ["close"])  # what was opened is closed
+
+
+def test_what_the_session_part_says_is_shown(conversation):
+    login = conversation(("auth", "return=0"), ("session", "info=Last login: never", "text=Really?", "expect=yes"))
+    assert login.result().session == 1
+    login.broker.send("open_session")
+    login.expect((INFO, "Last login: never"))
+    login.expect((TEXT, "Really?"))
+    login.answer("yes")
+    assert login.broker.receive("session_opened").good == 1
+
+
+def test_session_lines_are_found_where_they_are(conversation, scratch):
+    (scratch / "common").write_text("# session required x\n-session optional pam_permit.so\n")
+    login = conversation(("auth", "return=0"), f"@include {scratch}/common")
+    assert opened(login).good == 1
+    (scratch / "none").write_text("#session required pam_permit.so\naccount \\\nsession pam_permit.so\n")
+    login = conversation(("auth", "return=0"), f"@include {scratch}/none")
+    assert login.result().session == 0
+
+
+def test_helpers_of_a_session_end_with_it(conversation):
+    login = conversation(("auth", "return=0"), ("session", "fork=sallyport-test-of-session"))
+    assert opened(login).good == 1
+    assert appears("sallyport-test-of-session")
+    login.broker.close()
+    assert gone("sallyport-test-of-session")

@@ -3,6 +3,8 @@
  * First end: the broker. Second end: a conversation process. Order: fact* start, then messages as the
  * stack sends them; after a `round` with prompts > 0 the broker sends that many `answer`s and nothing
  * else; at the end `result`. Every PAM message style travels, info and error at the moment they are sent.
+ * Where the stack has a session part (result: session = 1), a good result is followed by `open_session`, the
+ * messages of that part and `session_opened`; then the PAM session lasts until the broker closes the edge.
  * Counterparts: gateway/broker/conversation_edge.c and gateway/conversation/main.c.
  */
 #ifndef SALLYPORT_EDGE_BROKER_CONVERSATION_H
@@ -16,6 +18,8 @@ enum broker_conversation_state {
 	BROKER_CONVERSATION_RUNNING = 1 << 1, /* the stack works */
 	BROKER_CONVERSATION_ASKING = 1 << 2,  /* a round waits for its answers */
 	BROKER_CONVERSATION_OVER = 1 << 3,
+	BROKER_CONVERSATION_GRANTED = 1 << 4, /* a good result; the session part waits for `open_session` */
+	BROKER_CONVERSATION_SESSION = 1 << 5, /* the PAM session is open, until the edge ends */
 };
 
 /* Styles, the same on the worker's edge: pam_conv(3) in this order. */
@@ -31,6 +35,7 @@ enum conversation_phase {
 	CONVERSATION_START = 1,
 	CONVERSATION_AUTHENTICATE = 2,
 	CONVERSATION_ACCOUNT = 3,
+	CONVERSATION_SESSION = 4,
 };
 
 #define CONVERSATION_TEXT_MAX 8192
@@ -51,7 +56,11 @@ enum conversation_phase {
 	/* broker: the user has cancelled; end */                                                     \
 	M(broker_conversation, cancel, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                         \
 	/* conversation: granted (good = 1) to `user` (PAM_USER at the end), or not; pam_code and reason are for the record */ \
-	M(broker_conversation, result, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
+	M(broker_conversation, result, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                        \
+	/* broker: all else is well too: open the PAM session */                                      \
+	M(broker_conversation, open_session, EDGE_FROM_FIRST, BROKER_CONVERSATION_GRANTED, EDGE_NO_FD) \
+	/* conversation: it is open (good = 1), or the stack said no */                               \
+	M(broker_conversation, session_opened, EDGE_FROM_SECOND, BROKER_CONVERSATION_RUNNING, EDGE_NO_FD)
 
 #define broker_conversation_fact_FIELDS(F) F(str, name, 64) F(str, value, 1024)
 #define broker_conversation_start_FIELDS(F) F(str, user, 256) F(str, address, 64) F(str, realm, 32)
@@ -60,7 +69,10 @@ enum conversation_phase {
 #define broker_conversation_answer_FIELDS(F) F(secret, text, CONVERSATION_ANSWER_MAX)
 #define broker_conversation_cancel_FIELDS(F)
 #define broker_conversation_result_FIELDS(F)                                                          \
-	F(u8, good, 0) F(u8, phase, 0) F(u32, pam_code, 0) F(str, user, 256) F(str, reason, 512)
+	F(u8, good, 0) F(u8, phase, 0) F(u32, pam_code, 0) F(str, user, 256) F(str, reason, 512) F(u8, session, 0)
+#define broker_conversation_open_session_FIELDS(F)
+#define broker_conversation_session_opened_FIELDS(F)                                                  \
+	F(u8, good, 0) F(u32, pam_code, 0) F(str, user, 256) F(str, reason, 512)
 EDGE_DECLARE(broker_conversation)
 
 #endif
