@@ -4,6 +4,7 @@
 
 #include "broker.h"
 #include "ending.h"
+#include "login_rate.h"
 #include "registry.h"
 #include "sallyport/clock.h"
 #include "sallyport/str.h"
@@ -69,6 +70,7 @@ static void forget_failures(struct account_act *act)
 {
 	const struct device *device;
 	act->account->failures = act->account->wait_until_ms = 0;
+	login_rate_forget_user(act->broker, act->account->name);
 	LIST_FOREACH(device, &act->broker->registry.devices, all)
 		if (device_is_bound_to(device, act->account->name))
 			account_succeeded(act->broker, act->account->name, device);

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "admin_call.h"
+#include "login_rate.h"
 #include "monitor_edge.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -99,13 +100,23 @@ static struct source_question *take_oldest(bool is_list)
 	return question;
 }
 
+/* Whose logins begin too often now: the broker's own. */
+static json_t *logins(const struct broker *broker)
+{
+	json_t *rows = json_array();
+	const struct login_rate *rate;
+	size_t position = 0;
+	while ((rate = login_rate_next(broker, &position)))
+		json_array_append_new(rows, json_pack("{s:s, s:s}", "kind", login_rate_kind_name(rate->kind), "name", rate->name));
+	return rows;
+}
+
 int admin_sources_end(struct broker *broker)
 {
 	struct source_question *question = take_oldest(true);
-	(void)broker;
 	if (!question)
 		return ERR_BAD_PEER;
-	admin_reply(question->call, 200, json_pack("{s:o}", "sources", question->items));
+	admin_reply(question->call, 200, json_pack("{s:o, s:o}", "sources", question->items, "logins", logins(broker)));
 	free(question);
 	return 0;
 }
@@ -113,11 +124,11 @@ int admin_sources_end(struct broker *broker)
 int admin_sources_cleared(struct broker *broker, const struct monitor_room_sources_cleared *message)
 {
 	struct source_question *question = take_oldest(false);
-	(void)broker;
 	if (!question)
 		return ERR_BAD_PEER;
 	if (message->good)
-		admin_reply(question->call, 200, json_pack("{s:i}", "cleared", (int)message->count));
+		admin_reply(question->call, 200, json_pack("{s:i, s:i}", "cleared", (int)message->count, "logins_cleared",
+							   (int)login_rate_forget_source(broker, question->source)));
 	else
 		admin_fail(question->call, 400, "\"%s\" is no address", question->source);
 	free(question);

@@ -139,6 +139,11 @@ int broker_read_pin(struct room *room, char *out_pin, struct diag *diag)
 	return 0;
 }
 
+int broker_read_manner(const struct conf *conf, struct dial_manner *out_manner, struct diag *diag)
+{
+	return dial_manner_parse(conf->dial_source, conf->dial_interface, conf->dial_keepalive_ms, out_manner, diag);
+}
+
 /* ---- new settings ---- */
 
 static void record_reload(struct broker *broker, int result, const char *sentence)
@@ -169,14 +174,18 @@ void broker_reload(struct broker *broker)
 	const struct conf *conf = room_offered(broker->room);
 	struct policy *policy = NULL;
 	struct resolver *resolver = NULL;
+	struct dial_manner manner;
 	struct diag diag;
 	char pin[65];
 	int result = broker_read_policy(broker->room, &policy, &diag);
 	if (result == 0)
 		result = broker_read_pin(broker->room, pin, &diag);
 	if (result == 0)
+		result = broker_read_manner(conf, &manner, &diag);
+	if (result == 0)
 		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &resolver, &diag);
 	if (result == 0) {
+		broker->manner = manner;
 		str_copy(broker->authority_pin, sizeof(broker->authority_pin), pin);
 		put_in_force(broker, policy, resolver);
 		return;

@@ -15,6 +15,7 @@
 
 #include "account.h"
 #include "audit.h"
+#include "dial.h"
 #include "events.h"
 #include "invitation.h"
 #include "registry.h"
@@ -29,6 +30,7 @@ struct admin;
 struct admin_call;
 struct conversations;
 struct groups;
+struct login_rates;
 struct monitor_edge;
 struct policy;
 struct resolver;
@@ -60,8 +62,10 @@ struct broker {
 	struct own_addresses own;
 	struct groups *groups;
 	struct resolver *resolver;
+	struct dial_manner manner;
 	struct workers *workers;
 	struct conversations *conversations;
+	struct login_rates *login_rates;
 	struct signer_edge *signer;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */

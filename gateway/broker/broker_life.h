@@ -5,6 +5,8 @@
 #include "sallyport/err.h"
 
 struct broker;
+struct conf;
+struct dial_manner;
 struct policy;
 struct room;
 
@@ -13,6 +15,8 @@ struct room;
 [[nodiscard]] int broker_read_policy(struct room *room, struct policy **out_policy, struct diag *diag);
 /* The server authority's fingerprint (64 hexadecimal characters), or "" where none is configured. */
 [[nodiscard]] int broker_read_pin(struct room *room, char *out_pin, struct diag *diag);
+/* How targets are dialed. */
+[[nodiscard]] int broker_read_manner(const struct conf *conf, struct dial_manner *out_manner, struct diag *diag);
 /* Watches the minutes: rules have hours, and groups change. */
 [[nodiscard]] int broker_start_minutes(struct broker *broker);
 /* The settings and policy files since the last reload: all good and in force, or none of them. */

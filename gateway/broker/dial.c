@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sallyport/conf.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "target.h"
 
 struct attempt {
@@ -112,12 +114,73 @@ static socklen_t address_size(const struct sockaddr_storage *address)
 	return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
+/* ---- the manner ---- */
+
+int dial_manner_parse(const char *sources, const char *interface, uint64_t keepalive_ms, struct dial_manner *out_manner,
+		      struct diag *diag)
+{
+	struct dial_manner manner = {.keepalive_ms = keepalive_ms};
+	size_t position = 0;
+	struct view item;
+	while (conf_list_next(sources, &position, &item)) {
+		struct target target;
+		if (target_parse(item, 1, &target, NULL) < 0 || !target.is_address)
+			return diag_set(diag, ERR_BAD_CONFIG, "dial_source: \"%.*s\" is no address", (int)item.size,
+					(const char *)item.data);
+		struct sockaddr_storage *place = &manner.sources[target.address.ss_family == AF_INET6];
+		if (place->ss_family)
+			return diag_set(diag, ERR_BAD_CONFIG, "dial_source: one IPv4 and one IPv6 address at most");
+		*place = target.address;
+		/* Any port. */
+		if (target.address.ss_family == AF_INET6)
+			((struct sockaddr_in6 *)place)->sin6_port = 0;
+		else
+			((struct sockaddr_in *)place)->sin_port = 0;
+	}
+	if (!str_copy(manner.interface, sizeof(manner.interface), interface))
+		return diag_set(diag, ERR_BAD_CONFIG, "dial_interface: \"%s\" is no name of an interface", interface);
+	*out_manner = manner;
+	return 0;
+}
+
+/* After half the time without an answer, so many probes fill the other half. */
+enum { PROBES = 4 };
+
+static void keep_alive(int fd, uint64_t keepalive_ms)
+{
+	int idle = (int)(keepalive_ms / 2000), interval = (int)(keepalive_ms / 2000 / PROBES);
+	idle = idle ? idle : 1;
+	interval = interval ? interval : 1;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){PROBES}, sizeof(int));
+}
+
+/* 0, or why it cannot be: then this attempt fails, rather than to come from elsewhere. */
+static int apply_manner(int fd, const struct dial_manner *manner, sa_family_t family)
+{
+	const struct sockaddr_storage *source = &manner->sources[family == AF_INET6];
+	if (*manner->interface &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, manner->interface, (socklen_t)strlen(manner->interface)) < 0)
+		return errno;
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+	if (source->ss_family && bind(fd, (const struct sockaddr *)source, address_size(source)) < 0)
+		return errno;
+	if (manner->keepalive_ms)
+		keep_alive(fd, manner->keepalive_ms);
+	return 0;
+}
+
 /* 0 when the attempt is under way. A connection that stands at once is told by the poll handle as well. */
 static int begin_attempt(struct dial *dial, struct attempt *attempt, uv_loop_t *loop)
 {
 	attempt->fd = socket(attempt->address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (attempt->fd < 0)
 		return errno;
+	int reason = dial->request.manner ? apply_manner(attempt->fd, dial->request.manner, attempt->address->ss_family) : 0;
+	if (reason)
+		return reason;
 	const struct sockaddr *address = (const struct sockaddr *)attempt->address;
 	if (connect(attempt->fd, address, address_size(attempt->address)) < 0 && errno != EINPROGRESS)
 		return errno;

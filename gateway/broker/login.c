@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "login_rate.h"
 #include "monitor_edge.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
@@ -420,17 +421,11 @@ static bool is_asked_realm_there(struct worker *worker, const struct worker_brok
 	return false;
 }
 
-/* A bucket that holds a minute's logins and fills evenly. It belongs to the device, whatever connection it comes by. */
-static bool take_login(struct device *device, uint64_t per_minute)
+static void refuse_for_now(struct worker *worker, uint32_t request, const char *user, const char *sentence, uint32_t wait_s)
 {
-	uint64_t now = clock_monotonic_ms(), passed = now - device->login_at_ms, price = 60000 / per_minute;
-	uint64_t debt = device->login_debt_ms > passed ? device->login_debt_ms - passed : 0;
-	device->login_at_ms = now;
-	device->login_debt_ms = debt;
-	if (debt + price > price * per_minute)
-		return false;
-	device->login_debt_ms += price;
-	return true;
+	worker_refuse(worker, request,
+		      &(struct refusal){.event = "login", .status = 429, .code = "rate_limited", .user = user,
+					.sentence = sentence, .retry_after_s = wait_s});
 }
 
 int login_start(struct worker *worker, const struct worker_broker_login_start *message)
@@ -448,16 +443,14 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 		refuse_request(worker, message->request, 429, "too_many", "Too many logins are under way; try again in a moment.");
 		return 0;
 	}
-	if (!take_login(worker->device, conf->logins_per_device)) {
-		refuse_request(worker, message->request, 429, "too_many", "This device begins logins too often; try again later.");
-		return 0;
-	}
 	uint32_t wait_s = account_wait_s(worker->broker, user, worker->device);
 	if (wait_s > 0) {
-		worker_refuse(worker, message->request,
-			      &(struct refusal){.event = "login", .status = 429, .code = "rate_limited", .user = user,
-						.sentence = "Too many logins have failed; wait before the next one.",
-						.retry_after_s = wait_s});
+		refuse_for_now(worker, message->request, user, "Too many logins have failed; wait before the next one.", wait_s);
+		return 0;
+	}
+	wait_s = login_rate_take(worker->broker, worker, user);
+	if (wait_s > 0) {
+		refuse_for_now(worker, message->request, user, "Logins begin too often here; wait before the next one.", wait_s);
 		return 0;
 	}
 	struct realm asked;

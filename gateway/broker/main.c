@@ -15,6 +15,7 @@
 #include "groups.h"
 #include "identity.h"
 #include "login.h"
+#include "login_rate.h"
 #include "monitor_edge.h"
 #include "policy.h"
 #include "resolve.h"
@@ -86,6 +87,8 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 	if (result == 0)
 		result = broker_read_pin(room, broker->authority_pin, diag);
 	if (result == 0)
+		result = broker_read_manner(&room->conf, &broker->manner, diag);
+	if (result == 0)
 		result = factor_load(broker, take(room, MONITOR_ROOM_PURPOSE_FACTOR_KEY), diag);
 	if (result == 0)
 		result = load(broker, &walls->jail, diag);
@@ -107,6 +110,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		result = workers_new(broker, diag);
 	if (result == 0)
 		result = logins_new(broker, diag);
+	if (result == 0 && login_rates_new(&broker->login_rates) < 0)
+		result = diag_system(diag, "memory");
 	if (result == 0)
 		result = signer_edge_new(broker, diag);
 	if (result == 0 && (sessions_start(&broker->sessions, broker->loop) < 0 || broker_start_minutes(broker) < 0))
@@ -144,6 +149,9 @@ static void close_record(struct broker *broker)
 	struct policy *policy = NULL;
 	struct diag diag;
 	int result = broker_walls_make(&room->conf, &walls, &diag);
+	struct dial_manner manner;
+	if (result == 0)
+		result = broker_read_manner(&room->conf, &manner, &diag);
 	if (result == 0)
 		result = broker_read_policy(room, &policy, &diag);
 	if (result < 0)

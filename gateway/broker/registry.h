@@ -65,7 +65,6 @@ struct device {
 	LIST_HEAD(, session) sessions; /* the live ones */
 	LIST_HEAD(, worker) workers;   /* connections of this device */
 	unsigned conversations;        /* logins that run */
-	uint64_t login_debt_ms, login_at_ms; /* login.c: time that must pass until all logins are earned again, as of then */
 };
 
 /* One that chains to a trusted authority and is not in the registry. */

@@ -248,7 +248,7 @@ static void dial(struct tunnel *tunnel)
 {
 	struct broker *broker = tunnel->worker->broker;
 	struct dial_request request = {.attempt_delay_ms = broker->room->conf.dial_attempt_delay_ms,
-				       .limit_ms = broker->room->conf.dial_time_limit_ms,
+				       .limit_ms = broker->room->conf.dial_time_limit_ms, .manner = &broker->manner,
 				       .done = on_dialed, .context = tunnel};
 	take_allowed(tunnel, &request);
 	if (request.count == 0) {
@@ -278,7 +278,7 @@ static void on_resolved(struct resolve_query *query, int result)
 	}
 	static const struct tunnel_failure failures[] = {
 		{NULL, 502, "name_unknown", "The name of the target is unknown.", NULL},
-		{NULL, 504, "dial_timeout", "The name of the target could not be looked up in time.", NULL},
+		{NULL, 502, "unreachable", "The name of the target could not be looked up in time.", NULL},
 		{NULL, 502, "unreachable", "The name of the target cannot be looked up now.", NULL},
 	};
 	fail_and_free(tunnel, &failures[result == ERR_NOT_FOUND ? 0 : result == ERR_TIMEOUT ? 1 : 2]);

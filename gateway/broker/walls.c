@@ -58,7 +58,7 @@ int broker_walls_make(const struct conf *conf, struct broker_walls *out_walls, s
 			.identity = conf->broker_user,
 			.namespaces = JAIL_IPC | JAIL_HOST_NAME,
 			.landlock = true,
-			.network = JAIL_TCP_CONNECT,
+			.network = JAIL_TCP_CONNECT | (*conf->dial_source ? JAIL_TCP_SOURCE : 0),
 			.filter = &broker_calls,
 			JAIL_LIMITS({RLIMIT_NOFILE, 1048576}),
 		},

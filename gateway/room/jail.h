@@ -43,6 +43,7 @@ struct jail_path {
 enum jail_network {
 	JAIL_TCP_CONNECT = 1 << 0, /* allowed; otherwise forbidden (Landlock 4) */
 	JAIL_TCP_BIND = 1 << 1,
+	JAIL_TCP_SOURCE = 1 << 4, /* bind without a port: only to choose the address that connections come from */
 	JAIL_ABSTRACT_SOCKETS = 1 << 2, /* abstract unix sockets of processes outside (Landlock 6) */
 	JAIL_SIGNALS_OUTSIDE = 1 << 3,  /* signals to processes outside (Landlock 6) */
 };

@@ -24,6 +24,12 @@
 #define SCOPE_ABSTRACT_SOCKETS (1ULL << 0)
 #define SCOPE_SIGNALS (1ULL << 1)
 
+/* Since version 4: a rule for one port. */
+enum { RULE_NET_PORT = 2 };
+struct port_rule {
+	uint64_t access, port;
+};
+
 struct rules_attributes {
 	uint64_t filesystem, network, scopes;
 };
@@ -99,6 +105,18 @@ static int add_path(int rules, const struct jail_path *path, uint64_t known_righ
 	return 0;
 }
 
+/* A kernel of an older version forbids no port, and knows no such rule. */
+static int add_source(int rules, const struct jail *jail, struct diag *diag)
+{
+	const struct port_rule rule = {.access = NET_BIND_TCP, .port = 0};
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (!(jail->network & JAIL_TCP_SOURCE) || jail->network & JAIL_TCP_BIND || version < 4)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &rule, 0) < 0)
+		return diag_system(diag, "cannot add a Landlock rule for source addresses");
+	return 0;
+}
+
 int landlock_prepare(const struct jail *jail, int *out_rules, struct diag *diag)
 {
 	uint64_t rights = 0;
@@ -110,8 +128,10 @@ int landlock_prepare(const struct jail *jail, int *out_rules, struct diag *diag)
 		if (result < 0)
 			return result;
 	}
-	*out_rules = take_fd(&rules);
-	return 0;
+	int result = add_source(rules, jail, diag);
+	if (result == 0)
+		*out_rules = take_fd(&rules);
+	return result;
 }
 
 int landlock_enforce(int rules, struct diag *diag)

@@ -85,6 +85,8 @@ enum conf_room {
 	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
 	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \
+	K(COUNT, logins_per_user, "120", 1, 60000, CONF_BROKER, "Most logins that may begin for one user in a minute, in the long run, from devices that are bound to him.") \
+	K(COUNT, logins_per_source, "300", 1, 60000, CONF_BROKER, "Most logins that may begin in a minute, in the long run, from one source: an IPv4 address or an IPv6 /64.") \
 	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \
 	K(DURATION, warn_before, "5m", 0, CONF_DAY, CONF_BROKER, "So long before a session or a tunnel ends, who listens to its events is told.") \
 	K(COUNT, sessions_per_user, "32", 1, 100000, CONF_BROKER, "Most sessions of one user at the same time.")      \
@@ -101,7 +103,7 @@ enum conf_room {
 	K(DURATION, source_penalty_login, "5s", 0, CONF_HOUR, CONF_MONITOR, "Penalty of a source for each refused login.") \
 	K(DURATION, source_penalty_least, "15s", 0, CONF_DAY, CONF_MONITOR, "From so much penalty on a source is refused until time has taken all of it away.") \
 	K(DURATION, source_penalty_most, "10m", CONF_SECOND, 30ULL * CONF_DAY, CONF_MONITOR, "Penalties add up to so much and no more.") \
-	K(LIST, source_exempt, "127.0.0.0/8\n::1/128\n", 0, 64, CONF_MONITOR, "Addresses and networks whose connections have neither rate nor penalty, such as a load balancer.") \
+	K(LIST, source_exempt, "127.0.0.0/8\n::1/128\n", 0, 64, CONF_MONITOR | CONF_BROKER, "Addresses and networks whose connections have neither rate nor penalty, such as a load balancer.") \
 	K(COUNT, source_table, "200000", 8, 10000000, CONF_MONITOR, "Sources that are remembered, 64 bytes each; takes a restart.") \
 	K(COUNT, connections, "8192", 1, 1000000, CONF_MONITOR, "Most connections altogether.")                       \
 	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \
@@ -119,6 +121,9 @@ enum conf_room {
 	K(DURATION, resolve_time_limit, "5s", 100, CONF_MINUTE, CONF_BROKER, "Longest time of a name look-up.")       \
 	K(DURATION, dial_time_limit, "10s", 100, 5 * CONF_MINUTE, CONF_BROKER, "Longest time of dialing, all addresses together.") \
 	K(DURATION, dial_attempt_delay, "250ms", 10, 10 * CONF_SECOND, CONF_BROKER, "Wait before the next address is tried as well (RFC 8305).") \
+	K(LIST, dial_source, "", 0, 2, CONF_BROKER, "Addresses that targets are dialed from, one of IPv4 and one of IPv6; empty: as the kernel chooses. The first one takes a restart.") \
+	K(TEXT, dial_interface, "", 0, 15, CONF_BROKER, "Network interface that targets are dialed through; empty: as the kernel chooses.") \
+	K(DURATION, dial_keepalive, "2m", 0, CONF_DAY, CONF_BROKER, "A target that is silently gone for so long is noticed (TCP keepalive); 0s: never.") \
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION, "error, warning, notice or debug.")
 

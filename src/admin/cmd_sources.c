@@ -10,6 +10,8 @@ DEFINE_OWN(json, json_t *, json_decref)
 static const char *const columns[] = {"SOURCE", "source", "REFUSED NOW", "refused", "PENALTY (S)", "penalty_seconds", "FAILURES",
 				      "failures", "CONNECTIONS REFUSED", "connections_refused", NULL};
 
+static const char *const login_columns[] = {"LOGINS TOO OFTEN", "kind", "NAME", "name", NULL};
+
 int cmd_sources_list(const struct admin_options *options)
 {
 	OWN_JSON json_t *answer = NULL;
@@ -19,6 +21,11 @@ int cmd_sources_list(const struct admin_options *options)
 	if (options->json)
 		return table_print_json(answer);
 	table_print(json_object_get(answer, "sources"), columns);
+	const json_t *logins = json_object_get(answer, "logins");
+	if (json_array_size(logins)) {
+		putchar('\n');
+		table_print(logins, login_columns);
+	}
 	return ADMIN_DONE;
 }
 

@@ -126,5 +126,38 @@ def test_E3_a_device_begins_so_many_logins_a_minute(new_world):
         return api.call(world, "POST", "/v1/login", {"user": "alice"}, laptop)
     answers = [begin("alice-laptop") for _ in range(5)]
     assert [answer.status for answer in answers[:3]] == [200] * 3
-    assert answers[4].status == 429 and answers[4].body["code"] == "too_many"
+    assert answers[4].status == 429 and answers[4].body["code"] == "rate_limited"
     assert begin("bob-laptop").status == 200
+    assert {"kind": "device", "name": "alice-laptop"} in json.loads(world.admin("sources", "list", "--json"))["logins"]
+    world.admin("sources", "clear", "--all")
+    assert begin("alice-laptop").status == 200
+
+
+def test_E3_a_user_begins_so_many_logins_a_minute(new_world):
+    """Also from several laptops; but a laptop that is not his cannot use them up."""
+    world = new_world(settings=['logins_per_user = "3"', 'conversations_per_device = "64"'])
+    world.enroll("other-laptop", "alice")
+
+    def begin(laptop):
+        return clients.http1(world, b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n" + b'{"user":"alice"}', laptop)
+    assert [begin("bob-laptop")[0] for _ in range(4)] == [200] * 4
+    assert [begin(laptop)[0] for laptop in ("alice-laptop", "other-laptop", "alice-laptop")] == [200] * 3
+    status, headers, body, _ = begin("other-laptop")
+    assert status == 429 and json.loads(body)["code"] == "rate_limited" and 1 <= int(headers["retry-after"]) <= 20
+    assert "alice" in world.admin("sources", "list")
+    world.admin("account", "unlock", "alice")
+    assert begin("other-laptop")[0] == 200
+
+
+def test_E3_a_source_begins_so_many_logins_a_minute(new_world):
+    world = new_world(settings=['logins_per_source = "2"', 'source_exempt = {"127.0.0.2"}'])
+
+    def begin(laptop, source):
+        peer = clients.connect(world, laptop, alpn=("http/1.1",), source=source)
+        return clients.http1(world, b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n" + b'{"user":"alice"}',
+                             peer=peer)[0]
+    assert [begin(laptop, "127.0.0.9") for laptop in ("alice-laptop", "bob-laptop", "alice-laptop")] == [200, 200, 429]
+    assert begin("alice-laptop", "127.0.0.8") == 200
+    assert [begin("bob-laptop", "127.0.0.2") for _ in range(3)] == [200] * 3
+    world.admin("sources", "clear", "127.0.0.9")
+    assert begin("alice-laptop", "127.0.0.9") == 200

@@ -1,0 +1,148 @@
+"""How targets are dialed: from which address, with keepalive; and what name servers can do: be silent, and change their mind."""
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+import clients
+from test_cut import login
+from test_policy import apply
+
+
+class Target:
+    """A listener that remembers who came."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.settimeout(clients.SECONDS)
+        self.port = self.socket.getsockname()[1]
+
+    def accept(self):
+        peer, (address, _) = self.socket.accept()
+        return peer, address
+
+    def close(self):
+        self.socket.close()
+
+
+class NameServer(threading.Thread):
+    """Answers every A question by the next of its answers, for ever to be kept; silent without any."""
+
+    def __init__(self, answers=()):
+        super().__init__(daemon=True)
+        self.answers, self.asked = list(answers), 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                query, peer = self.socket.recvfrom(512)
+            except OSError:
+                return
+            end = query.index(b"\0", 12) + 5
+            kind = struct.unpack("!H", query[end - 4:end - 2])[0]
+            if not self.answers:
+                continue
+            answer = b""
+            if kind == 1:
+                address = self.answers[self.asked % len(self.answers)]
+                self.asked += 1
+                answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 86400, 4) + socket.inet_aton(address)
+            self.socket.sendto(query[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, bool(answer), 0, 0) + query[12:end] + answer, peer)
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def closing():
+    made = []
+    yield lambda thing: made.append(thing) or thing
+    for thing in made:
+        thing.close()
+
+
+def reach(world, *addresses):
+    """The world's policy, and alice may reach these."""
+    listed = ", ".join(f'"{address}"' for address in addresses)
+    world.policy.write_text(world.policy.read_text() + f'resource "own" {{ address = {{{listed}}} }}\n'
+                            'rule "own" { users = {"alice"} resources = {"own"} }\n')
+    apply(world)
+
+
+def has_keepalive_timer(port):
+    """Of the gateway's end: /proc/net/tcp tells which timer runs; 02 is keepalive (proc_net_tcp.txt)."""
+    rows = [line.split() for line in open("/proc/net/tcp", encoding="ascii").readlines()[1:]]
+    return [row[5][:2] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"] == ["02"]
+
+
+def test_source_address_and_keepalive(new_world, closing):
+    target = closing(Target())
+    world = new_world(settings=['dial_source = {"127.0.0.77"}', 'dial_keepalive = "20s"'])
+    reach(world, f"127.0.0.1:{target.port}")
+    h2 = clients.Http2(world)
+    assert h2.connect(f"127.0.0.1:{target.port}", login(world, "alice-laptop"))[1] == 200
+    peer, address = target.accept()
+    assert address == "127.0.0.77"
+    assert has_keepalive_timer(target.port)
+    peer.close()
+
+
+def test_a_source_address_that_is_not_ours_reaches_nobody(new_world, closing):
+    target = closing(Target())
+    world = new_world(settings=['dial_source = {"192.0.2.77"}', 'dial_keepalive = "0s"'])
+    reach(world, f"127.0.0.1:{target.port}")
+    h2 = clients.Http2(world)
+    number, status = h2.connect(f"127.0.0.1:{target.port}", login(world, "alice-laptop"))
+    assert (status, h2.streams[number].problem["code"]) == (502, "unreachable")
+
+
+def test_an_interface(new_world, closing):
+    target = closing(Target())
+    world = new_world(settings=['dial_interface = "lo"'])
+    reach(world, f"127.0.0.1:{target.port}")
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    assert h2.connect(f"127.0.0.1:{target.port}", token)[1] == 200
+    world.conf.write_text(world.conf.read_text().replace('dial_interface = "lo"', 'dial_interface = "no-such-one"'))
+    world.admin("reload")
+    assert h2.connect(f"127.0.0.1:{target.port}", token)[1] == 502
+
+
+def test_a_dead_resolver_stops_nobody_else(new_world, closing):
+    silent = closing(NameServer())
+    world = new_world(settings=[f'resolver = {{"{silent.address}"}}', 'resolve_time_limit = "2s"'])
+    reach(world, *(f"db{i}.corp.example:5432" for i in range(50)))
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    flowing, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 200
+    began = time.monotonic()
+    waiting = [h2.start_connect(f"db{i}.corp.example:5432", token) for i in range(50)]
+    # Meanwhile what needs no name is opened and flows.
+    assert h2.connect(f"127.0.0.1:{world.web}", token)[1] == 200
+    h2.send(flowing, b"alive")
+    assert h2.wait(lambda: bytes(h2.streams[flowing].data) == b"alive")
+    assert not any(h2.streams[n].status for n in waiting)
+    assert h2.wait(lambda: all(h2.streams[n].ended for n in waiting), 20)
+    assert time.monotonic() - began < 15, "resolve_time_limit is two seconds"
+    assert {(h2.streams[n].status, h2.streams[n].problem["code"]) for n in waiting} == {(502, "unreachable")}
+
+
+def test_B2_a_name_that_changes_its_mind_is_judged_each_time(new_world, closing):
+    """The resource names one loopback address literally: a name may mean that one, and no other."""
+    target = closing(Target())
+    server = closing(NameServer(["127.0.0.1", "127.0.0.9", "127.0.0.1"]))
+    world = new_world(settings=[f'resolver = {{"{server.address}"}}'])
+    reach(world, f"flip.corp.example:{target.port}", f"127.0.0.1:{target.port}")
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    numbers = [h2.connect(f"flip.corp.example:{target.port}", token) for _ in range(3)]
+    assert [status for _, status in numbers] == [200, 403, 200]
+    assert h2.streams[numbers[1][0]].problem["code"] == "address_forbidden"
+    assert server.asked == 3, "an answer was used twice"
