@@ -73,6 +73,7 @@ static void leave(struct login *login)
 		worker_release(waiter);
 	uv_close((uv_handle_t *)&login->limit_timer, on_timer_closed);
 	uv_close((uv_handle_t *)&login->poll_timer, on_timer_closed);
+	uv_close((uv_handle_t *)&login->absence_timer, on_timer_closed);
 }
 
 /* With nobody there who could be told. */
@@ -283,8 +284,33 @@ static void wait_for_news(struct login *login, struct worker *worker, uint32_t r
 	worker_hold(worker);
 	login->waiter = worker;
 	login->waiter_request = request;
+	login->last_worker = worker->number;
+	uv_timer_stop(&login->absence_timer);
 	uv_timer_start(&login->poll_timer, on_poll_timer, LOGIN_POLL_MS, 0);
 	login_changed(login);
+}
+
+static void on_absence_timer(uv_timer_t *timer)
+{
+	refuse(timer->data, (struct refusal){.status = 401, .code = "login_abandoned",
+					     .sentence = "The connection was cut, and nobody came back to the login."});
+}
+
+/* Whoever is gone without a word may have been killed; or his network has changed, and he comes back. */
+static void wait_for_return(struct login *login)
+{
+	uv_timer_start(&login->absence_timer, on_absence_timer, login->broker->room->conf.login_absence_ms, 0);
+}
+
+void login_left(struct worker *worker, uint32_t request)
+{
+	struct login *login;
+	LIST_FOREACH(login, &worker->broker->conversations->all, all)
+		if (login->waiter == worker && login->waiter_request == request) {
+			worker_release(take_waiter(login));
+			wait_for_return(login);
+			return;
+		}
 }
 
 void login_forget_worker(struct worker *worker)
@@ -292,9 +318,16 @@ void login_forget_worker(struct worker *worker)
 	struct login *login;
 	if (!worker->device || worker->device->conversations == 0)
 		return;
-	LIST_FOREACH(login, &worker->broker->conversations->all, all)
+	LIST_FOREACH(login, &worker->broker->conversations->all, all) {
+		if (login->last_worker != worker->number)
+			continue;
+		/* Who still waited for an answer cannot have meant to leave. */
+		bool is_cut = !worker->said_goodbye || login->waiter == worker;
 		if (login->waiter == worker)
 			worker_release(take_waiter(login));
+		if (is_cut)
+			wait_for_return(login);
+	}
 }
 
 void login_end_device(struct broker *broker, struct device *device)
@@ -334,10 +367,11 @@ static struct login *login_new(struct worker *worker, uint32_t request, const ch
 		&worker->broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
 	str_copy(login->key_kind, sizeof(login->key_kind), certificate ? certificate->key_kind : "");
 	worker_request_id(worker, request, login->request_id, sizeof(login->request_id));
-	login->handles = 2;
+	login->handles = 3;
 	uv_timer_init(login->broker->loop, &login->limit_timer);
 	uv_timer_init(login->broker->loop, &login->poll_timer);
-	login->limit_timer.data = login->poll_timer.data = login;
+	uv_timer_init(login->broker->loop, &login->absence_timer);
+	login->limit_timer.data = login->poll_timer.data = login->absence_timer.data = login;
 	return login;
 }
 

@@ -69,7 +69,8 @@ struct login {
 	char reason[640]; /* of a refusal, for the record */
 	struct worker *waiter; /* held; NULL: no request waits */
 	uint32_t waiter_request;
-	uv_timer_t limit_timer, poll_timer;
+	uint64_t last_worker; /* the number of the worker that asked last */
+	uv_timer_t limit_timer, poll_timer, absence_timer;
 	unsigned handles;
 	bool over;
 };
@@ -93,7 +94,9 @@ struct conversations {
 [[nodiscard]] int login_start(struct worker *worker, const struct worker_broker_login_start *message);
 [[nodiscard]] int login_answer(struct worker *worker, const struct worker_broker_login_answer *message);
 [[nodiscard]] int login_cancel(struct worker *worker, const struct worker_broker_login_cancel *message);
-/* The worker is gone; the login lives on. */
+/* The client of that request no longer waits. Perhaps he comes back (login_absence). */
+void login_left(struct worker *worker, uint32_t request);
+/* The worker is gone; the login lives on: for login_absence, unless the connection was closed in good order. */
 void login_forget_worker(struct worker *worker);
 /* The device was locked or revoked: its logins are refused. */
 void login_end_device(struct broker *broker, struct device *device);

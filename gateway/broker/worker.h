@@ -42,6 +42,7 @@ struct worker {
 	enum worker_broker_state state;
 	bool gone;     /* no more messages to it or from it */
 	bool verifying; /* the signer is asked */
+	bool said_goodbye; /* its client has closed the connection in good order */
 	bool returning; /* its certificate has expired, within renew_grace */
 	bool counted;   /* among workers.accepted */
 	unsigned holds;

@@ -257,6 +257,21 @@ static int on_login_cancel(void *self, const struct worker_broker_login_cancel *
 	return login_cancel(self, message);
 }
 
+static int on_login_left(void *self, const struct worker_broker_login_left *message, int *fd)
+{
+	(void)fd;
+	login_left(self, message->request);
+	return 0;
+}
+
+static int on_goodbye(void *self, const struct worker_broker_goodbye *message, int *fd)
+{
+	struct worker *worker = self;
+	(void)message, (void)fd;
+	worker->said_goodbye = true;
+	return 0;
+}
+
 static int on_session_get(void *self, const struct worker_broker_session_get *message, int *fd)
 {
 	(void)fd;
@@ -383,6 +398,8 @@ static const struct worker_broker_handlers handlers = {
 	.answer_item = on_answer_item,
 	.login_answer = on_login_answer,
 	.login_cancel = on_login_cancel,
+	.login_left = on_login_left,
+	.goodbye = on_goodbye,
 	.session_get = on_session_get,
 	.session_renew = on_session_renew,
 	.session_end = on_session_end,

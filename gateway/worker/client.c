@@ -149,11 +149,19 @@ void client_over(struct worker *worker)
 	arm(worker, clock_monotonic_ms() + DRAINING_MS);
 }
 
+/* What is cut instead may be a client that was killed: the broker gives its login up earlier. */
+static void say_goodbye(struct worker *worker)
+{
+	if (worker->client.state == CLIENT_OPEN)
+		(void)LINK_SEND(&worker->broker, worker_broker, goodbye, -1);
+}
+
 static void begin_ending(struct worker *worker)
 {
 	struct client *client = &worker->client;
 	if (client->state == CLIENT_ENDING)
 		return;
+	say_goodbye(worker);
 	client->state = CLIENT_ENDING;
 	(void)tls_flush(client->tls);
 	arm(worker, clock_monotonic_ms() + ENDING_MS);
@@ -356,6 +364,8 @@ void client_accepted(struct worker *worker, const struct worker_broker_accepted 
 static void input_ended(struct worker *worker)
 {
 	struct client *client = &worker->client;
+	if (tls_ending(client->tls) == TLS_CLOSED)
+		say_goodbye(worker);
 	if (client->http1 && tls_ending(client->tls) == TLS_CLOSED) {
 		http1_finish(worker);
 		return;

@@ -242,6 +242,7 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 
 static void login_start(struct exchange *exchange)
 {
+	exchange->is_login = true;
 	struct request_login login;
 	struct diag diag;
 	if (request_login(buf_view(&exchange->body), &login, &diag) < 0)
@@ -252,6 +253,7 @@ static void login_start(struct exchange *exchange)
 
 static void login_answer(struct exchange *exchange)
 {
+	exchange->is_login = true;
 	struct request_answers answers;
 	struct diag diag;
 	if (request_answers(buf_view(&exchange->body), &answers, &diag) < 0) {
@@ -461,6 +463,8 @@ void exchange_gone(struct exchange *exchange)
 {
 	if (exchange->is_open && !exchange->answered)
 		EXCHANGE_ASK(exchange, open_cancel, );
+	if (exchange->is_login && !exchange->answered && !exchange->refused)
+		EXCHANGE_ASK(exchange, login_left, );
 	if (exchange->is_feed && !exchange->answered)
 		EXCHANGE_ASK(exchange, events_stop, );
 	exchange_free(exchange);

@@ -83,6 +83,7 @@ struct exchange {
 	bool answered, is_last; /* is_last: HTTP/1.1 ends with this answer */
 	bool refused;           /* by the worker itself: the answer waits for the record */
 	char allow[64];         /* of 405 */
+	bool is_login;   /* about a login: the broker is told when its client is gone */
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
 	bool is_feed;

@@ -2,10 +2,12 @@
  * edge/command_agent.h. What a visitor has begun ends with it, except the forwards that it asked to keep (kept.c). */
 #include "visitor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "answer.h"
 #include "entrance.h"
 #include "errand.h"
 #include "kept.h"
@@ -25,6 +27,8 @@ struct visitor {
 	struct agent *agent;
 	enum command_agent_state state;
 	struct errand *errand;
+	bool asks_login;               /* that errand is about a login */
+	char login[ANSWER_ID_MAX + 1]; /* under way at the gateway; empty: none */
 	struct passage *passage;
 	struct uplink_waiter stay;
 	int in_fd, out_fd; /* of a passage that does not stand */
@@ -72,9 +76,24 @@ static int on_hello(void *self, const struct command_agent_hello *message, int *
 	return 0;
 }
 
+/* Remembers which login is under way. A connection that was lost says nothing about it. */
+static void note_login(struct visitor *visitor, const struct errand_result *result)
+{
+	struct answer_step step;
+	struct diag diag;
+	if (!visitor->asks_login || (result->status != STATUS_OK && !result->refused))
+		return;
+	visitor->login[0] = 0;
+	if (result->status != STATUS_OK || answer_parse_step(result->body, &step, &diag) != STATUS_OK)
+		return;
+	memcpy(visitor->login, step.conversation, sizeof(visitor->login));
+	answer_step_fini(&step);
+}
+
 static void on_answered(void *owner, const struct errand_result *result)
 {
 	struct visitor *visitor = owner;
+	note_login(visitor, result);
 	OWN_FD int body = seal(result->body);
 	visitor->errand = NULL;
 	visitor->state = COMMAND_AGENT_READY;
@@ -102,6 +121,7 @@ static int on_ask(void *self, const struct command_agent_ask *message, int *fd)
 	const struct api_request request = {
 		.method = method, .path = path, .token = token.text[0] ? token.text : NULL, .body = message->body};
 	visitor->state = COMMAND_AGENT_ASKED;
+	visitor->asks_login = strncmp(path, "/v1/login", 9) == 0;
 	errand_drop(take_pointer(&visitor->errand));
 	int status = errand_start(visitor->agent->uplink, &request, on_answered, visitor, &visitor->errand, &diag);
 	token_wipe(&token);
@@ -302,6 +322,24 @@ static void on_link_closed(struct link *link)
 	free(link);
 }
 
+static void on_cancelled(void *owner, const struct errand_result *result)
+{
+	(void)owner, (void)result;
+}
+
+/* The command was killed in the middle of its login: nobody will answer any more. */
+static void cancel_login(struct visitor *visitor)
+{
+	char path[ANSWER_ID_MAX + 16];
+	struct errand *errand;
+	struct diag diag;
+	if (!visitor->login[0])
+		return;
+	snprintf(path, sizeof(path), "/v1/login/%s", visitor->login);
+	const struct api_request request = {.method = "DELETE", .path = path};
+	(void)!errand_start(visitor->agent->uplink, &request, on_cancelled, NULL, &errand, &diag);
+}
+
 void visitor_dismiss(struct visitor *visitor)
 {
 	struct agent *agent = visitor->agent;
@@ -312,6 +350,7 @@ void visitor_dismiss(struct visitor *visitor)
 	if (visitor->next)
 		visitor->next->previous = visitor->previous;
 	errand_drop(visitor->errand);
+	cancel_login(visitor);
 	uplink_leave(agent->uplink, &visitor->stay);
 	for (struct entrance *entrance = agent->entrances, *next; entrance; entrance = next) {
 		next = entrance_next(agent, entrance);

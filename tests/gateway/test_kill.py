@@ -1,11 +1,16 @@
 """kill -9 in the middle of a login, at each of its rounds: no session, no process that stays behind."""
+import json
 import os
 import signal
+import socket
 import sqlite3
+import subprocess
+import time
 
 import pytest
 
 import api
+import clients
 from world import wait_until
 
 
@@ -81,3 +86,64 @@ def test_E7_a_client_that_never_comes_back(new_world, rounds):
     world = new_world(settings=['login_time_limit = "3s"'])
     begin(world, rounds)
     nothing_is_left(world)
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_E7_kill_9_of_a_client_on_its_connection(new_world, rounds):
+    """Its login does not stay open until its limit; what was closed in good order does."""
+    world = new_world(settings=['login_absence = "1s"'])
+    polite = clients.connect(world, alpn=("http/1.1",))
+    patient = f"/v1/login/{request(polite, 'POST', '/v1/login', {'user': 'alice'})['conversation']}"
+    polite.unwrap().close()  # close_notify: its user may think as long as he likes
+    peer = clients.connect(world, alpn=("http/1.1",))
+    first = request(peer, "POST", "/v1/login", {"user": "alice"})
+    if rounds:
+        path = f"/v1/login/{first['conversation']}"
+        assert request(peer, "POST", path, {"answers": [world.users["alice"].password]})["state"] == "prompt"
+    assert len(pids_of(world, "sallyport-conversation")) == 4
+    peer.close()  # as the kernel does for who was killed: no close_notify
+    wait_until(lambda: len(pids_of(world, "sallyport-conversation")) == 2, "the end of the login", 10)
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        assert database.execute("SELECT count(*) FROM audit WHERE code = 'login_abandoned'").fetchone() == (1,)
+    assert api.call(world, "POST", patient, {"answers": [world.users["alice"].password]}).body["state"] == "prompt"
+    assert sessions(world) == 0
+
+
+def request(peer, method, path, body):
+    text = json.dumps(body).encode()
+    peer.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
+    status, headers, rest = clients.read_head(peer)
+    while len(rest) < int(headers["content-length"]):
+        rest += peer.recv(65536)
+    assert status == 200, rest
+    return json.loads(rest)
+
+
+def test_E7_whoever_comes_back_goes_on(new_world):
+    world = new_world(settings=['login_absence = "2s"'])
+    peer = clients.connect(world, alpn=("http/1.1",))
+    first = request(peer, "POST", "/v1/login", {"user": "alice"})
+    peer.close()
+    path = f"/v1/login/{first['conversation']}"
+    with clients.connect(world, alpn=("http/1.1",)) as other:
+        assert request(other, "POST", path, {"answers": [world.users["alice"].password]})["state"] == "prompt"
+        time.sleep(2.5)
+        assert request(other, "POST", path, {"answers": [world.users["alice"].code()]})["state"] == "granted"
+
+
+def test_E7_kill_9_of_the_command_whose_agent_lives(new_world):
+    world = new_world()
+    ours, theirs = socket.socketpair()
+    command = subprocess.Popen([world.program("sallyport"), "login", "--answers-from", str(theirs.fileno())],
+                               pass_fds=[theirs.fileno()], env=world.client_environment(), stdout=subprocess.DEVNULL)
+    theirs.close()
+    wait_until(lambda: pids_of(world, "sallyport-conversation"), "the login", 15)
+    ours.sendall(world.users["alice"].password.encode() + b"\n")
+    time.sleep(0.5)
+    command.kill()
+    command.wait()
+    nothing_is_left(world)
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        assert database.execute("SELECT count(*) FROM audit WHERE code = 'cancelled'").fetchone() == (1,)
+    subprocess.run([world.program("sallyport"), "down"], env=world.client_environment(), check=False)
+    ours.close()

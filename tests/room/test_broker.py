@@ -167,6 +167,29 @@ def test_A2_a_host_can_say_nothing_but_presence(gateway, message, values):
     assert gateway.told("kill_worker").worker == worker.number
 
 
+def test_a_login_whose_request_was_given_up_waits_a_while_for_its_client(programs, scratch, target):
+    with Broker(programs, scratch, DEVICES, policy(target), login_absence="1s") as gateway:
+        worker = gateway.connect(ALICE)
+        request = worker.ask("login_start", user="alice")
+        conversation = gateway.conversation()
+        conversation.send("message", style=3, text="Look at your phone")
+        conversation.send("round", prompts=0)
+        state = [worker.peer.receive(), worker.peer.receive()][1]
+        request = worker.answer(state.conversation)
+        worker.peer.send("login_left", request=request)
+        worker.peer.send("login_left", request=4711)  # of no login: nothing
+        conversation.send("message", style=1, text="Password: ")
+        conversation.send("round", prompts=1)  # not told to a request that is no more
+        worker.answer(state.conversation)  # he is back
+        assert worker.peer.receive("login_message").text == "Password: "
+        assert worker.peer.receive("login_state").prompting == 1
+        worker.answer(state.conversation, "secret")
+        assert conversation.receive("answer").text == b"secret"
+        worker.peer.send("login_left", request=worker.request)
+        assert conversation.receive("cancel").name == "cancel"
+        wait_for(lambda: gateway.query("SELECT code FROM audit WHERE event = 'login'") == [("login_abandoned",)])
+
+
 def test_A2_a_device_cannot_ask_for_presence(gateway):
     worker = gateway.connect(ALICE)
     worker.ask("presence", user="alice")

@@ -52,6 +52,10 @@ enum worker_broker_event_kind {
 	M(worker_broker, login_answer, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                   \
 	/* worker: the user gives up; answered by `login_state` with no messages */                          \
 	M(worker_broker, login_cancel, EDGE_FROM_FIRST, WORKER_BROKER_DEVICE, EDGE_NO_FD)                   \
+	/* worker: that request about a login, which is not answered yet, has no client any more */            \
+	M(worker_broker, login_left, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                      \
+	/* worker: the client ends the connection in good order (close_notify), or the worker does */          \
+	M(worker_broker, goodbye, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                         \
 	/* broker: one message of the conversation; `login_state` follows after the last */                   \
 	M(worker_broker, login_message, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
 	M(worker_broker, login_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
@@ -129,6 +133,8 @@ enum worker_broker_event_kind {
 	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u32, answers, 0)
 #define worker_broker_login_cancel_FIELDS(F)                                                          \
 	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX)
+#define worker_broker_login_left_FIELDS(F) F(u32, request, 0)
+#define worker_broker_goodbye_FIELDS(F)
 /* style: enum conversation_style */
 #define worker_broker_login_message_FIELDS(F) F(u32, request, 0) F(u8, style, 0) F(str, text, 8192)
 /* prompting: 1 when answers are wanted ("prompt"), 0 when there is only text to show ("info") */
