@@ -29,6 +29,7 @@
 struct admin;
 struct admin_call;
 struct conversations;
+struct courier_edge;
 struct groups;
 struct login_rates;
 struct monitor_edge;
@@ -67,6 +68,7 @@ struct broker {
 	struct conversations *conversations;
 	struct login_rates *login_rates;
 	struct signer_edge *signer;
+	struct courier_edge *courier;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	struct admin *factor_door; /* the factor socket's */

@@ -11,6 +11,7 @@
 #include "admin.h"
 #include "broker.h"
 #include "broker_life.h"
+#include "courier_edge.h"
 #include "factor.h"
 #include "groups.h"
 #include "identity.h"
@@ -28,7 +29,7 @@
 
 /* The descriptors that are kept beyond room_lock. */
 struct taken {
-	int signer, admin, factor;
+	int signer, courier, admin, factor;
 };
 
 static int take(struct room *room, const char *purpose)
@@ -92,7 +93,8 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 		result = factor_load(broker, take(room, MONITOR_ROOM_PURPOSE_FACTOR_KEY), diag);
 	if (result == 0)
 		result = load(broker, &walls->jail, diag);
-	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
+	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_COURIER_EDGE),
+				take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
 				take(room, MONITOR_ROOM_PURPOSE_FACTOR_LISTENER)};
 	return result;
 }
@@ -114,12 +116,16 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		result = diag_system(diag, "memory");
 	if (result == 0)
 		result = signer_edge_new(broker, diag);
+	if (result == 0)
+		result = courier_edge_new(broker, diag);
 	if (result == 0 && (sessions_start(&broker->sessions, broker->loop) < 0 || broker_start_minutes(broker) < 0))
 		result = diag_system(diag, "the timers cannot be started");
 	if (result == 0)
 		result = monitor_edge_new(broker, diag);
 	if (result == 0 && taken->signer >= 0)
 		signer_connect(broker, taken->signer);
+	if (result == 0 && taken->courier >= 0)
+		courier_connect(broker, taken->courier);
 	if (result == 0 && taken->admin >= 0)
 		result = admin_start(broker, ADMIN_DOOR, taken->admin, &broker->admin, diag);
 	if (result == 0 && taken->factor >= 0)

@@ -7,6 +7,7 @@
 #include "admin_sources.h"
 #include "broker.h"
 #include "broker_life.h"
+#include "courier_edge.h"
 #include "login.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
@@ -38,6 +39,10 @@ static int on_descriptor(void *self, const struct monitor_room_descriptor *messa
 	struct diag diag;
 	if (view_is(message->purpose, MONITOR_ROOM_PURPOSE_SIGNER_EDGE)) {
 		signer_connect(broker, take_fd(fd));
+		return 0;
+	}
+	if (view_is(message->purpose, MONITOR_ROOM_PURPOSE_COURIER_EDGE)) {
+		courier_connect(broker, take_fd(fd));
 		return 0;
 	}
 	int result = room_take_descriptor(broker->room, message, fd, &diag);

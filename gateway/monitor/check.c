@@ -53,6 +53,8 @@ static int check_all(const struct conf *conf, struct diag *diag)
 		result = try_room(conf, "sallyport-signer", CONF_SIGNER, diag);
 	if (result == 0)
 		result = try_room(conf, "sallyport-broker", CONF_BROKER, diag);
+	if (result == 0 && keepers_want_courier(conf))
+		result = try_room(conf, "sallyport-courier", CONF_COURIER, diag);
 	return result;
 }
 

@@ -115,5 +115,5 @@ int files_send(int edge, unsigned room, const struct conf *conf, struct diag *di
 
 int files_check(const struct conf *conf, struct diag *diag)
 {
-	return files_send(-1, CONF_SIGNER | CONF_WORKER | CONF_BROKER, conf, diag);
+	return files_send(-1, CONF_SIGNER | CONF_WORKER | CONF_BROKER | CONF_COURIER, conf, diag);
 }

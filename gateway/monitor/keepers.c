@@ -1,7 +1,8 @@
-/* keepers.c: the three daemons of the house: signer, broker, the workers' template.
+/* keepers.c: the daemons of the house: signer, broker, the workers' template, courier.
  *
  * What dies is started again with a growing pause. The signer's death costs the spares (they hold edges to the
- * dead one), the broker's every worker: without a broker nobody could end their tunnels (fail closed).
+ * dead one), the broker's every worker: without a broker nobody could end their tunnels (fail closed). The courier's
+ * costs nobody anything: what it had to do waits with the broker.
  */
 #include <errno.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ static const struct keeper_row {
 	[KEEPER_SIGNER] = {"sallyport-signer", "signer", CONF_SIGNER, MONITOR_ROOM_SIGNER},
 	[KEEPER_BROKER] = {"sallyport-broker", "broker", CONF_BROKER, MONITOR_ROOM_BROKER},
 	[KEEPER_TEMPLATE] = {"sallyport-worker", "worker template", CONF_WORKER, MONITOR_ROOM_TEMPLATE},
+	[KEEPER_COURIER] = {"sallyport-courier", "courier", CONF_COURIER, MONITOR_ROOM_COURIER},
 };
 
 /* ---- what they say ---- */
@@ -154,20 +156,41 @@ static void on_edge(struct watch *watch, void *self)
 
 /* ---- starting ---- */
 
-/* The edge between broker and signer: made when the second of them starts, and anew when one was. */
-static int wire_broker_to_signer(struct monitor *monitor, int broker, int signer, struct diag *diag)
+/* The broker's partners, and what their edges are called on its side. */
+static const struct partner {
+	enum keeper_role role;
+	const char *purpose;
+} partners[] = {{KEEPER_SIGNER, MONITOR_ROOM_PURPOSE_SIGNER_EDGE}, {KEEPER_COURIER, MONITOR_ROOM_PURPOSE_COURIER_EDGE}};
+
+/* The edge between the broker and a partner: made when the second of them starts, and anew when one was. */
+static int wire_to_broker(int broker, const struct partner *partner, int edge, struct diag *diag)
 {
+	const char *name = rows[partner->role].name;
 	int ends[2];
-	(void)monitor;
 	if (wire_pair(ends) < 0)
-		return diag_system(diag, "cannot make the edge between broker and signer");
-	OWN_FD int broker_end = ends[0], signer_end = ends[1];
-	int result = WIRE_SEND(broker, monitor_room, descriptor, broker_end,
-			       .purpose = view_string(MONITOR_ROOM_PURPOSE_SIGNER_EDGE), .name = view_string("signer"));
+		return diag_system(diag, "cannot make the edge between broker and %s", name);
+	OWN_FD int broker_end = ends[0], partner_end = ends[1];
+	int result = WIRE_SEND(broker, monitor_room, descriptor, broker_end, .purpose = view_string(partner->purpose),
+			       .name = view_string(name));
 	if (result == 0)
-		result = WIRE_SEND(signer, monitor_room, descriptor, signer_end,
+		result = WIRE_SEND(edge, monitor_room, descriptor, partner_end,
 				   .purpose = view_string(MONITOR_ROOM_PURPOSE_BROKER_EDGE), .name = view_string("broker"));
-	return result < 0 ? diag_set(diag, result, "broker and signer cannot be joined (%s)", err_name(result)) : 0;
+	return result < 0 ? diag_set(diag, result, "broker and %s cannot be joined (%s)", name, err_name(result)) : 0;
+}
+
+/* With whoever of the other side runs already. */
+static int wire_together(struct monitor *monitor, enum keeper_role role, int edge, struct diag *diag)
+{
+	const struct keeper *broker = &monitor->keepers[KEEPER_BROKER];
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < sizeof(partners) / sizeof(partners[0]); i++) {
+		const struct keeper *partner = &monitor->keepers[partners[i].role];
+		if (role == KEEPER_BROKER && partner->pid)
+			result = wire_to_broker(edge, &partners[i], partner->watch.fd, diag);
+		else if (role == partners[i].role && broker->pid)
+			result = wire_to_broker(broker->watch.fd, &partners[i], edge, diag);
+	}
+	return result;
 }
 
 static int send_listeners(struct monitor *monitor, int edge, struct diag *diag)
@@ -189,10 +212,8 @@ static int introduce(struct monitor *monitor, enum keeper_role role, int edge, s
 		result = files_send(edge, rows[role].room, &monitor->conf, diag);
 	if (result == 0 && role == KEEPER_BROKER)
 		result = send_listeners(monitor, edge, diag);
-	if (result == 0 && role == KEEPER_BROKER && monitor->keepers[KEEPER_SIGNER].pid)
-		result = wire_broker_to_signer(monitor, edge, monitor->keepers[KEEPER_SIGNER].watch.fd, diag);
-	if (result == 0 && role == KEEPER_SIGNER && monitor->keepers[KEEPER_BROKER].pid)
-		result = wire_broker_to_signer(monitor, monitor->keepers[KEEPER_BROKER].watch.fd, edge, diag);
+	if (result == 0)
+		result = wire_together(monitor, role, edge, diag);
 	if (result < 0)
 		return result;
 	result = WIRE_SEND(edge, monitor_room, begin, -1);
@@ -235,18 +256,30 @@ int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missi
 	return 0;
 }
 
+bool keepers_want_courier(const struct conf *conf)
+{
+	(void)conf;
+	return false;
+}
+
+static bool is_wanted(const struct monitor *monitor, enum keeper_role role)
+{
+	return role != KEEPER_COURIER || keepers_want_courier(&monitor->conf);
+}
+
 int keepers_start_all(struct monitor *monitor, char *out_missing, struct diag *diag)
 {
 	int result = 0;
 	for (int role = 0; result == 0 && role < KEEPER_COUNT; role++)
-		result = keeper_start(monitor, (enum keeper_role)role, out_missing, diag);
+		if (is_wanted(monitor, (enum keeper_role)role))
+			result = keeper_start(monitor, (enum keeper_role)role, out_missing, diag);
 	return result;
 }
 
 bool keepers_all_run(const struct monitor *monitor)
 {
 	for (int role = 0; role < KEEPER_COUNT; role++)
-		if (!monitor->keepers[role].pid)
+		if (!monitor->keepers[role].pid && role != KEEPER_COURIER)
 			return false;
 	return true;
 }
@@ -270,7 +303,8 @@ static void lose(struct monitor *monitor, struct keeper *keeper)
 	/* Forked workers need no template; before door one they need the signer; all need the broker. */
 	static const enum workers_extent extents[] = {
 		[KEEPER_SIGNER] = WORKERS_WITHOUT_DEVICE, [KEEPER_BROKER] = WORKERS_ALL, [KEEPER_TEMPLATE] = WORKERS_SPARE};
-	workers_kill(monitor, extents[keeper->role]);
+	if (keeper->role != KEEPER_COURIER)
+		workers_kill(monitor, extents[keeper->role]);
 	if (monitor->reloading == keeper->role)
 		reload_answered(monitor, keeper->role, false, "it died");
 }
@@ -320,11 +354,27 @@ int keeper_replace(struct monitor *monitor, enum keeper_role role, struct diag *
 	return result;
 }
 
+/* It holds nothing that is worth keeping: a new one is simpler than one that changes its settings. */
+void keepers_renew_courier(struct monitor *monitor)
+{
+	struct keeper *keeper = &monitor->keepers[KEEPER_COURIER];
+	struct diag diag;
+	if (keeper->pid) {
+		kill(keeper->pid, SIGKILL);
+		waitpid(keeper->pid, NULL, 0);
+		lose(monitor, keeper);
+	}
+	if (is_wanted(monitor, KEEPER_COURIER) && keeper_replace(monitor, KEEPER_COURIER, &diag) < 0)
+		log_error("reload: the courier cannot be started: %s", diag.text);
+}
+
 int keepers_tick(struct monitor *monitor, uint64_t now_ms)
 {
 	int wait = -1;
 	for (int role = 0; role < KEEPER_COUNT; role++) {
 		struct keeper *keeper = &monitor->keepers[role];
+		if (!is_wanted(monitor, (enum keeper_role)role))
+			continue;
 		if (keeper->pid == 0 && now_ms >= keeper->start_at_ms)
 			restart(monitor, keeper, now_ms);
 		if (keeper->pid == 0) {
@@ -361,4 +411,5 @@ void keepers_stop_all(struct monitor *monitor)
 	workers_kill(monitor, WORKERS_ALL);
 	stop_one(&monitor->keepers[KEEPER_SIGNER]);
 	stop_one(&monitor->keepers[KEEPER_TEMPLATE]);
+	stop_one(&monitor->keepers[KEEPER_COURIER]);
 }

@@ -1,6 +1,6 @@
 /* monitor.h: the monitor's parts, and what they ask of one another.
  *
- * keepers.c    signer, broker and the workers' template: start, first words, messages, restart
+ * keepers.c    signer, broker, courier and the workers' template: start, first words, messages, restart
  * workers.c    forked workers: spares, their clients, their end
  * conversations.c  one process per login
  * accept.c     listeners; who is let in
@@ -20,7 +20,8 @@
 
 #define MONITOR_LISTENERS_MAX 32 /* 16 of each kind */
 
-enum keeper_role { KEEPER_SIGNER, KEEPER_BROKER, KEEPER_TEMPLATE, KEEPER_COUNT };
+/* The courier is there only when the configuration wants it (keepers_want_courier). */
+enum keeper_role { KEEPER_SIGNER, KEEPER_BROKER, KEEPER_TEMPLATE, KEEPER_COURIER, KEEPER_COUNT };
 
 struct keeper {
 	enum keeper_role role;
@@ -78,7 +79,9 @@ struct monitor {
 };
 
 /* ---- keepers.c ---- */
-/* Starts signer, broker and template, in this order, and waits for each. Walls that are missing (not root) are
+/* Whether somebody is to be told, or something to be fetched from elsewhere. */
+bool keepers_want_courier(const struct conf *conf);
+/* Starts signer, broker, template and, when it is wanted, courier, in this order, and waits for each. Walls that are missing (not root) are
  * appended to out_missing (1536 characters). */
 [[nodiscard]] int keepers_start_all(struct monitor *monitor, char *out_missing, struct diag *diag);
 [[nodiscard]] int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missing, struct diag *diag);
@@ -86,9 +89,12 @@ struct monitor {
 bool keepers_reaped(struct monitor *monitor, pid_t pid, int status);
 /* Starts again what is due. Returns the milliseconds until the next is due, -1 for none. */
 int keepers_tick(struct monitor *monitor, uint64_t now_ms);
+/* All that clients need: not the courier. */
 bool keepers_all_run(const struct monitor *monitor);
 /* Ends one and starts its successor, at once: nobody is served by the old one any more. */
 [[nodiscard]] int keeper_replace(struct monitor *monitor, enum keeper_role role, struct diag *diag);
+/* After a reload: a courier with the new settings, or none when none is wanted. */
+void keepers_renew_courier(struct monitor *monitor);
 /* Kills one, so that it is started anew. */
 void keeper_kill(struct keeper *keeper);
 /* Stops all in good order. */

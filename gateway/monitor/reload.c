@@ -67,6 +67,7 @@ static void finish(struct monitor *monitor)
 	monitor->reloading = KEEPER_COUNT;
 	/* Before the next client: an old spare has the old certificate, and the signer the new key. */
 	bool good = keeper_replace(monitor, KEEPER_TEMPLATE, &diag) == 0;
+	keepers_renew_courier(monitor);
 	if (good)
 		log_notice("reload: done");
 	else

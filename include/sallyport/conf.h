@@ -24,6 +24,7 @@ enum conf_room {
 	CONF_SIGNER = 1 << 2,
 	CONF_BROKER = 1 << 3,
 	CONF_CONVERSATION = 1 << 4,
+	CONF_COURIER = 1 << 5,
 };
 
 #define CONF_SECOND 1000
@@ -68,6 +69,7 @@ enum conf_room {
 	K(TEXT, signer_user, "sallyport-signer", 1, 64, CONF_MONITOR | CONF_SIGNER, "Identity of the signer: a user name or a number.") \
 	K(TEXT, broker_user, "sallyport-broker", 1, 64, CONF_MONITOR | CONF_BROKER, "Identity of the broker: a user name or a number.") \
 	K(TEXT, conversation_user, "root", 1, 64, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Identity in which PAM runs: a user name or a number; pam_unix needs root.") \
+	K(TEXT, courier_user, "sallyport-courier", 1, 64, CONF_MONITOR | CONF_COURIER, "Identity of the courier: a user name or a number.") \
 	/* the user's door */                                                                                         \
 	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
 	K(REALMS, realm, "", 0, 32, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Sections with a PAM service of their own: the first one that fits the user's groups and the device's tags is taken; without one pam_service.") \
@@ -126,7 +128,7 @@ enum conf_room {
 	K(TEXT, dial_interface, "", 0, 15, CONF_BROKER, "Network interface that targets are dialed through; empty: as the kernel chooses.") \
 	K(DURATION, dial_keepalive, "2m", 0, CONF_DAY, CONF_BROKER, "A target that is silently gone for so long is noticed (TCP keepalive); 0s: never.") \
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
-	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION, "error, warning, notice or debug.")
+	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION | CONF_COURIER, "error, warning, notice or debug.")
 
 enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS };
 

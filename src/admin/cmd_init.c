@@ -191,7 +191,8 @@ static int set_identities(struct conf *conf, struct diag *diag)
 	} identities[] = {{"worker_user", "sallyport-worker", "64101"},
 			  {"signer_user", "sallyport-signer", "64102"},
 			  {"broker_user", "sallyport-broker", "64103"},
-			  {"conversation_user", "sallyport-conversation", "64104"}};
+			  {"conversation_user", "sallyport-conversation", "64104"},
+			  {"courier_user", "sallyport-courier", "64105"}};
 	int result = 0;
 	for (size_t i = 0; result == 0 && geteuid() == 0 && i < sizeof(identities) / sizeof(identities[0]); i++)
 		result = set(conf, identities[i].key, getpwnam(identities[i].user) ? identities[i].user : identities[i].number, diag);

@@ -1,5 +1,6 @@
 /* edges.c: the code that each edge's table stands for, made once for every edge. */
 #include "sallyport/edge/broker_conversation.h"
+#include "sallyport/edge/broker_courier.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/edge/command_agent.h"
 #include "sallyport/edge/monitor_room.h"
@@ -69,4 +70,5 @@ EDGE_DEFINE(worker_broker)
 EDGE_DEFINE(worker_signer)
 EDGE_DEFINE(broker_signer)
 EDGE_DEFINE(broker_conversation)
+EDGE_DEFINE(broker_courier)
 EDGE_DEFINE(command_agent)

@@ -2,6 +2,7 @@
  * decodes must encode to the same bytes. */
 #include "fuzz.h"
 #include "sallyport/edge/broker_conversation.h"
+#include "sallyport/edge/broker_courier.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/edge/command_agent.h"
 #include "sallyport/edge/monitor_room.h"
@@ -10,7 +11,7 @@
 
 static const struct edge *const edges[] = {
 	&worker_signer_edge, &worker_broker_edge, &broker_signer_edge, &broker_conversation_edge, &monitor_room_edge,
-	&command_agent_edge,
+	&command_agent_edge, &broker_courier_edge,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

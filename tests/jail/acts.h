@@ -13,9 +13,10 @@ enum acting_room {
 	TEMPLATE = 1 << 2,
 	CONVERSATION = 1 << 3,
 	BROKER = 1 << 4,
+	COURIER = 1 << 5,
 };
 #define SEALED (SIGNER | WORKER | TEMPLATE) /* rooms with a list of what is allowed */
-#define EVERY_ROOM (SEALED | CONVERSATION | BROKER)
+#define EVERY_ROOM (SEALED | CONVERSATION | BROKER | COURIER)
 
 /* What an act may use: made before the door is locked, as a careless room might. */
 struct stage {

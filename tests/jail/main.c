@@ -26,6 +26,7 @@
 
 #include "../../gateway/broker/walls.h"
 #include "../../gateway/conversation/walls.h"
+#include "../../gateway/courier/walls.h"
 #include "../../gateway/signer/walls.h"
 #include "../../gateway/worker/walls.h"
 #include "acts.h"
@@ -74,6 +75,13 @@ static int enter_broker(struct jail_missing *missing, struct diag *diag)
 	return jail_build(&walls, missing, diag);
 }
 
+static int enter_courier(struct jail_missing *missing, struct diag *diag)
+{
+	struct jail walls = courier_walls;
+	walls.identity = IDENTITY;
+	return jail_build(&walls, missing, diag);
+}
+
 static const struct room_row {
 	const char *name;
 	enum acting_room bit;
@@ -87,6 +95,7 @@ static const struct room_row {
 	{"worker", WORKER, IDENTITY_NUMBER, enter_worker, true, "net mnt ipc uts cgroup"},
 	{"conversation", CONVERSATION, 0, enter_conversation, false, "mnt ipc uts"},
 	{"broker", BROKER, IDENTITY_NUMBER, enter_broker, false, "ipc uts"},
+	{"courier", COURIER, IDENTITY_NUMBER, enter_courier, false, "ipc uts cgroup"},
 };
 #define ROOM_COUNT (sizeof(rooms) / sizeof(rooms[0]))
 

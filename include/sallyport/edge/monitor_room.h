@@ -18,6 +18,7 @@ enum monitor_room_state {
 	MONITOR_ROOM_TEMPLATE = 1 << 3,     /* the worker's template, which forks workers */
 	MONITOR_ROOM_WORKER = 1 << 4,       /* one worker */
 	MONITOR_ROOM_CONVERSATION = 1 << 5,
+	MONITOR_ROOM_COURIER = 1 << 6,
 };
 #define MONITOR_ROOM_KEEPERS (MONITOR_ROOM_BROKER | MONITOR_ROOM_SIGNER)
 
@@ -31,7 +32,8 @@ enum monitor_room_listener {
 	/* monitor -> room: one configuration key in its canonical spelling (conf.h) */                       \
 	M(monitor_room, setting, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS, EDGE_NO_FD)   \
 	/* monitor -> room: an open file or listener; purpose is one of MONITOR_ROOM_PURPOSE_... */           \
-	M(monitor_room, descriptor, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS, EDGE_WITH_FD) \
+	M(monitor_room, descriptor, EDGE_FROM_FIRST,                                                          \
+	  MONITOR_ROOM_STARTING | MONITOR_ROOM_KEEPERS | MONITOR_ROOM_COURIER, EDGE_WITH_FD)                  \
 	/* monitor -> room: all is sent; lock the door and begin */                                           \
 	M(monitor_room, begin, EDGE_FROM_FIRST, MONITOR_ROOM_STARTING, EDGE_NO_FD)                            \
 	/* room -> monitor: the door is locked; `missing` names walls that an ordinary user cannot build */   \
@@ -123,9 +125,10 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_FACTOR_LISTENER "factor_listener"       /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
-/* The two ends of the broker_signer edge. At the start of both; and again, in the working state, to the one
+/* The two ends of the broker_signer edge, and of broker_courier. At the start of both; and again, in the working state, to the one
  * that lives on when the other was started anew: then it takes the place of the old edge at once. */
-#define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer: its edge to the broker */
+#define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer, courier: its edge to the broker */
 #define MONITOR_ROOM_PURPOSE_SIGNER_EDGE "signer_edge" /* broker: its edge to the signer */
+#define MONITOR_ROOM_PURPOSE_COURIER_EDGE "courier_edge" /* broker: its edge to the courier */
 
 #endif
