@@ -134,7 +134,7 @@ class Weather:
 
     @property
     def laptop(self):
-        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "--"]
+        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-r", "-w", "--"]
 
     @staticmethod
     def run(script):
