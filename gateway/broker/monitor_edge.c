@@ -187,6 +187,11 @@ void monitor_login_refused(struct broker *broker, const char *address)
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, login_refused, -1, .address = view_string(address));
 }
 
+void monitor_client_behind(struct broker *broker, uint64_t worker, const char *address)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, client_behind, -1, .worker = worker, .address = view_string(address));
+}
+
 void monitor_want_sources(struct broker *broker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, sources_wanted, -1);

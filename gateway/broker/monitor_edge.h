@@ -17,6 +17,8 @@ void monitor_kill_worker(struct broker *broker, uint64_t worker);
 void monitor_want_reload(struct broker *broker);
 /* A login of a client at that address was refused: its source gets a penalty. */
 void monitor_login_refused(struct broker *broker, const char *address);
+/* Where that worker's client is, behind a trusted sender; empty: the sender itself. */
+void monitor_client_behind(struct broker *broker, uint64_t worker, const char *address);
 /* Answered in the order of the requests by admin_sources.c's functions. "" clears all. */
 void monitor_want_sources(struct broker *broker);
 void monitor_clear_sources(struct broker *broker, const char *source);

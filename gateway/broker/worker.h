@@ -45,6 +45,7 @@ struct worker {
 	bool said_goodbye; /* its client has closed the connection in good order */
 	bool returning; /* its certificate has expired, within renew_grace */
 	bool counted;   /* among workers.accepted */
+	bool proxied;   /* the monitor's word: a trusted sender will say where the client is, and has not yet */
 	unsigned holds;
 	unsigned handles; /* libuv's that are not closed yet */
 	char address[65]; /* of the client, from the monitor */

@@ -19,6 +19,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session_request.h"
+#include "target.h"
 #include "worker.h"
 
 /* What a worker leaves unread; it always reads, so more means that it is stopped or hostile. */
@@ -201,9 +202,33 @@ void worker_refuse(struct worker *worker, uint32_t request, const struct refusal
 
 /* ---- messages ---- */
 
+/* The sender's word, by the worker's mouth: only where the monitor has seen a trusted sender, only once, and never behind
+ * the handshake. The monitor's limits count the client from here on. */
+static int on_proxied(void *self, const struct worker_broker_proxied *message, int *fd)
+{
+	struct worker *worker = self;
+	struct target client;
+	(void)fd;
+	if (!worker->proxied)
+		return ERR_BAD_PEER;
+	worker->proxied = false;
+	if (message->address.size == 0) {
+		monitor_client_behind(worker->broker, worker->number, "");
+		return 0;
+	}
+	if (target_parse(message->address, 1, &client, NULL) < 0 || !client.is_address)
+		return ERR_BAD_PEER;
+	str_copy(worker->address, sizeof(worker->address), client.host);
+	worker->port = message->port;
+	monitor_client_behind(worker->broker, worker->number, worker->address);
+	return 0;
+}
+
 static int on_peer(void *self, const struct worker_broker_peer *message, int *fd)
 {
 	(void)fd;
+	if (((struct worker *)self)->proxied)
+		return ERR_BAD_PEER;
 	return door_one_peer(self, message);
 }
 
@@ -392,6 +417,7 @@ static int on_ended(void *self, const struct worker_broker_ended *message, int *
 }
 
 static const struct worker_broker_handlers handlers = {
+	.proxied = on_proxied,
 	.peer = on_peer,
 	.peer_refused = on_peer_refused,
 	.login_start = on_login_start,
@@ -487,6 +513,7 @@ void worker_set_client(struct broker *broker, const struct monitor_room_worker_c
 		worker->address[0] = 0;
 	str_make_printable(worker->address);
 	worker->port = message->port;
+	worker->proxied = message->proxied;
 	/* Where it came in is the monitor's word: a worker of the main listener can never say `enroll`. */
 	if (message->listener != MONITOR_ROOM_ENROLMENT || worker->state != WORKER_BROKER_NEW)
 		return;

@@ -14,6 +14,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/wire.h"
 
 enum { BACKLOG = 1024 };
 
@@ -85,7 +86,9 @@ static void on_client(struct watch *watch, void *self)
 	if (client < 0)
 		return;
 	const struct source_address source = source_address_of(&from);
-	if (!may_come(monitor, &source)) {
+	/* A trusted sender is judged by whom it sends: later. */
+	bool proxied = source_networks_have(&monitor->senders, &source);
+	if (!proxied && !may_come(monitor, &source)) {
 		note_drop(monitor, "its source comes too often or in vain; see sallyport-admin sources list");
 		return;
 	}
@@ -101,8 +104,27 @@ static void on_client(struct watch *watch, void *self)
 	spell(&from, address, sizeof(address), &port);
 	worker->source = source;
 	bool enrols = watch >= &monitor->listeners[monitor->enroll_from];
-	worker_serve(monitor, worker, &(struct arrival){client, address, port, enrols ? MONITOR_ROOM_ENROLMENT : MONITOR_ROOM_MAIN});
+	worker->proxied = proxied;
+	worker_serve(monitor, worker, &(struct arrival){client, address, port, enrols ? MONITOR_ROOM_ENROLMENT : MONITOR_ROOM_MAIN,
+						       proxied});
 	workers_refill(monitor);
+}
+
+void accept_client_behind(struct monitor *monitor, struct worker *worker, struct view address)
+{
+	bool is_sender = address.size == 0;
+	/* Once, before door one, and only where the socket's own peer is trusted. */
+	if (!worker->proxied || worker->state != WORKER_STRANGER)
+		return;
+	worker->proxied = is_sender;
+	if (!is_sender && source_address_parse(address, &worker->source) < 0) {
+		worker_kill(worker);
+	} else if (!is_sender && !may_come(monitor, &worker->source)) {
+		note_drop(monitor, "its source, behind a trusted sender, comes too often or in vain; see sallyport-admin sources list");
+		worker_kill(worker);
+	} else if (WIRE_SEND(worker->edge, monitor_room, client_welcome, -1) < 0) {
+		worker_kill(worker);
+	}
 }
 
 /* ---- listening ---- */

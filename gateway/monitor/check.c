@@ -41,8 +41,8 @@ static int try_room(const struct conf *conf, const char *program, unsigned room,
 
 static int check_all(const struct conf *conf, struct diag *diag)
 {
-	struct source_networks exempt;
-	int result = source_networks_parse(conf->source_exempt, &exempt, diag);
+	struct source_networks exempt, senders;
+	int result = source_desk_read(conf, &exempt, &senders, diag);
 	if (result == 0)
 		result = files_check(conf, diag);
 	if (result == 0)

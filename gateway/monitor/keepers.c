@@ -102,6 +102,17 @@ static int on_login_refused(void *self, const struct monitor_room_login_refused 
 	return 0;
 }
 
+static int on_client_behind(void *self, const struct monitor_room_client_behind *message, int *fd)
+{
+	struct speaker *speaker = self;
+	struct worker *worker = workers_find(speaker->monitor, message->worker);
+	(void)fd;
+	/* It may have died meanwhile. */
+	if (worker)
+		accept_client_behind(speaker->monitor, worker, message->address);
+	return 0;
+}
+
 static int on_sources_wanted(void *self, const struct monitor_room_sources_wanted *message, int *fd)
 {
 	struct speaker *speaker = self;
@@ -118,6 +129,7 @@ static int on_sources_clear(void *self, const struct monitor_room_sources_clear 
 
 static const struct monitor_room_handlers handlers = {
 	.door_one = on_door_one,
+	.client_behind = on_client_behind,
 	.kill_worker = on_kill_worker,
 	.conversation_wanted = on_conversation_wanted,
 	.worker_forked = on_worker_forked,

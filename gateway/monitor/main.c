@@ -160,7 +160,7 @@ static int open_house(struct monitor *monitor, struct diag *diag)
 	if (result == 0)
 		result = watch_signals(monitor, diag);
 	if (result == 0)
-		result = source_networks_parse(monitor->conf.source_exempt, &monitor->exempt, diag);
+		result = source_desk_read(&monitor->conf, &monitor->exempt, &monitor->senders, diag);
 	if (result == 0)
 		result = source_table_init(&monitor->sources, monitor->conf.source_table, diag);
 	/* Listen first: a port that another program has is the commonest mistake, and costs nothing to find. */

@@ -43,6 +43,7 @@ struct worker {
 	enum worker_state state;
 	uint64_t begun_ms, deadline_ms; /* of a stranger */
 	struct source_address source;   /* where its client is */
+	bool proxied;                   /* its source is a trusted sender, who has not said where the client is */
 };
 
 struct conversation {
@@ -67,6 +68,7 @@ struct monitor {
 	struct sources_bucket evictions;
 	struct source_table sources;
 	struct source_networks exempt;
+	struct source_networks senders; /* who speak the PROXY protocol */
 	uint64_t last_worker;
 	unsigned spares, strangers, worker_count;
 	uint64_t dropped; /* connections that were dropped before door one */
@@ -112,6 +114,7 @@ struct arrival {
 	const char *address;
 	uint16_t port;
 	uint8_t listener; /* enum monitor_room_listener */
+	bool proxied;     /* a trusted sender's: its client is told of later */
 };
 void worker_serve(struct monitor *monitor, struct worker *worker, const struct arrival *arrival);
 struct worker *workers_find(struct monitor *monitor, uint64_t id);
@@ -138,10 +141,14 @@ void conversations_end(struct monitor *monitor);
 /* While a room is being started again clients wait in the kernel's queue. */
 void accept_rest(struct monitor *monitor, bool rest);
 void accept_close(struct monitor *monitor);
+/* The broker knows where the client behind a trusted sender is (empty: the sender itself): serve it, or not. */
+void accept_client_behind(struct monitor *monitor, struct worker *worker, struct view address);
 /* A connection from there was in vain. */
 void accept_penalise(struct monitor *monitor, const struct source_address *source, uint64_t penalty_ms);
 
-/* ---- source_desk.c: answers on the broker's edge ---- */
+/* ---- source_desk.c: answers on the broker's edge; and whom the configuration names ---- */
+[[nodiscard]] int source_desk_read(const struct conf *conf, struct source_networks *out_exempt, struct source_networks *out_senders,
+				   struct diag *diag);
 [[nodiscard]] int source_desk_list(struct monitor *monitor, int edge);
 [[nodiscard]] int source_desk_clear(struct monitor *monitor, int edge, struct view source);
 void source_desk_login_refused(struct monitor *monitor, struct view client);

@@ -63,7 +63,7 @@ static void finish(struct monitor *monitor)
 	memset(&monitor->offered, 0, sizeof(monitor->offered));
 	/* It was found good when the reload began. */
 	struct diag diag;
-	(void)!source_networks_parse(monitor->conf.source_exempt, &monitor->exempt, &diag);
+	(void)!source_desk_read(&monitor->conf, &monitor->exempt, &monitor->senders, &diag);
 	monitor->reloading = KEEPER_COUNT;
 	/* Before the next client: an old spare has the old certificate, and the signer the new key. */
 	bool good = keeper_replace(monitor, KEEPER_TEMPLATE, &diag) == 0;
@@ -94,8 +94,8 @@ void reload_begin(struct monitor *monitor)
 		give_up(monitor, diag.text);
 		return;
 	}
-	struct source_networks exempt;
-	int result = source_networks_parse(monitor->offered.source_exempt, &exempt, &diag);
+	struct source_networks exempt, senders;
+	int result = source_desk_read(&monitor->offered, &exempt, &senders, &diag);
 	if (result == 0)
 		result = files_check(&monitor->offered, &diag);
 	if (result == 0)

@@ -9,6 +9,15 @@
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/wire.h"
 
+int source_desk_read(const struct conf *conf, struct source_networks *out_exempt, struct source_networks *out_senders,
+		     struct diag *diag)
+{
+	int result = source_networks_parse("source_exempt", conf->source_exempt, out_exempt, diag);
+	if (result == 0)
+		result = source_networks_parse("proxy_protocol_from", conf->proxy_protocol_from, out_senders, diag);
+	return result;
+}
+
 /* So many rows an admin can read; those that are refused come first. */
 enum { ROWS_MAX = 1000 };
 

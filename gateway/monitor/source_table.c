@@ -80,7 +80,7 @@ void source_spell(const struct source *source, char *out_text)
 		strncat(out_text, "/64", 4);
 }
 
-int source_networks_parse(const char *list, struct source_networks *out_networks, struct diag *diag)
+int source_networks_parse(const char *key, const char *list, struct source_networks *out_networks, struct diag *diag)
 {
 	struct source_networks networks = {.count = 0};
 	size_t position = 0;
@@ -88,7 +88,7 @@ int source_networks_parse(const char *list, struct source_networks *out_networks
 	while (conf_list_next(list, &position, &item)) {
 		if (networks.count == SOURCE_NETWORKS_MAX ||
 		    parse_network(item, &networks.list[networks.count].address, &networks.list[networks.count].prefix) < 0)
-			return diag_set(diag, ERR_BAD_CONFIG, "source_exempt: \"%.*s\" is no network, such as 192.0.2.0/24",
+			return diag_set(diag, ERR_BAD_CONFIG, "%s: \"%.*s\" is no network, such as 192.0.2.0/24", key,
 					(int)item.size, (const char *)item.data);
 		networks.count++;
 	}

@@ -64,8 +64,9 @@ struct source_address source_address_of(const struct sockaddr_storage *from);
 /* The source as text, SOURCE_TEXT_MAX characters. */
 void source_spell(const struct source *source, char *out_text);
 
-/* A LIST of addresses and networks (ADDRESS or ADDRESS/BITS). ERR_BAD_CONFIG names the item. */
-[[nodiscard]] int source_networks_parse(const char *list, struct source_networks *out_networks, struct diag *diag);
+/* A LIST of addresses and networks (ADDRESS or ADDRESS/BITS), the value of that key. ERR_BAD_CONFIG names the item. */
+[[nodiscard]] int source_networks_parse(const char *key, const char *list, struct source_networks *out_networks,
+					struct diag *diag);
 bool source_networks_have(const struct source_networks *networks, const struct source_address *address);
 
 /* A connection from there: may it be served? */

@@ -63,8 +63,8 @@ static void on_end(struct watch *watch, void *self)
 {
 	struct monitor *monitor = self;
 	const struct worker *worker = watch->owner;
-	/* Where a room of ours has died, the client is not to blame. */
-	if (worker->state == WORKER_STRANGER && keepers_all_run(monitor))
+	/* Where a room of ours has died, the client is not to blame; nor is a sender for whom it sends. */
+	if (worker->state == WORKER_STRANGER && !worker->proxied && keepers_all_run(monitor))
 		accept_penalise(monitor, &worker->source, monitor->conf.source_penalty_stranger_ms);
 	bury(monitor, watch->owner);
 	if (!monitor->loop.stopping)
@@ -179,10 +179,10 @@ void worker_serve(struct monitor *monitor, struct worker *worker, const struct a
 	/* The broker hears of the address from the monitor, and before the worker can speak of its client. */
 	int result = WIRE_SEND(monitor->keepers[KEEPER_BROKER].watch.fd, monitor_room, worker_client, -1,
 			       .worker = worker->id, .address = view_string(arrival->address), .port = arrival->port,
-			       .listener = arrival->listener);
+			       .listener = arrival->listener, .proxied = arrival->proxied);
 	if (result == 0)
 		result = WIRE_SEND(worker->edge, monitor_room, client, arrival->client, .address = view_string(arrival->address),
-				   .port = arrival->port, .listener = arrival->listener);
+				   .port = arrival->port, .listener = arrival->listener, .proxied = arrival->proxied);
 	set_state(monitor, worker, WORKER_STRANGER);
 	worker->begun_ms = clock_monotonic_ms();
 	worker->deadline_ms = worker->begun_ms + monitor->conf.login_grace_ms + GRACE_EXTRA_MS;

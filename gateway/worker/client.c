@@ -1,17 +1,19 @@
 /* client.c: the one client: its handshake, its proof, its acceptance, and then its bytes, in rounds of the loop.
  *
- *   NONE -> HANDSHAKE -> PROVING -> OPEN -> (end)
+ *   NONE (-> PROXIED) -> HANDSHAKE -> PROVING -> OPEN -> (end)
  *               |           |        |
  *               +--> REFUSED +--------+--> ENDING: alert or last answer goes out, input is dropped
  *
  * No byte of HTTP is parsed or sent before the broker has accepted the device. What the bytes mean is http1_side.c's and
  * http2_side.c's matter.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy_head.h"
 #include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/log.h"
@@ -47,6 +49,8 @@ static void watch(struct client *client, int events)
 static bool wants_input(const struct client *client)
 {
 	return client->state == CLIENT_HANDSHAKE || client->state == CLIENT_ENDING ||
+	       /* The whole head was read: what follows is TLS, and waits. */
+	       (client->state == CLIENT_PROXIED && client->proxy_head.limit) ||
 	       (client->state == CLIENT_OPEN && !client->input_paused && !client->closing_after &&
 		tls_ending(client->tls) == TLS_OPEN);
 }
@@ -102,7 +106,8 @@ static bool is_served(const struct worker *worker)
 static void arm_what_is_due(struct worker *worker)
 {
 	struct client *client = &worker->client;
-	if (client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROVING || client->state == CLIENT_REFUSED) {
+	if (client->state == CLIENT_PROXIED || client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROVING ||
+	    client->state == CLIENT_REFUSED) {
 		arm(worker, client->begun_ms + worker->conf->login_grace_ms);
 		return;
 	}
@@ -232,6 +237,7 @@ static void on_timer(uv_timer_t *timer)
 	struct client *client = &worker->client;
 	client->timer_ms = 0;
 	switch (client->state) {
+	case CLIENT_PROXIED:
 	case CLIENT_HANDSHAKE:
 	case CLIENT_PROVING:
 		refuse(worker, "login_grace", "no accepted device within login_grace");
@@ -347,7 +353,8 @@ void client_accepted(struct worker *worker, const struct worker_broker_accepted 
 		return;
 	/* On the enrolment listener the broker has nothing to decide: its word may come before the client itself. */
 	bool early = client->state == CLIENT_NONE ||
-		     (client->listener == MONITOR_ROOM_ENROLMENT && client->state == CLIENT_HANDSHAKE);
+		     (client->listener == MONITOR_ROOM_ENROLMENT &&
+		      (client->state == CLIENT_HANDSHAKE || client->state == CLIENT_PROXIED));
 	if ((client->state != CLIENT_PROVING && !early) || client->connection[0] ||
 	    view_to_string(accepted->connection, client->connection, sizeof(client->connection)) < 0 ||
 	    view_to_string(accepted->device, client->device, sizeof(client->device)) < 0)
@@ -463,6 +470,47 @@ static void on_turn(uv_prepare_t *turn)
 	watch_what_is_wanted(client);
 }
 
+/* ---- the head of the PROXY protocol ---- */
+
+static void take_proxy_head(struct worker *worker, const struct proxy_head *head)
+{
+	buf_fini(&worker->client.proxy_head);
+	worker->client.proxy_head.limit = 0;
+	(void)LINK_SEND(&worker->broker, worker_broker, proxied, -1, .address = view_string(head->address), .port = head->port);
+}
+
+/* Never a byte more than belongs to the head: what follows is TLS's. */
+static void read_proxy_head(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	struct proxy_head head;
+	struct diag diag = {""};
+	uint8_t space[PROXY_HEAD_MAX];
+	size_t more = 0;
+	int result;
+	while ((result = proxy_head_parse(buf_view(&client->proxy_head), &head, &more, &diag)) == ERR_AGAIN) {
+		ssize_t size = recv(client->fd, space, more < sizeof(space) ? more : sizeof(space), 0);
+		if (size < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (size <= 0 || buf_add(&client->proxy_head, view_of(space, (size_t)size)) < 0)
+			worker_end(EXIT_SUCCESS);
+	}
+	if (result == 0) {
+		take_proxy_head(worker, &head);
+		return;
+	}
+	refuse(worker, "proxy_head", diag.text);
+}
+
+void client_welcome(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->state != CLIENT_PROXIED || client->proxy_head.limit)
+		worker_end(EXIT_FAILURE);
+	client->state = CLIENT_HANDSHAKE;
+	go_on_shaking_hands(worker);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct worker *worker = poll->data;
@@ -471,7 +519,9 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		worker_end(EXIT_SUCCESS);
 	if (!(events & UV_READABLE) && !(events & UV_DISCONNECT))
 		return;
-	if (client->state == CLIENT_HANDSHAKE)
+	if (client->state == CLIENT_PROXIED)
+		read_proxy_head(worker);
+	else if (client->state == CLIENT_HANDSHAKE)
 		go_on_shaking_hands(worker);
 	else if (client->state == CLIENT_OPEN)
 		read_input(worker);
@@ -479,8 +529,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ---- the beginning ---- */
 
-void client_begin(struct worker *worker, int fd, uint8_t listener)
+void client_begin(struct worker *worker, const struct client_arrival *arrival)
 {
+	int fd = arrival->fd;
+	uint8_t listener = arrival->listener;
 	struct client *client = &worker->client;
 	struct diag diag;
 	const struct tls_server_options options = {.input_limit_bytes = worker->conf->handshake_bytes,
@@ -493,7 +545,8 @@ void client_begin(struct worker *worker, int fd, uint8_t listener)
 	client->fd = fd;
 	client->listener = listener;
 	client->begun_ms = clock_monotonic_ms();
-	client->state = CLIENT_HANDSHAKE;
+	client->state = arrival->proxied ? CLIENT_PROXIED : CLIENT_HANDSHAKE;
+	client->proxy_head.limit = arrival->proxied ? PROXY_HEAD_MAX : 0;
 	if (tls_new_server(worker->credentials, fd, &options, &client->tls, &diag) < 0 ||
 	    uv_poll_init(worker->loop, &client->poll, fd) < 0) {
 		log_error("a client cannot be served: %s", diag.text);
@@ -504,5 +557,8 @@ void client_begin(struct worker *worker, int fd, uint8_t listener)
 	uv_timer_init(worker->loop, &client->timer);
 	client->poll.data = client->turn.data = client->more.data = client->timer.data = worker;
 	uv_prepare_start(&client->turn, on_turn);
-	go_on_shaking_hands(worker);
+	if (arrival->proxied)
+		read_proxy_head(worker);
+	else
+		go_on_shaking_hands(worker);
 }

@@ -53,7 +53,14 @@ static int on_client(void *self, const struct monitor_room_client *message, int 
 	struct worker *worker = self;
 	if (worker->client.state != CLIENT_NONE || worker->signer < 0)
 		return ERR_BAD_PEER;
-	client_begin(worker, take_fd(fd), message->listener);
+	client_begin(worker, &(struct client_arrival){.fd = take_fd(fd), .listener = message->listener, .proxied = message->proxied});
+	return 0;
+}
+
+static int on_client_welcome(void *self, const struct monitor_room_client_welcome *message, int *fd)
+{
+	(void)message, (void)fd;
+	client_welcome(self);
 	return 0;
 }
 
@@ -65,7 +72,7 @@ static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
 }
 
 static const struct monitor_room_handlers handlers = {
-	.broker_edge = on_broker_edge, .signer_edge = on_signer_edge, .client = on_client, .stop = on_stop};
+	.broker_edge = on_broker_edge, .signer_edge = on_signer_edge, .client = on_client, .client_welcome = on_client_welcome, .stop = on_stop};
 
 static void on_monitor_frame(struct link *link, struct edge_frame *frame)
 {

@@ -94,6 +94,7 @@ struct exchange {
 
 enum client_state {
 	CLIENT_NONE,      /* a spare worker: nobody yet */
+	CLIENT_PROXIED,   /* a trusted sender says where the client is, and the monitor whether it is welcome */
 	CLIENT_HANDSHAKE, /* door one is being tried */
 	CLIENT_PROVING,   /* the broker is asked */
 	CLIENT_REFUSED,   /* the alert waits until the refusal is recorded */
@@ -108,6 +109,7 @@ struct client {
 	uint8_t listener; /* enum monitor_room_listener: main, or enrolment */
 	bool returning;   /* its certificate has expired: login and renewal only */
 	bool host;        /* of the inside: presence and renewal only */
+	struct buf proxy_head; /* what was read of it */
 	struct tls *tls;
 	uv_poll_t poll;
 	uv_prepare_t turn;  /* once per round of the loop: output, one flush */
@@ -157,7 +159,15 @@ struct inheritance {
 [[noreturn]] void worker_end(int status);
 
 /* ---- client.c ---- */
-void client_begin(struct worker *worker, int fd, uint8_t listener);
+/* proxied: the head of the PROXY protocol stands before the handshake. */
+struct client_arrival {
+	int fd;
+	uint8_t listener;
+	bool proxied;
+};
+void client_begin(struct worker *worker, const struct client_arrival *arrival);
+/* The client behind the sender may come. */
+void client_welcome(struct worker *worker);
 void client_accepted(struct worker *worker, const struct worker_broker_accepted *accepted);
 void client_rejected(struct worker *worker, struct view code);
 /* The connection is no more: tunnels end, but those whose client had finished them drain first. */

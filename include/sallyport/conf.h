@@ -107,6 +107,7 @@ enum conf_room {
 	K(DURATION, source_penalty_least, "15s", 0, CONF_DAY, CONF_MONITOR, "From so much penalty on a source is refused until time has taken all of it away.") \
 	K(DURATION, source_penalty_most, "10m", CONF_SECOND, 30ULL * CONF_DAY, CONF_MONITOR, "Penalties add up to so much and no more.") \
 	K(LIST, source_exempt, "127.0.0.0/8\n::1/128\n", 0, 64, CONF_MONITOR | CONF_BROKER, "Addresses and networks whose connections have neither rate nor penalty, such as a load balancer.") \
+	K(LIST, proxy_protocol_from, "", 0, 64, CONF_MONITOR, "Addresses and networks of load balancers that say in front of each connection where its client is (PROXY protocol 1 or 2): the limits count that client. From there no connection without it is served; from elsewhere none with it.") \
 	K(COUNT, source_table, "200000", 8, 10000000, CONF_MONITOR, "Sources that are remembered, 64 bytes each; takes a restart.") \
 	K(COUNT, connections, "8192", 1, 1000000, CONF_MONITOR, "Most connections altogether.")                       \
 	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \

@@ -203,6 +203,31 @@ def test_a_way_that_is_none_is_a_breach(gateway, values):
     assert gateway.told("kill_worker").worker == worker.number
 
 
+def test_E3_the_address_of_a_client_is_the_monitors_word(gateway):
+    """`proxied` is believed once, and only of a worker whose client the monitor has seen come from a trusted sender."""
+    plain = gateway.new_worker()
+    plain.peer.send("proxied", address="192.0.2.99", port=1)
+    assert gateway.told("kill_worker").worker == plain.number
+    behind = gateway.new_worker(proxied=1)
+    behind.show(ALICE)
+    assert gateway.told("kill_worker").worker == behind.number, "no handshake before the address"
+    twice = gateway.new_worker(proxied=1)
+    twice.peer.send("proxied", address="2001:db8::7", port=1)
+    told = gateway.told("client_behind")
+    assert (told.worker, told.address) == (twice.number, "2001:db8::7")
+    twice.peer.send("proxied", address="192.0.2.98", port=1)
+    assert gateway.told("kill_worker").worker == twice.number
+    wrong = gateway.new_worker(proxied=1)
+    wrong.peer.send("proxied", address="localhost", port=1)
+    assert gateway.told("kill_worker").worker == wrong.number
+    good = gateway.new_worker("192.0.2.1", proxied=1)
+    good.peer.send("proxied", address="192.0.2.97", port=1)
+    good.show(ALICE)
+    good.verified()
+    good.peer.receive("accepted")
+    assert gateway.query("SELECT address FROM audit WHERE event = 'door_one' ORDER BY sequence DESC LIMIT 1") == [("192.0.2.97",)]
+
+
 def test_a_worker_that_speaks_out_of_turn_is_killed(gateway):
     worker = gateway.new_worker()
     worker.ask("session_get", token="0" * 64)

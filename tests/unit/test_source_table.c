@@ -108,15 +108,15 @@ static void test_exemptions(void **state)
 		bool exempt;
 	} rows[] = {{"127.0.0.9", true}, {"128.0.0.1", false}, {"::1", true}, {"::2", false}, {"192.0.2.129", true},
 		    {"192.0.2.127", false}, {"2001:db8:1::5", true}, {"2001:db8:2::5", false}};
-	assert_int_equal(source_networks_parse("127.0.0.0/8\n::1\n192.0.2.128/25\n2001:db8:1::/48\n", &networks, &diag), 0);
+	assert_int_equal(source_networks_parse("source_exempt", "127.0.0.0/8\n::1\n192.0.2.128/25\n2001:db8:1::/48\n", &networks, &diag), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct source_address from = address(rows[i].address);
 		assert_int_equal(source_networks_have(&networks, &from), rows[i].exempt);
 	}
 	const char *const bad[] = {"127.0.0.0/33\n", "x\n", "1.2.3\n", "::/129\n", "1.2.3.4/\n", "1.2.3.4/8/8\n", "/8\n"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(source_networks_parse(bad[i], &networks, &diag), ERR_BAD_CONFIG);
-	assert_int_equal(source_networks_parse("", &networks, &diag), 0);
+		assert_int_equal(source_networks_parse("source_exempt", bad[i], &networks, &diag), ERR_BAD_CONFIG);
+	assert_int_equal(source_networks_parse("source_exempt", "", &networks, &diag), 0);
 	assert_int_equal(networks.count, 0);
 }
 

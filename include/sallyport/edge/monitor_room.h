@@ -80,7 +80,11 @@ enum monitor_room_listener {
 	M(monitor_room, sources_end, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                        \
 	/* broker -> monitor: forget this source (empty: all); answered by how many, good = 0 for no address */\
 	M(monitor_room, sources_clear, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
-	M(monitor_room, sources_cleared, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
+	M(monitor_room, sources_cleared, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                    \
+	/* broker -> monitor: behind its trusted sender that worker's client is here (empty: the sender itself) */ \
+	M(monitor_room, client_behind, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* monitor -> worker: the client behind the sender is welcome: begin the handshake */                 \
+	M(monitor_room, client_welcome, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_NO_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -92,7 +96,9 @@ enum monitor_room_listener {
 #define monitor_room_reload_wanted_FIELDS(F)
 #define monitor_room_reload_over_FIELDS(F) F(u8, good, 0) F(str, sentence, 767)
 #define monitor_room_worker_FIELDS(F) F(u64, worker, 0)
-#define monitor_room_worker_client_FIELDS(F) F(u64, worker, 0) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
+/* proxied: the address is that of a trusted sender (proxy_protocol_from), who says first where the client is */
+#define monitor_room_worker_client_FIELDS(F) \
+	F(u64, worker, 0) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0) F(u8, proxied, 0)
 #define monitor_room_door_one_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_kill_worker_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_conversation_wanted_FIELDS(F)
@@ -102,7 +108,9 @@ enum monitor_room_listener {
 #define monitor_room_worker_forked_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_broker_edge_FIELDS(F)
 #define monitor_room_signer_edge_FIELDS(F)
-#define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0)
+#define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0) F(u8, proxied, 0)
+#define monitor_room_client_behind_FIELDS(F) F(u64, worker, 0) F(str, address, 64)
+#define monitor_room_client_welcome_FIELDS(F)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
 #define monitor_room_sources_wanted_FIELDS(F)

@@ -117,7 +117,11 @@ enum worker_broker_event_kind {
 	M(worker_broker, events_stop, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                     \
 	M(worker_broker, event, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                       \
 	/* broker: one of the session's tunnels; session_state follows after the last */                      \
-	M(worker_broker, session_tunnel, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
+	M(worker_broker, session_tunnel, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
+	/* ---- before door one ---- */                                                                       \
+	/* worker: so says the trusted sender of its client (empty: it speaks for itself); believed only where the monitor \
+	 * has told of such a sender */                                                                       \
+	M(worker_broker, proxied, EDGE_FROM_FIRST, WORKER_BROKER_NEW | WORKER_BROKER_ENROLLING, EDGE_NO_FD)
 
 /* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
 #define worker_broker_peer_FIELDS(F) \
@@ -163,6 +167,7 @@ enum worker_broker_event_kind {
 /* rate: bytes a second, each way, that this worker's tunnels of the group share; 0: no limit */
 #define worker_broker_opened_FIELDS(F)                                                                \
 	F(u32, request, 0) F(u64, tunnel, 0) F(u64, session, 0) F(u64, rate_group, 0) F(u64, rate, 0)
+#define worker_broker_proxied_FIELDS(F) F(str, address, 64) F(u32, port, 0)
 #define worker_broker_events_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_events_stop_FIELDS(F) F(u32, request, 0)
 /* kind: enum worker_broker_event_kind; tunnel 0: of the session, and its ENDED is the last one; at_ms: when it ends or ended */
