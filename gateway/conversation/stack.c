@@ -14,6 +14,9 @@
 #include "sallyport/str.h"
 #include "service.h"
 
+/* Attempts at a new password in place of an expired one. */
+enum { CHANGES_MAX = 3 };
+
 struct run {
 	struct dialogue *dialogue;
 	pam_handle_t *pam;
@@ -100,11 +103,22 @@ static int tell_facts(struct run *run)
 	return code;
 }
 
+/* By the stack's own prompts. Modules give up at a slip of the finger and leave it to us to begin again. */
+static int change_password(struct run *run)
+{
+	int code;
+	int left = CHANGES_MAX;
+	do
+		code = pam_chauthtok(run->pam, PAM_CHANGE_EXPIRED_AUTHTOK);
+	while (code == PAM_TRY_AGAIN && !run->broken && --left > 0);
+	return code;
+}
+
 static int check_account(struct run *run)
 {
 	int code = pam_acct_mgmt(run->pam, 0);
-	/* An expired password may be changed in the middle, by the stack's own prompts. */
-	return code == PAM_NEW_AUTHTOK_REQD ? pam_chauthtok(run->pam, PAM_CHANGE_EXPIRED_AUTHTOK) : code;
+	/* An expired password may be changed in the middle. */
+	return code == PAM_NEW_AUTHTOK_REQD ? change_password(run) : code;
 }
 
 static const char *final_user(struct run *run)

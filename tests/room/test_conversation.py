@@ -348,6 +348,15 @@ def test_pam_faillock_shuts_out_after_its_number_of_failures(conversation, scrat
     assert attempt("right") == 0
 
 
+def test_a_change_of_the_password_that_asks_for_another_try(conversation):
+    """PAM_TRY_AGAIN: the modules leave it to us to begin again; not for ever."""
+    login = conversation(("auth", "return=0"), ("account", f"return={NEW_AUTHTOK_REQD}"), ("password", "text=New?", "return=24"))
+    for _ in range(3):
+        login.expect((TEXT, "New?"))
+        login.answer("x")
+    assert login.bad().pam_code == 24
+
+
 # ---- many at once ----
 
 def test_a_hundred_logins_wait_side_by_side(conversation):
