@@ -161,6 +161,7 @@ struct explanation {
 	struct admin_call *call;
 	struct target target, source;
 	char user[257];
+	char realm[33];
 };
 
 static int tell_doors(const struct explanation *explanation, bool bound, struct buf *out_text)
@@ -212,6 +213,10 @@ static int fill_question(struct admin_call *call, struct explanation *explanatio
 		result = diag_set(diag, ERR_BAD_INPUT, "a moment is written 2026-11-24T10:00, not \"%s\"", at);
 	if (result == 0 && from)
 		result = admin_policy_source(from, &explanation->source, diag);
+	const char *realm = admin_query(call, "realm");
+	if (result == 0 && realm && !str_copy(explanation->realm, sizeof(explanation->realm), realm))
+		result = diag_set(diag, ERR_BAD_INPUT, "the realm's name is too long");
+	judgement->realm = realm ? explanation->realm : NULL;
 	judgement->source = from ? &explanation->source.address : NULL;
 	return result;
 }

@@ -106,7 +106,7 @@ static void on_groups(struct groups_query *query, int result, const char *const 
 		.group_count = count,
 		.device = judgement->device->name,
 		.tags = judgement->device->tags,
-		.realm = judgement->session ? judgement->session->realm : NULL,
+		.realm = judgement->realm || !judgement->session ? judgement->realm : judgement->session->realm,
 	};
 	fill_time(judgement, &facts);
 	fill_ages(judgement, &facts);

@@ -23,6 +23,7 @@ struct judgement {
 	uint64_t worker;             /* its number: address and certificate of the client; 0: not known */
 	uint64_t tunnel;             /* the one that is judged; 0: none yet */
 	const struct sockaddr_storage *source; /* instead of the worker's client; borrowed until done */
+	const char *realm;           /* instead of the session's; NULL: the session's, or REALM_DEFAULT */
 	int64_t at_s;                /* this moment instead of now (seconds since 1970); 0: now */
 	const struct target *target; /* borrowed until done; NULL: only the facts are wanted */
 	/* result 0: `facts` holds; with a target, `verdict` too (borrowed for the call). Else ERR_SYSTEM: the

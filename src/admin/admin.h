@@ -25,7 +25,7 @@ struct admin_options {
 	const char *socket;
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
-	const char *at, *from, *tests, *session;
+	const char *at, *realm, *from, *tests, *session;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */

@@ -138,11 +138,11 @@ int cmd_policy_explain(const struct admin_options *options)
 	const struct {
 		const char *name, *value;
 	} words[] = {{"?user=", user}, {"&device=", options->device}, {"&to=", options->to}, {"&at=", options->at},
-		     {"&from=", options->from}};
+		     {"&from=", options->from}, {"&realm=", options->realm}};
 	OWN(own_json) json_t *answer = NULL;
 	if (!user || !options->device || !options->to)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin policy explain --user USER --device NAME --to HOST:PORT [--at TIME] "
-				 "[--from ADDRESS]");
+				 "[--from ADDRESS] [--realm NAME]");
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t used = strlen(path);
 		if (!words[i].value)

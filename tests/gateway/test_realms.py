@@ -114,6 +114,9 @@ def test_the_policy_asks_for_the_realm(new_world):
     quick, whole = with_password(world, realm="quick").body["session"], api.login(world).body["session"]
     assert clients.http1_connect(world, target, quick)[0] == 403
     assert clients.http1_connect(world, target, whole)[0] == 200
+    question = ("policy", "explain", "--user", "alice", "--device", "alice-laptop", "--to", target)
+    assert "allowed by rule" in world.admin(*question)
+    assert "the session came by the realm quick; needed: realm default" in world.admin(*question, "--realm", "quick")
     names = [r["name"] for r in api.call(world, "GET", "/v1/resources", token=quick).body["resources"]]
     assert "echo" not in names
 
