@@ -1,5 +1,7 @@
 """The policy as an admin lives with it: check, explain, test, diff, shadow, apply; and live tunnels that lose their right."""
+import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import time
@@ -173,6 +175,58 @@ def test_C1_step_up_on_the_same_connection(new_world):
     login(world, "alice-laptop")
     number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
     assert status == 200 and echoes(h2, number) and not h2.streams[other].ended
+
+
+def post(h2, path, body):
+    """One request of the API beside the tunnels."""
+    number = h2.request([(":method", "POST"), (":scheme", "https"), (":path", path), (":authority", "localhost"),
+                         ("content-type", "application/json")], end=False)
+    h2.send(number, json.dumps(body).encode(), end=True)
+    assert h2.wait(lambda: h2.streams[number].ended)
+    return h2.streams[number].problem
+
+
+def test_C1_step_up_while_other_tunnels_of_the_connection_carry_bytes(new_world):
+    """The new conversation runs on the very connection; not a byte of the transfer beside it is lost or waits for it."""
+    world = new_world()
+    world.policy.write_text(rules(world, 'rule "fresh" { users = {"alice"} resources = {"echo"} fresh_login = "2s" }\n'
+                                  'rule "steady" { users = {"alice"} resources = {"vault"} }'))
+    apply(world)
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world, window=1 << 22)
+    steady, status = h2.connect(f"127.0.0.1:{world.denied}", token)
+    assert status == 200
+    sent, stages = hashlib.sha256(), 0
+
+    def move():
+        """So many bytes go, and come back, between two steps."""
+        nonlocal stages
+        piece = os.urandom(512 << 10)
+        h2.send(steady, piece)
+        sent.update(piece)
+        stages += 1
+        assert h2.wait(lambda: len(h2.streams[steady].data) >= (stages << 19) - (256 << 10)), "the transfer stands still"
+    time.sleep(2.2)
+    move()
+    number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 403 and h2.streams[number].problem["code"] == "fresh_login_required"
+    login_at = h2.streams[number].problem["login"]
+    move()
+    person, answer = world.users["alice"], post(h2, login_at, {"user": "alice"})
+    for secret in (person.password, person.code()):
+        move()
+        while answer["state"] == "info":
+            answer = post(h2, f"{login_at}/{answer['conversation']}", {"answers": []})
+        answer = post(h2, f"{login_at}/{answer['conversation']}", {"answers": [secret]})
+    while answer["state"] == "info":
+        answer = post(h2, f"{login_at}/{answer['conversation']}", {"answers": []})
+    assert answer["state"] == "granted"
+    # The token that was refused before passes now, on the same connection.
+    number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 200 and echoes(h2, number)
+    move()
+    assert h2.wait(lambda: len(h2.streams[steady].data) == stages << 19)
+    assert hashlib.sha256(h2.streams[steady].data).digest() == sent.digest()
 
 
 def test_C1_too_many_tunnels_by_one_rule(new_world):
