@@ -39,13 +39,14 @@ class Host:
 
     def stack(self, module, arguments="", extra=""):
         folder = self.world.private_folder("hosts", "pam.d", os.urandom(4).hex())
-        folder.joinpath("host").write_text(f"auth required {module} presence profile={self.profile} {arguments}\n{extra}")
+        folder.joinpath("host").write_text("".join(f"{kind} required {module} presence profile={self.profile} {arguments}\n"
+                                                   for kind in ("auth", "account")) + extra)
         return folder
 
-    def authenticate(self, release, user="alice", arguments="", extra="", flags=0):
+    def authenticate(self, release, user="alice", arguments="", extra="", flags=0, phase="auth"):
         (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
         done = subprocess.run([sys.executable, "-B", HERE.parent / "lib" / "pam_host.py",
-                               self.stack(module, arguments, extra), "host", user, str(flags)],
+                               self.stack(module, arguments, extra), "host", user, str(flags), phase],
                               text=True, capture_output=True, check=True, input="", timeout=60)
         return json.loads(done.stdout)
 
@@ -100,6 +101,16 @@ def test_freshness(world, host, release):
     assert ask(world, {"user": "alice", "fresh": 1}).body == {"present": False, "code": "not_fresh"}
     assert ask(world, {"user": "alice", "fresh": 3600}).body == {"present": True, "code": ""}
     api.call(world, "DELETE", "/v1/session", token=token)
+
+
+def test_as_account_for_whom_the_stack_does_not_ask(world, host, release):
+    """sshd after a public key alone runs no auth part."""
+    assert host.code(release, phase="account") == PAM_PERM_DENIED
+    token = api.login(world).body["session"]
+    assert host.code(release, phase="account") == PAM_SUCCESS
+    assert host.code(release, "bob", phase="account") == PAM_PERM_DENIED
+    api.call(world, "DELETE", "/v1/session", token=token)
+    assert host.code(release, arguments="via=vpn", phase="account") != PAM_SUCCESS
 
 
 def test_the_very_connection(world, host):

@@ -1,4 +1,4 @@
-"""A program of somebody else that uses PAM: FOLDER SERVICE USER FLAGS, answers on standard input, one a line.
+"""A program of somebody else that uses PAM: FOLDER SERVICE USER FLAGS [account], answers on standard input, one a line.
 
 Prints one JSON object: PAM's code, and what the conversation has said, as [style, text]. An answer "!PID" kills that
 process first and then answers 000000.
@@ -58,13 +58,14 @@ def converse(count, messages, responses, _):
 
 
 def main():
-    folder, service, user, flags = sys.argv[1:]
+    folder, service, user, flags = sys.argv[1:5]
+    phase = pam.pam_acct_mgmt if sys.argv[5:] == ["account"] else pam.pam_authenticate
     handle = ctypes.c_void_p()
     conversation = Conversation(converse, None)
     code = pam.pam_start_confdir(service.encode(), user.encode(), ctypes.byref(conversation), folder.encode(),
                                  ctypes.byref(handle))
     if code == 0:
-        code = pam.pam_authenticate(handle, int(flags))
+        code = phase(handle, int(flags))
     print(json.dumps({"code": code, "said": said}))
     pam.pam_end(handle, code)
 
