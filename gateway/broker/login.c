@@ -148,26 +148,30 @@ static void refuse_not_bound(struct login *login)
 	refuse(login, refusal);
 }
 
+static void judge_realm(struct login *login, const char *const *groups, size_t count)
+{
+	bool right = realm_is_right(login->broker->room->conf.realm, view_string(login->realm), login->device->tags, groups, count);
+	login->fitness = right ? LOGIN_FIT : LOGIN_UNFIT;
+}
+
 static void on_groups_of_result(struct groups_query *query, int result, const char *const *names, size_t count)
 {
 	struct login *login = query->context;
 	login->is_querying = false;
-	if (login->over) {
-		release(login);
-		return;
-	}
-	bool right = result == 0 && realm_is_right(login->broker->room->conf.realm, view_string(login->realm), login->device->tags,
-						   names, count);
-	login->fitness = right ? LOGIN_FIT : LOGIN_UNFIT;
-	login_changed(login);
+	if (!login->over && result == 0)
+		judge_realm(login, names, count);
+	else
+		login->fitness = LOGIN_UNFIT;
+	if (!login->over)
+		login_changed(login);
 	release(login);
 }
 
 /* The realm was chosen for the name that was typed, or asked for: it must be right for the user whom PAM has named. */
 static void check_realm(struct login *login)
 {
-	if (!*login->broker->room->conf.realm && strcmp(login->realm, REALM_DEFAULT) == 0) {
-		login->fitness = LOGIN_FIT;
+	if (!realm_right_needs_groups(login->broker->room->conf.realm, view_string(login->realm), login->device->tags)) {
+		judge_realm(login, NULL, 0);
 		return;
 	}
 	login->handles++;

@@ -51,6 +51,9 @@ bool realm_choice_needs_groups(const char *text, const char *tags);
 /* Whether a login in that realm is right for this person: the realm may be asked for and fits, or it is the choice. */
 bool realm_is_right(const char *text, struct view name, const char *tags, const char *const *groups, size_t count);
 
+/* Whether that depends on groups. An emergency's realm, which has no condition on them, is right without the name services. */
+bool realm_right_needs_groups(const char *text, struct view name, const char *tags);
+
 /* Appends the section as gateway.conf wants it. */
 [[nodiscard]] int realm_print(const struct realm *realm, struct buf *out_text);
 

@@ -176,6 +176,14 @@ bool realm_is_right(const char *text, struct view name, const char *tags, const 
 	return view_is(name, REALM_DEFAULT);
 }
 
+bool realm_right_needs_groups(const char *text, struct view name, const char *tags)
+{
+	struct realm realm;
+	if (realm_find(text, name, &realm) && realm.on_request)
+		return realm.groups.size > 0;
+	return realm_choice_needs_groups(text, tags);
+}
+
 /* ---- writing ---- */
 
 int realm_add_word(struct buf *list, const char *word)

@@ -85,6 +85,13 @@ static void test_realms(void **state)
 	assert_false(realm_is_right(all, view_string("default"), "managed\n", staff, 2));
 	assert_true(realm_is_right(all, view_string("default"), "", staff, 2));
 	assert_false(realm_is_right(all, view_string("gone"), "", staff, 2));
+	/* The name services are asked only where it matters: not for emergencies. */
+	assert_false(realm_right_needs_groups(all, view_string("glass"), "managed\n"));
+	assert_true(realm_right_needs_groups(all, view_string("staff"), "managed\n"));
+	assert_true(realm_right_needs_groups(all, view_string("default"), "managed\n"));
+	assert_false(realm_right_needs_groups(all, view_string("desk"), "kiosk\n"));
+	assert_false(realm_right_needs_groups("", view_string("default"), ""));
+	assert_true(realm_is_right("", view_string("default"), "", NULL, 0));
 }
 
 static void test_bad_realms(void **state)
