@@ -124,6 +124,14 @@ def test_H2_hardened_executables(program, release):
     assert not binary.stat().st_mode & 0o6000, "setuid"
 
 
+def test_the_pam_module_has_no_state_of_its_own(release):
+    """It lives in programs of others, perhaps in several threads: what can be written is the C runtime's (16 bytes)."""
+    (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
+    output = subprocess.run(["readelf", "-SW", module], text=True, capture_output=True, check=True).stdout
+    sizes = {name: int(size, 16) for name, size in re.findall(r" (\.\w+)\s+\w+\s+[0-9a-f]{16} [0-9a-f]{6} ([0-9a-f]{6})", output)}
+    assert sizes[".data"] + sizes[".bss"] <= 16 and ".tdata" not in sizes and ".tbss" not in sizes, sizes
+
+
 def conf_keys():
     text = ROOT.joinpath("include/sallyport/conf.h").read_text()
     return re.findall(r"^\tK\([A-Z]+, (\w+),", text, re.M)
