@@ -164,9 +164,12 @@ static int apply_manner(int fd, const struct dial_manner *manner, sa_family_t fa
 	if (*manner->interface &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, manner->interface, (socklen_t)strlen(manner->interface)) < 0)
 		return errno;
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-	if (source->ss_family && bind(fd, (const struct sockaddr *)source, address_size(source)) < 0)
-		return errno;
+	if (source->ss_family) {
+		/* The port is the connection's matter, so that one address serves more than the ephemeral ports. */
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+		if (bind(fd, (const struct sockaddr *)source, address_size(source)) < 0)
+			return errno;
+	}
 	if (manner->keepalive_ms)
 		keep_alive(fd, manner->keepalive_ms);
 	return 0;

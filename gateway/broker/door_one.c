@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "login_rate.h"
 #include "monitor_edge.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -212,6 +213,19 @@ static void refuse_superseded(struct worker *worker, const struct certificate *c
 		registry_lock_copied(worker->broker, device);
 }
 
+/* Counted when the key is proven: nobody uses up another's. NULL: it may come in. */
+static const char *too_many_of(const struct worker *worker)
+{
+	const struct worker *other;
+	uint64_t connections = 0;
+	LIST_FOREACH(other, &worker->device->workers, of_device)
+		connections += other->counted;
+	if (connections >= worker->broker->room->conf.device_connections)
+		return "the device has as many connections as it may have (device_connections)";
+	return login_rate_take_connection(worker->broker, worker->device)
+		       ? NULL : "the device connects too often (connections_per_device)";
+}
+
 void door_one_verified(struct broker *broker, uint64_t number, bool good, const char *reason)
 {
 	struct worker *worker = worker_find(broker, number);
@@ -226,6 +240,11 @@ void door_one_verified(struct broker *broker, uint64_t number, bool good, const 
 		registry_certificate(&broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
 	if (certificate && certificate->state == CERTIFICATE_SUPERSEDED) {
 		refuse_superseded(worker, certificate);
+		return;
+	}
+	const char *too_many = too_many_of(worker);
+	if (too_many) {
+		door_one_reject(worker, "too_many", too_many);
 		return;
 	}
 	struct passage *passage = passage_new(worker);

@@ -33,7 +33,7 @@ int login_rates_new(struct login_rates **out_rates)
 
 const char *login_rate_kind_name(enum login_rate_kind kind)
 {
-	static const char *const names[] = {"", "device", "user", "source"};
+	static const char *const names[] = {"", "device", "user", "source", "connections of device"};
 	return names[kind];
 }
 
@@ -153,6 +153,16 @@ uint32_t login_rate_take(struct broker *broker, const struct worker *worker, con
 	return (uint32_t)((longest + 999) / 1000);
 }
 
+bool login_rate_take_connection(struct broker *broker, const struct device *device)
+{
+	const struct bucket bucket = {LOGIN_RATE_CONNECTIONS, device->name, broker->room->conf.connections_per_device};
+	uint64_t now_ms = clock_monotonic_ms();
+	if (wait_ms(broker->login_rates, &bucket, now_ms))
+		return false;
+	take(broker->login_rates, &bucket, now_ms);
+	return true;
+}
+
 /* ---- an admin's ---- */
 
 static unsigned forget(struct login_rates *rates, enum login_rate_kind kind, const char *name)
@@ -186,14 +196,17 @@ void login_rate_forget_user(struct broker *broker, const char *user)
 	const struct device *device;
 	(void)forget(broker->login_rates, LOGIN_RATE_USER, user);
 	LIST_FOREACH(device, &broker->registry.devices, all)
-		if (device_is_bound_to(device, user))
+		if (device_is_bound_to(device, user)) {
 			(void)forget(broker->login_rates, LOGIN_RATE_DEVICE, device->name);
+			(void)forget(broker->login_rates, LOGIN_RATE_CONNECTIONS, device->name);
+		}
 }
 
 static uint64_t per_minute(const struct conf *conf, enum login_rate_kind kind)
 {
-	return kind == LOGIN_RATE_DEVICE ? conf->logins_per_device
-	       : kind == LOGIN_RATE_USER ? conf->logins_per_user : conf->logins_per_source;
+	const uint64_t rates[] = {1, conf->logins_per_device, conf->logins_per_user, conf->logins_per_source,
+				  conf->connections_per_device};
+	return rates[kind];
 }
 
 const struct login_rate *login_rate_next(const struct broker *broker, size_t *position)

@@ -92,14 +92,14 @@ void policy_sentence(const struct policy_verdict *verdict, char *out_text, size_
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
 		   struct policy_verdict *out_verdict);
 
-/* When a right that stands now will end if nothing but time changes, within the horizon; the tunnel's idle limit is not
- * looked at. False: not within it. policy_foresee.c */
+/* When a right that stands (`now`, the verdict of these facts) will end if nothing but time changes, within the horizon; the
+ * tunnel's idle limit is not looked at. False: not within it. policy_foresee.c */
 struct policy_end {
 	uint64_t in_ms;
 	const char *code; /* "fresh_login_required", "lease_expired", "hours_over": a literal */
 };
 bool policy_foresee(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
-		    uint64_t horizon_ms, struct policy_end *out_end);
+		    const struct policy_verdict *now, uint64_t horizon_ms, struct policy_end *out_end);
 
 /* Whether a resolved (or literal) address may be dialed for what was decided (promise B2). Loopback, link-local,
  * metadata, multicast, broadcast and unspecified addresses and `own` ones (the gateway's) never, unless the resource

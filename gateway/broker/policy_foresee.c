@@ -61,23 +61,23 @@ static uint64_t runs_out_ms(const struct policy *policy, const struct policy_fac
 }
 
 bool policy_foresee(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
-		    uint64_t horizon_ms, struct policy_end *out_end)
+		    const struct policy_verdict *now, uint64_t horizon_ms, struct policy_end *out_end)
 {
+	struct policy_facts then = *facts;
+	struct policy_verdict verdict = *now;
 	uint64_t at_ms = 0;
-	for (int turn = 0; turn < TURNS; turn++) {
-		struct policy_facts then = later(facts, at_ms);
-		struct policy_verdict verdict;
-		policy_decide(policy, &then, target, &verdict);
-		if (!verdict.allowed) {
-			/* Nothing but time has changed: what is no age is an hour. */
-			bool is_hour = strcmp(verdict.code, "not_allowed") == 0;
-			*out_end = (struct policy_end){.in_ms = at_ms, .code = is_hour ? "hours_over" : verdict.code};
-			return turn > 0;
-		}
+	for (int turn = 0; turn < TURNS && verdict.allowed; turn++) {
 		uint64_t more = runs_out_ms(policy, &then, &verdict);
 		if (more > horizon_ms - at_ms)
 			return false;
 		at_ms += more;
+		then = later(facts, at_ms);
+		policy_decide(policy, &then, target, &verdict);
 	}
-	return false;
+	if (verdict.allowed || !now->allowed)
+		return false;
+	/* Nothing but time has changed: what is no age is an hour. */
+	bool is_hour = strcmp(verdict.code, "not_allowed") == 0;
+	*out_end = (struct policy_end){.in_ms = at_ms, .code = is_hour ? "hours_over" : verdict.code};
+	return true;
 }

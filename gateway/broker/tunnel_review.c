@@ -118,10 +118,11 @@ static void end(struct review *review, struct tunnel *tunnel, const struct polic
 	ending_commit(&review->ending);
 }
 
-static void foresee(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target)
+static void foresee(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target,
+		    const struct policy_verdict *verdict)
 {
 	struct policy_end end;
-	bool ends = policy_foresee(tunnel->worker->broker->policy, facts, target, HORIZON_MS, &end);
+	bool ends = policy_foresee(tunnel->worker->broker->policy, facts, target, verdict, HORIZON_MS, &end);
 	tunnel->ends_reason = ends ? end.code : NULL;
 	tunnel->ends_at_ms = ends ? clock_monotonic_ms() + end.in_ms : 0;
 }
@@ -129,7 +130,7 @@ static void foresee(struct tunnel *tunnel, const struct policy_facts *facts, con
 void tunnel_set_review(struct tunnel *tunnel, const struct policy_facts *facts, const struct target *target,
 		       const struct policy_verdict *verdict)
 {
-	foresee(tunnel, facts, target);
+	foresee(tunnel, facts, target, verdict);
 	tunnel->idle_limit_ms = verdict->idle_timeout_ms;
 	/* One more: an age that equals the limit is still within it. */
 	tunnel->judge_at_ms = verdict->holds_ms == UINT64_MAX ? UINT64_MAX : clock_monotonic_ms() + verdict->holds_ms + 1;

@@ -88,6 +88,8 @@ enum conf_room {
 	K(COUNT, conversations, "64", 1, 4096, CONF_BROKER, "Most logins at the same time.")                          \
 	K(COUNT, conversations_per_device, "4", 1, 64, CONF_BROKER, "Most logins at the same time from one device.")   \
 	K(COUNT, logins_per_device, "120", 1, 60000, CONF_BROKER, "Most logins that one device may begin in a minute, in the long run.") \
+	K(COUNT, connections_per_device, "6000", 1, 60000, CONF_BROKER, "Connections that one device may begin in a minute, in the long run.") \
+	K(COUNT, device_connections, "1024", 1, 1000000, CONF_BROKER, "Most connections of one device at the same time.") \
 	K(COUNT, logins_per_user, "120", 1, 60000, CONF_BROKER, "Most logins that may begin for one user in a minute, in the long run, from devices that are bound to him.") \
 	K(COUNT, logins_per_source, "300", 1, 60000, CONF_BROKER, "Most logins that may begin in a minute, in the long run, from one source: an IPv4 address or an IPv6 /64.") \
 	K(DURATION, lease, "12h", CONF_SECOND, 30ULL * CONF_DAY, CONF_BROKER, "How long a login lasts.")              \

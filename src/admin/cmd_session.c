@@ -20,12 +20,38 @@ static const char *const all_columns[] = {"TUNNEL", "tunnel", "USER", "user", "D
 					  "RULE", "rule", "OPENED", "opened_at", "CLOSED", "closed_at", "REASON", "close_reason",
 					  "TO TARGET", "bytes_to_target", "TO CLIENT", "bytes_to_client", NULL};
 
+static bool is_one_of(const struct admin_values *values, const char *word)
+{
+	for (unsigned i = 0; i < values->count; i++)
+		if (word && strcmp(values->list[i], word) == 0)
+			return true;
+	return values->count == 0;
+}
+
+static bool is_wanted(const struct admin_options *options, const json_t *row)
+{
+	const char *device = json_string_value(json_object_get(row, "device"));
+	const char *session = json_string_value(json_object_get(row, "session"));
+	return is_one_of(&options->users, json_string_value(json_object_get(row, "user"))) &&
+	       is_one_of(&options->resources, json_string_value(json_object_get(row, "resource"))) &&
+	       (!options->device || (device && strcmp(options->device, device) == 0)) &&
+	       (!options->session || (session && strcmp(options->session, session) == 0));
+}
+
+static void keep_wanted(const struct admin_options *options, json_t *rows)
+{
+	for (size_t i = json_array_size(rows); i-- > 0;)
+		if (!is_wanted(options, json_array_get(rows, i)))
+			json_array_remove(rows, i);
+}
+
 static int print_list(const struct admin_options *options, const char *path, const char *key, const char *const *columns)
 {
 	OWN_JSON json_t *answer = NULL;
 	int status = call(options, "GET", path, NULL, &answer);
 	if (status != ADMIN_DONE)
 		return status;
+	keep_wanted(options, json_object_get(answer, key));
 	if (options->json)
 		return table_print_json(answer);
 	table_print(json_object_get(answer, key), columns);

@@ -10,7 +10,7 @@ DEFINE_OWN(json, json_t *, json_decref)
 static const char *const columns[] = {"SOURCE", "source", "REFUSED NOW", "refused", "PENALTY (S)", "penalty_seconds", "FAILURES",
 				      "failures", "CONNECTIONS REFUSED", "connections_refused", NULL};
 
-static const char *const login_columns[] = {"LOGINS TOO OFTEN", "kind", "NAME", "name", NULL};
+static const char *const login_columns[] = {"TOO OFTEN", "kind", "NAME", "name", NULL};
 
 int cmd_sources_list(const struct admin_options *options)
 {

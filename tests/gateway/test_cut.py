@@ -51,6 +51,8 @@ def test_C1_sessions_and_tunnels_end_by_what_they_are(new_world):
     ports = [world.web, world.echo, world.echo]
     alice = Person(world, "alice-laptop", "alice", ports)
     bob = Person(world, "bob-laptop", "bob", [world.web])
+    assert len(end(world, "tunnel", "list", "--user", "alice", "--resource", "echo")["tunnels"]) == 2
+    assert [row["user"] for row in end(world, "session", "list", "--device", "bob-laptop")["sessions"]] == ["bob"]
     # One tunnel by its number; the session stays.
     rows = end(world, "tunnel", "list")["tunnels"]
     echo = next(row for row in rows if row["resource"] == "echo")

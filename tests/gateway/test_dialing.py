@@ -134,6 +134,31 @@ def test_a_dead_resolver_stops_nobody_else(new_world, closing):
     assert {(h2.streams[n].status, h2.streams[n].problem["code"]) for n in waiting} == {(502, "unreachable")}
 
 
+def own_address():
+    """An address of this machine that is not loopback; no packet is sent for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+def test_B2_the_gateway_is_no_way_to_itself(new_world, closing):
+    """By name and by number; not even where a resource names the whole network."""
+    address = own_address()
+    if not address or address.startswith("127."):
+        pytest.skip("this machine has no address but loopback")
+    server = closing(NameServer([address]))
+    world = new_world(settings=[f'resolver = {{"{server.address}"}}'])
+    reach(world, f"self.corp.example:{world.port}", f"{address.rsplit('.', 1)[0]}.0/24:{world.port}")
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    for host in ("self.corp.example", address):
+        number, status = h2.connect(f"{host}:{world.port}", token)
+        assert (status, h2.streams[number].problem["code"]) == (403, "address_forbidden")
+
+
 def test_B2_a_name_that_changes_its_mind_is_judged_each_time(new_world, closing):
     """The resource names one loopback address literally: a name may mean that one, and no other."""
     target = closing(Target())

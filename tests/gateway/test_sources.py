@@ -133,6 +133,29 @@ def test_E3_a_device_begins_so_many_logins_a_minute(new_world):
     assert begin("alice-laptop").status == 200
 
 
+@pytest.mark.parametrize("setting", ['connections_per_device = "3"', 'device_connections = "3"'])
+def test_E3_a_device_has_so_many_connections(new_world, setting):
+    """By rate, and at the same time; another device is not concerned, and the refused one is told to the record."""
+    world = new_world(settings=[setting])
+
+    def come(laptop):
+        peer = clients.connect(world, laptop, alpn=("http/1.1",))
+        try:
+            return clients.http1(world, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", peer=peer)[0], peer
+        except OSError:
+            return 0, peer
+    come_many = [come("alice-laptop") for _ in range(4)]
+    assert [status for status, _ in come_many] == [200, 200, 200, 0]
+    assert come("bob-laptop")[0] == 200
+    row = [row for row in json.loads(world.admin("audit", "--json"))["audit"] if row["code"] == "too_many"][-1]
+    assert row["event"] == "door_one" and setting.split(" ")[0] in row["detail"]
+    for _, peer in come_many:
+        peer.close()
+    world.admin("sources", "clear", "--all")
+    wait_until(lambda: not json.loads(world.admin("device", "show", "alice-laptop", "--json"))["connections"], "the end")
+    assert come("alice-laptop")[0] == 200
+
+
 def test_E3_a_user_begins_so_many_logins_a_minute(new_world):
     """Also from several laptops; but a laptop that is not his cannot use them up."""
     world = new_world(settings=['logins_per_user = "3"', 'conversations_per_device = "64"'])

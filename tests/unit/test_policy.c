@@ -320,8 +320,10 @@ static void test_lists_and_calendars(void **state)
 static bool foresee(const struct policy *policy, const struct policy_facts *facts, uint64_t hours, struct policy_end *out_end)
 {
 	struct target target;
+	struct policy_verdict now;
 	assert_int_equal(target_parse(view_string("h"), 1, &target, NULL), 0);
-	return policy_foresee(policy, facts, &target, hours * 3600 * 1000, out_end);
+	policy_decide(policy, facts, &target, &now);
+	return policy_foresee(policy, facts, &target, &now, hours * 3600 * 1000, out_end);
 }
 
 static void test_C1_what_will_end_is_foreseen(void **state)
