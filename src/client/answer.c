@@ -254,7 +254,7 @@ int answer_parse_session(struct view body, struct answer_session *out_session, s
 		return bad(diag, "no session in it");
 	session.tunnels = (uint64_t)json_integer_value(tunnels);
 	if (!copy_text(root, "session", &session.id) || !copy_text(root, "user", &session.user) ||
-	    !copy_text(root, "device", &session.device)) {
+	    !copy_text(root, "device", &session.device) || !copy_text(root, "realm", &session.realm)) {
 		answer_session_fini(&session);
 		return diag_set(diag, STATUS_FAILED, "memory is out");
 	}
@@ -266,6 +266,7 @@ void answer_session_fini(struct answer_session *session)
 {
 	free(session->id);
 	free(session->user);
+	free(session->realm);
 	free(session->device);
 	*session = (struct answer_session){0};
 }

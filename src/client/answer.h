@@ -57,6 +57,7 @@ struct answer_step {
 
 struct answer_session {
 	char *id, *user, *device;
+	char *realm; /* empty: an older gateway, which has none */
 	char created_at[ANSWER_TIME_MAX], expires_at[ANSWER_TIME_MAX];
 	uint64_t tunnels;
 };

@@ -30,13 +30,15 @@ static int print_session(const struct client *client, struct view body, struct d
 		{"gateway", client->settings->value[SETTING_gateway]},
 		{"user", session.user},
 		{"device", session.device},
+		{"realm", session.realm},
 		{"session", session.id},
 		{"since", session.created_at},
 		{"until", session.expires_at},
 		{"tunnels", tunnels},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		print_row(rows[i].name, rows[i].value);
+		if (*rows[i].value)
+			print_row(rows[i].name, rows[i].value);
 	answer_session_fini(&session);
 	return STATUS_OK;
 }

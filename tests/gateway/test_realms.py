@@ -102,6 +102,9 @@ def test_the_client_asks_for_a_realm(new_world):
                           env=world.client_environment(), check=False, timeout=30)
     assert done.returncode == 0, done.stderr
     assert rows(world, "SELECT realm FROM v_session") == [("quick",)]
+    shown = subprocess.run([world.program("sallyport"), "status"], env=world.client_environment(), text=True,
+                           capture_output=True, check=True).stdout
+    assert "realm    quick" in shown
     assert subprocess.run([world.program("sallyport"), "logout"], env=world.client_environment(), check=False).returncode == 0
 
 

@@ -406,6 +406,16 @@ def test_a_session_lasts_as_long_as_the_brokers_edge(conversation, scratch):
     assert lines(log) == ["open", "close"]
 
 
+def test_credentials_stand_around_the_session(conversation, scratch):
+    log = scratch / "log"
+    login = conversation(("auth", f"cred={log}"), ("session", f"append={log}:open", "closing", f"append={log}:close"),
+                         pam_writable=str(scratch) + "\n")
+    assert opened(login).good == 1
+    login.broker.close()
+    assert login.room.wait() == 0, login.room.said()
+    assert lines(log) == ["establish", "open", "close", "delete"]
+
+
 def test_a_session_is_closed_when_it_is_cancelled(conversation, scratch):
     log = scratch / "log"
     login = conversation(("auth", "return=0"), ("session", "closing", f"append={log}:close"), pam_writable=str(scratch) + "\n")
