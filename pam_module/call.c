@@ -34,13 +34,28 @@ struct peer {
 	uint64_t time_limit_ms;
 };
 
+/* Silence may be passed over where the stack says so; a no in TLS (an alert: this host is revoked), somebody else in the
+ * gateway's place, or a wrong certificate of our own may not. */
+static int meaning_of(CURLcode code, const char *detail)
+{
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return ERR_TIMEOUT;
+	bool is_no = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE ||
+		     strstr(detail, "alert");
+	return is_no ? ERR_DENIED : ERR_CLOSED;
+}
+
 static int perform(CURL *curl, const struct peer *peer, struct diag *diag)
 {
 	long status = 0;
+	char detail[CURL_ERROR_SIZE] = "";
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
 	CURLcode code = curl_easy_perform(curl);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+	int result = code == CURLE_OK ? 0 : meaning_of(code, detail);
 	if (code != CURLE_OK)
-		return diag_set(diag, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_CLOSED,
-				"the gateway does not answer at %s: %s", peer->place, curl_easy_strerror(code));
+		return diag_set(diag, result, "the gateway %s at %s: %s", result == ERR_DENIED ? "refuses" : "does not answer",
+				peer->place, *detail ? detail : curl_easy_strerror(code));
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
 		return 0;
@@ -219,7 +234,8 @@ int call_presence(const struct arguments *arguments, struct call_presence *prese
 	presence->present = false;
 	if (write_presence(arguments, presence, &body) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "the name of the user is no text");
-	while (result < 0 && profile_gateway(presence->profile, &position, gateway) && (now_ms = clock_monotonic_ms()) < until_ms)
+	/* A refusal is an answer. */
+	while (result < 0 && result != ERR_DENIED && profile_gateway(presence->profile, &position, gateway) && (now_ms = clock_monotonic_ms()) < until_ms)
 		result = ask_gateway(presence, gateway, until_ms - now_ms, buf_view(&body), &json, diag);
 	return result < 0 ? result : take_presence(json, presence, diag);
 }

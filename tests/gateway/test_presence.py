@@ -199,7 +199,14 @@ def test_a_revoked_host_and_a_gateway_that_is_gone(new_world, release):
     assert host.code(release, extra=permit) == PAM_SUCCESS
     world.admin("host", "revoke", host.name)
     assert host.code(release, extra=permit) == PAM_AUTHINFO_UNAVAIL
+    assert host.code(release, extra=permit, arguments="fallback=ignore") == PAM_AUTHINFO_UNAVAIL  # a no is no silence
     assert other.code(release, extra=permit) == PAM_SUCCESS
+    impostor = other.folder / "impostor"
+    impostor.write_text(other.profile.read_text().replace(str(other.folder / "sallyport" / "gateway-ca.crt"),
+                                                          str(world.path("etc", "device-ca.crt"))))
+    kept, other.profile = other.profile, impostor
+    assert other.code(release, extra=permit, arguments="fallback=ignore") == PAM_AUTHINFO_UNAVAIL
+    other.profile = kept
     world.gateway.kill()
     world.gateway.wait()
     assert other.code(release, extra=permit) == PAM_AUTHINFO_UNAVAIL
