@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "sallyport/alert.h"
 #include "sallyport/conf.h"
 
 static const char head[] =
@@ -17,6 +18,36 @@ static const char head[] =
 	"(B, KiB, MiB, GiB). An unknown key, a wrong unit or a value out of its bounds is refused with file and line;\n"
 	"then nothing changes. *sallyport-gateway -T* prints what is in force. SIGHUP reads the file again.\n\n"
 	"# KEYS\n\n";
+
+static const char alerts[] =
+	"# ALERTS\n\n"
+	"An *alert* section says which events are told to whom. What is told waits in the store, in the same commit as its row of\n"
+	"the audit record, until the other side has taken it: nothing is lost while it is away, and nothing waits for it. What\n"
+	"cannot be delivered is tried again, from 10 s to 15 min later, in order; one that is refused for what it says is set aside\n"
+	"(*sallyport-admin alert spool*). A message may come twice when the gateway is killed in between; its number tells.\n\n"
+	"```\n"
+	"alert \"admins\" {\n"
+	"  events = {\"all\"}\n"
+	"  to = \"mailto:security@corp.example\"\n"
+	"  server = \"smtp://mail.corp.example:587\"  from = \"sallyport@corp.example\"\n"
+	"  user = \"sallyport\"  secret_file = \"/etc/sallyport/mail.secret\"\n"
+	"  at_most = \"12/1h\"  quiet_hours = \"22:00-06:00\"\n"
+	"}\n"
+	"alert \"pager\" { events = {\"copied-key\", \"break-glass\"}  to = \"https://events.pagerduty.com/v2/enqueue\"\n"
+	"  shape = \"pagerduty\"  secret_file = \"/etc/sallyport/pager.secret\" }\n"
+	"alert \"log\" { events = {\"all\", \"checkpoint\"}  to = \"syslog+tcp://log.corp.example:601\" }\n"
+	"```\n\n";
+
+static const char after_fields[] =
+	"A generic webhook is a POST of JSON: _gateway_, _alert_, _text_, _more_ (how many others wait) and _events_, each with\n"
+	"_id_, _event_, _time_, _sequence_ (of its row of the record), _code_, _device_, _user_, _address_, _detail_. With a\n"
+	"*secret\\_file* it carries _X-Sallyport-Timestamp_ and _X-Sallyport-Signature: sha256=HEX_, the HMAC-SHA-256 of the\n"
+	"timestamp, a full stop and the body; check it, and refuse an old timestamp. Any status from 200 to 299 is a receipt; 400,\n"
+	"413 and 422 refuse this message, everything else is tried again. Redirects are not followed.\n\n"
+	"Mail without *tls = \"never\"* goes out by TLS only, to a server whose certificate is good. Syslog is RFC 5424, over TCP with\n"
+	"octet counting (RFC 6587), without TLS: send it to a log server of this network, or to the local one.\n\n"
+	"Without *at\\_most* mail goes out 12 times and a webhook 60 times an hour at most, and syslog always.\n\n"
+	"## EVENTS\n\n";
 
 static const char tail[] =
 	"# REALMS\n\n"
@@ -56,7 +87,7 @@ static const char tail[] =
 static const char *const kinds[] = {
 	[CONF_TEXT] = "text", [CONF_PATH] = "absolute path", [CONF_DURATION] = "duration", [CONF_SIZE] = "size",
 	[CONF_COUNT] = "number", [CONF_FLAG] = "yes or no", [CONF_LIST] = "list", [CONF_KEY] = "absolute path or pkcs11: URL",
-	[CONF_REALMS] = "sections",
+	[CONF_REALMS] = "sections", [CONF_ALERTS] = "sections",
 };
 
 /* scdoc takes _ and * for markup. */
@@ -90,6 +121,20 @@ int main(void)
 	fputs(head, stdout);
 	for (size_t i = 0; i < conf_key_count; i++)
 		print_key(&conf_keys[i]);
+	fputs(alerts, stdout);
+	for (size_t i = 0; i < alert_field_count; i++) {
+		printf("*");
+		print_plain(alert_fields[i].name);
+		printf("*\n\t");
+		print_plain(alert_fields[i].documentation);
+		printf("\n\n");
+	}
+	fputs(after_fields, stdout);
+	for (int i = 0; i < ALERT_EVENT_COUNT; i++) {
+		printf("*%s*\n\t%s", alert_events[i].name, alert_events[i].urgent ? "Urgent: " : "");
+		print_plain(alert_events[i].meaning);
+		printf(".\n\n");
+	}
 	fputs(tail, stdout);
 	return 0;
 }

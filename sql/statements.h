@@ -100,6 +100,26 @@
 	S(factor_recovery_use, "UPDATE factor_recovery SET used_at = $1 WHERE \"user\" = $2 AND hash = $3 "        \
 			       "AND used_at IS NULL")                                                              \
 	S(factor_recovery_delete, "DELETE FROM factor_recovery WHERE \"user\" = $1")                               \
+	/* ---- alerts ---- */                                                                                     \
+	S(spool_add, "INSERT INTO spool (alert, event, urgent, at, sequence, code, device, \"user\", address, detail) " \
+		     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")                                           \
+	S(spool_next, "SELECT id, event, urgent, at, sequence, code, device, \"user\", address, detail, attempts FROM spool " \
+		      "WHERE alert = $1 AND state = 'waiting' AND urgent >= $2 ORDER BY id LIMIT $3")              \
+	S(spool_waiting, "SELECT count(*) FROM spool WHERE alert = $1 AND state = 'waiting' AND urgent >= $2")     \
+	S(spool_delete, "DELETE FROM spool WHERE id = $1")                                                         \
+	S(spool_failed, "UPDATE spool SET attempts = attempts + 1, trouble = $1 WHERE id = $2")                    \
+	S(spool_aside, "UPDATE spool SET state = 'aside', attempts = attempts + 1, trouble = $1 WHERE id = $2")    \
+	S(spool_again, "UPDATE spool SET state = 'waiting' WHERE id = $1 AND state = 'aside'")                     \
+	S(spool_counts, "SELECT alert, state, count(*), min(at), max(trouble) FROM spool GROUP BY alert, state")   \
+	S(spool_page, "SELECT id, alert, event, at, sequence, code, device, \"user\", address, detail, state, attempts, trouble " \
+		      "FROM spool WHERE id > $1 ORDER BY id LIMIT $2")                                             \
+	S(login_place_seen, "UPDATE login_place SET last_at = $1 WHERE \"user\" = $2 AND kind = $3 AND place = $4") \
+	S(login_place_add, "INSERT INTO login_place (\"user\", kind, place, first_at, last_at) VALUES ($1, $2, $3, $4, $5)") \
+	S(login_place_count, "SELECT count(*) FROM login_place WHERE \"user\" = $1 AND kind = $2")                 \
+	S(login_place_old, "DELETE FROM login_place WHERE last_at < $1")                                           \
+	S(gateway_print_get, "SELECT print FROM gateway_print WHERE name = $1")                                    \
+	S(gateway_print_put, "INSERT INTO gateway_print (name, print) VALUES ($1, $2) "                            \
+			     "ON CONFLICT (name) DO UPDATE SET print = excluded.print")                            \
 	/* ---- audit ---- */                                                                                      \
 	S(audit_last, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")                           \
 	S(audit_insert, "INSERT INTO audit (sequence, at, event, code, request_id, device, \"user\", address, "    \

@@ -87,11 +87,15 @@ int accounts_load(struct accounts *accounts, struct store *store, struct diag *d
 struct account_write {
 	struct store_operation operation;
 	struct account account;
+	struct audit_entry alarm; /* event NULL: none */
 };
 
 static int write_failures(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
-	const struct account *account = &((struct account_write *)operation->context)->account;
+	const struct account_write *write = operation->context;
+	const struct account *account = &write->account;
+	if (write->alarm.event && audit_append(db, &write->alarm, diag) < 0)
+		return ERR_SYSTEM;
 	if (account->failures == 0)
 		return STORE_RUN(db, diag, login_failure_clear, TEXT(kind_names[account->kind]), TEXT(account->name));
 	return STORE_RUN(db, diag, login_failure_set, TEXT(kind_names[account->kind]), TEXT(account->name),
@@ -105,7 +109,25 @@ static void on_written(struct store_operation *operation, int result, const stru
 	free(operation->context);
 }
 
-static void submit(struct broker *broker, const struct account *account)
+/* The failure from which on the next must wait: once, until a login succeeds. */
+static void fill_alarm(const struct broker *broker, const struct account *account, const struct device *device,
+		       struct audit_entry *out_alarm)
+{
+	bool of_user = account->kind == ACCOUNT_USER;
+	if (account->failures != broker->room->conf.login_failures)
+		return;
+	str_copy(out_alarm->code, sizeof(out_alarm->code), "lock_out");
+	str_copy(out_alarm->device, sizeof(out_alarm->device), device->name);
+	str_copy(out_alarm->address, sizeof(out_alarm->address), device->last_seen_from);
+	if (of_user)
+		str_copy(out_alarm->user, sizeof(out_alarm->user), account->name);
+	str_make_printable(out_alarm->user);
+	audit_fill(out_alarm, "alarm", "%llu failed logins in a row of %s %s: the next one must wait",
+		   (unsigned long long)account->failures, of_user ? "the user" : "the device",
+		   of_user ? out_alarm->user : device->name);
+}
+
+static void submit(struct broker *broker, const struct account *account, const struct device *device)
 {
 	struct account_write *write = calloc(1, sizeof(*write));
 	if (!write) {
@@ -113,6 +135,7 @@ static void submit(struct broker *broker, const struct account *account)
 		return;
 	}
 	write->account = *account;
+	fill_alarm(broker, account, device, &write->alarm);
 	write->operation = (struct store_operation){.work = write_failures, .done = on_written, .context = write};
 	store_submit(broker->store, &write->operation);
 }
@@ -128,7 +151,7 @@ static uint64_t wait_ms(const struct conf *conf, uint64_t failures)
 	return wait < conf->login_wait_ms ? wait : conf->login_wait_ms;
 }
 
-static void count(struct broker *broker, enum account_kind kind, const char *name)
+static void count(struct broker *broker, enum account_kind kind, const char *name, const struct device *device)
 {
 	struct account *account = account_need(&broker->accounts, kind, name);
 	uint64_t now_ms = clock_wall_ms();
@@ -139,28 +162,28 @@ static void count(struct broker *broker, enum account_kind kind, const char *nam
 	account->failures++;
 	account->failed_at_ms = now_ms;
 	account->wait_until_ms = now_ms + wait_ms(&broker->room->conf, account->failures);
-	submit(broker, account);
+	submit(broker, account, device);
 }
 
-static void forget(struct broker *broker, enum account_kind kind, const char *name)
+static void forget(struct broker *broker, enum account_kind kind, const char *name, const struct device *device)
 {
 	struct account *account = account_find(&broker->accounts, kind, name);
 	if (!account || account->failures == 0)
 		return;
 	account->failures = account->wait_until_ms = 0;
-	submit(broker, account);
+	submit(broker, account, device);
 }
 
 void account_failed(struct broker *broker, const char *user, const struct device *device)
 {
-	count(broker, ACCOUNT_USER, user);
-	count(broker, ACCOUNT_DEVICE, device->id);
+	count(broker, ACCOUNT_USER, user, device);
+	count(broker, ACCOUNT_DEVICE, device->id, device);
 }
 
 void account_succeeded(struct broker *broker, const char *user, const struct device *device)
 {
-	forget(broker, ACCOUNT_USER, user);
-	forget(broker, ACCOUNT_DEVICE, device->id);
+	forget(broker, ACCOUNT_USER, user, device);
+	forget(broker, ACCOUNT_DEVICE, device->id, device);
 }
 
 /* A clock that was set back must not make anybody wait longer than the longest wait. */

@@ -59,6 +59,12 @@ void admin_account_factor(struct admin_call *call);
 /* What is asked on the factor socket; answers every call. */
 void factor_route(struct admin_call *call);
 
+/* ---- admin_alerts.c ---- */
+void admin_alerts_list(struct admin_call *call);
+void admin_alerts_test(struct admin_call *call);
+void admin_spool_list(struct admin_call *call);
+void admin_spool_act(struct admin_call *call);
+
 /* admin_routes.c: finds what is asked and does it; answers every call. */
 void admin_route(struct admin_call *call);
 

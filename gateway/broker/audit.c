@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert_note.h"
 #include "broker.h"
 #include "hash.h"
 #include "sallyport/clock.h"
@@ -65,7 +66,7 @@ int audit_append(struct store_db *db, const struct audit_entry *entry, struct di
 		return result;
 	chain->sequence = sequence;
 	memcpy(chain->hash, hash, sizeof(hash));
-	return 0;
+	return alert_note(db, entry, (uint64_t)sequence, now_ms, diag);
 }
 
 /* ---- one row by itself ---- */

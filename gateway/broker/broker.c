@@ -4,6 +4,8 @@
 #include <time.h>
 
 #include "admin.h"
+#include "alert_desk.h"
+#include "alert_prints.h"
 #include "broker.h"
 #include "broker_life.h"
 #include "ending.h"
@@ -155,7 +157,8 @@ static void record_reload(struct broker *broker, int result, const char *sentenc
 	audit_record(broker, &entry, NULL, NULL);
 }
 
-static void put_in_force(struct broker *broker, struct policy *policy, struct resolver *resolver)
+static void put_in_force(struct broker *broker, struct policy *policy, struct resolver *resolver,
+			 const struct alert_prints *prints)
 {
 	struct resolver *old = broker->resolver;
 	policy_free(broker->policy);
@@ -164,6 +167,8 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	resolver_free(old);
 	if (room_accept(broker->room) < 0)
 		log_error("the monitor cannot be told that the new settings are in force");
+	alert_desk_reload(broker);
+	alert_prints_reload(broker, prints);
 	record_reload(broker, 0, "new settings and policy are in force");
 	broker->judging = true;
 	tunnels_judge_again(broker, admin_policy_judged, broker);
@@ -175,6 +180,7 @@ void broker_reload(struct broker *broker)
 	struct policy *policy = NULL;
 	struct resolver *resolver = NULL;
 	struct dial_manner manner;
+	struct alert_prints prints;
 	struct diag diag;
 	char pin[65];
 	int result = broker_read_policy(broker->room, &policy, &diag);
@@ -183,11 +189,13 @@ void broker_reload(struct broker *broker)
 	if (result == 0)
 		result = broker_read_manner(conf, &manner, &diag);
 	if (result == 0)
+		result = alert_prints_take(broker->room, &prints, &diag);
+	if (result == 0)
 		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &resolver, &diag);
 	if (result == 0) {
 		broker->manner = manner;
 		str_copy(broker->authority_pin, sizeof(broker->authority_pin), pin);
-		put_in_force(broker, policy, resolver);
+		put_in_force(broker, policy, resolver, &prints);
 		return;
 	}
 	policy_free(policy);

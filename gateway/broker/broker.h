@@ -27,6 +27,7 @@
 #include "tunnel.h"
 
 struct admin;
+struct alert_desk;
 struct admin_call;
 struct conversations;
 struct courier_edge;
@@ -69,6 +70,7 @@ struct broker {
 	struct login_rates *login_rates;
 	struct signer_edge *signer;
 	struct courier_edge *courier;
+	struct alert_desk *alerts;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	struct admin *factor_door; /* the factor socket's */

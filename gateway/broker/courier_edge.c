@@ -19,12 +19,14 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 
-enum { PENDING_BYTES_MAX = 8 << 20, LOOK_MS = 1000, LATE_MS = 5000 };
+enum { PENDING_BYTES_MAX = 8 << 20, LOOK_MS = 1000, LATE_MS = 5000, DELIVERY_MS = 120000 };
 
 LIST_HEAD(fetch_list, courier_fetch);
+LIST_HEAD(delivery_list, courier_delivery);
 struct courier_edge {
 	struct link *link; /* NULL: no courier now */
 	struct fetch_list fetches;
+	struct delivery_list deliveries;
 	uint32_t last_number;
 	uv_timer_t timer; /* runs while somebody waits */
 };
@@ -39,6 +41,24 @@ static void fail(struct courier_fetch *fetch, int result, const char *sentence)
 	struct diag diag;
 	diag_set(&diag, result, "%s", sentence);
 	fetch->done(fetch, result, 0, view_of(NULL, 0), &diag);
+}
+
+static void fail_delivery(struct courier_delivery *delivery, int result, const char *sentence)
+{
+	struct diag diag;
+	LIST_REMOVE(delivery, waiting);
+	diag_set(&diag, result, "%s", sentence);
+	delivery->done(delivery, result, &diag);
+}
+
+static void fail_deliveries(struct courier_edge *courier)
+{
+	struct delivery_list gone = courier->deliveries;
+	if (LIST_FIRST(&gone))
+		LIST_FIRST(&gone)->waiting.le_prev = &LIST_FIRST(&gone);
+	LIST_INIT(&courier->deliveries);
+	while (LIST_FIRST(&gone))
+		fail_delivery(LIST_FIRST(&gone), ERR_SYSTEM, "the courier is not there; it is tried again");
 }
 
 static void fail_all(struct courier_edge *courier)
@@ -63,6 +83,7 @@ static void disconnect(struct broker *broker)
 	link_close(courier->link, on_link_closed);
 	courier->link = NULL;
 	fail_all(courier);
+	fail_deliveries(courier);
 }
 
 static struct courier_fetch *take_fetch(struct courier_edge *courier, uint32_t number)
@@ -120,7 +141,42 @@ static int on_not_fetched(void *self, const struct broker_courier_not_fetched *m
 	return 0;
 }
 
-static const struct broker_courier_handlers handlers = {.fetched = on_fetched, .not_fetched = on_not_fetched};
+static struct courier_delivery *find_delivery(struct courier_edge *courier, uint32_t number)
+{
+	struct courier_delivery *delivery;
+	LIST_FOREACH(delivery, &courier->deliveries, waiting)
+		if (delivery->number == number)
+			return delivery;
+	return NULL;
+}
+
+static int on_delivered(void *self, const struct broker_courier_delivered *message, int *fd)
+{
+	struct broker *broker = self;
+	struct courier_delivery *delivery = find_delivery(broker->courier, message->delivery);
+	(void)fd;
+	if (!delivery)
+		return 0;
+	LIST_REMOVE(delivery, waiting);
+	delivery->done(delivery, 0, NULL);
+	return 0;
+}
+
+static int on_not_delivered(void *self, const struct broker_courier_not_delivered *message, int *fd)
+{
+	struct broker *broker = self;
+	struct courier_delivery *delivery = find_delivery(broker->courier, message->delivery);
+	char sentence[513];
+	(void)fd;
+	if (view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+		sentence[0] = 0;
+	if (delivery)
+		fail_delivery(delivery, message->refused ? ERR_DENIED : ERR_SYSTEM, sentence);
+	return 0;
+}
+
+static const struct broker_courier_handlers handlers = {
+	.fetched = on_fetched, .not_fetched = on_not_fetched, .delivered = on_delivered, .not_delivered = on_not_delivered};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -140,6 +196,18 @@ static void on_end(struct link *link, int reason)
 
 /* ---- who waits too long ---- */
 
+static void give_up_deliveries(struct courier_edge *courier, uint64_t now)
+{
+	struct courier_delivery *delivery, *next;
+	for (delivery = LIST_FIRST(&courier->deliveries); delivery; delivery = next) {
+		next = LIST_NEXT(delivery, waiting);
+		if (now < delivery->give_up_ms)
+			continue;
+		fail_delivery(delivery, ERR_TIMEOUT, "the courier does not answer");
+		next = LIST_FIRST(&courier->deliveries);
+	}
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct courier_edge *courier = timer->data;
@@ -153,7 +221,8 @@ static void on_timer(uv_timer_t *timer)
 		fail(fetch, ERR_TIMEOUT, "the courier does not answer");
 		next = LIST_FIRST(&courier->fetches);
 	}
-	if (LIST_EMPTY(&courier->fetches))
+	give_up_deliveries(courier, now);
+	if (LIST_EMPTY(&courier->fetches) && LIST_EMPTY(&courier->deliveries))
 		uv_timer_stop(timer);
 }
 
@@ -166,6 +235,7 @@ int courier_edge_new(struct broker *broker, struct diag *diag)
 		return diag_system(diag, "memory");
 	courier->timer.data = courier;
 	LIST_INIT(&courier->fetches);
+	LIST_INIT(&courier->deliveries);
 	return 0;
 }
 
@@ -199,6 +269,12 @@ static bool is_bounded(const struct courier_fetch *fetch)
 	       fetch->time_limit_ms > 0 && fetch->time_limit_ms <= BROKER_COURIER_TIME_MAX_MS;
 }
 
+static void watch_time(struct courier_edge *courier)
+{
+	if (!uv_is_active((uv_handle_t *)&courier->timer))
+		uv_timer_start(&courier->timer, on_timer, LOOK_MS, LOOK_MS);
+}
+
 void courier_fetch(struct broker *broker, struct courier_fetch *fetch)
 {
 	struct courier_edge *courier = broker->courier;
@@ -213,12 +289,35 @@ void courier_fetch(struct broker *broker, struct courier_fetch *fetch)
 	fetch->number = ++courier->last_number;
 	fetch->give_up_ms = clock_monotonic_ms() + fetch->time_limit_ms + LATE_MS;
 	LIST_INSERT_HEAD(&courier->fetches, fetch, waiting);
-	if (!uv_is_active((uv_handle_t *)&courier->timer))
-		uv_timer_start(&courier->timer, on_timer, LOOK_MS, LOOK_MS);
+	watch_time(courier);
 	(void)LINK_SEND(courier->link, broker_courier, fetch, -1, .request = fetch->number,
 			.method = fetch->post ? BROKER_COURIER_POST : BROKER_COURIER_GET, .url = view_string(fetch->url),
 			.content_type = view_string(fetch->content_type), .body = fetch->body, .size_limit = fetch->size_limit,
 			.time_limit_ms = fetch->time_limit_ms);
+}
+
+static void send_item(struct courier_edge *courier, const struct courier_item *item)
+{
+	(void)LINK_SEND(courier->link, broker_courier, item, -1, .id = item->id, .event = view_string(item->event), .at_ms = item->at_ms,
+			.sequence = item->sequence, .code = view_string(item->code), .device = view_string(item->device),
+			.user = view_string(item->user), .address = view_string(item->address), .detail = view_string(item->detail));
+}
+
+void courier_deliver(struct broker *broker, struct courier_delivery *delivery)
+{
+	struct courier_edge *courier = broker->courier;
+	LIST_INSERT_HEAD(&courier->deliveries, delivery, waiting);
+	if (!courier->link) {
+		fail_delivery(delivery, ERR_SYSTEM, "the courier is not there; it is tried again");
+		return;
+	}
+	delivery->number = ++courier->last_number;
+	delivery->give_up_ms = clock_monotonic_ms() + DELIVERY_MS;
+	watch_time(courier);
+	for (size_t i = 0; i < delivery->count; i++)
+		send_item(courier, &delivery->items[i]);
+	(void)LINK_SEND(courier->link, broker_courier, deliver, -1, .delivery = delivery->number, .alert = view_string(delivery->alert),
+			.more = delivery->more);
 }
 
 void courier_fetch_cancel(struct courier_fetch *fetch)

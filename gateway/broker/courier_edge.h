@@ -1,4 +1,4 @@
-/* courier_edge.h: asks the courier: fetch this from elsewhere.
+/* courier_edge.h: asks the courier: fetch this from elsewhere; tell that to somebody elsewhere.
  *
  *     fetch->url = "http://ca.example/list.crl";      texts and body stay until done
  *     fetch->size_limit = 1 << 20; fetch->time_limit_ms = 20000;
@@ -45,6 +45,27 @@ struct courier_fetch {
 };
 /* `done` may be called from inside when there is no courier or a text is too long. */
 void courier_fetch(struct broker *broker, struct courier_fetch *fetch);
+/* One message for an alert's place, in an object of the caller's that stays until done, with its items. */
+struct courier_item {
+	uint64_t id, at_ms, sequence;
+	char event[65], code[65], device[65], user[257], address[65], detail[1024];
+};
+struct courier_delivery {
+	LIST_ENTRY(courier_delivery) waiting;
+	uint32_t number;     /* the edge's */
+	uint64_t give_up_ms; /* the edge's */
+	const char *alert;
+	const struct courier_item *items;
+	size_t count;  /* 1 to BROKER_COURIER_ITEMS_MAX */
+	unsigned more; /* how many others wait */
+	/* Result 0: the other side has it. ERR_DENIED: it refuses this message for what it says. ERR_TIMEOUT, ERR_SYSTEM:
+	 * worth another try. */
+	void (*done)(struct courier_delivery *delivery, int result, const struct diag *diag);
+	void *context;
+};
+/* `done` may be called from inside when there is no courier. */
+void courier_deliver(struct broker *broker, struct courier_delivery *delivery);
+
 /* Forgets one that waits: `done` will not be called. */
 void courier_fetch_cancel(struct courier_fetch *fetch);
 

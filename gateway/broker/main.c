@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "alert_desk.h"
+#include "alert_prints.h"
 #include "broker.h"
 #include "broker_life.h"
 #include "courier_edge.h"
@@ -63,9 +65,17 @@ static int give_identity_back(struct diag *diag)
 
 static int load(struct broker *broker, const struct jail *jail, struct diag *diag)
 {
-	int result = borrow_identity(jail, diag);
+	struct alert_prints prints;
+	int result = alert_prints_take(broker->room, &prints, diag);
+	if (result == 0)
+		result = borrow_identity(jail, diag);
 	if (result == 0)
 		result = store_open(broker->room->conf.store, &broker->store, diag);
+	/* Before the first row: what it raises is told. */
+	if (result == 0)
+		result = alert_desk_plan(broker, diag);
+	if (result == 0)
+		result = alert_prints_start(broker, &prints, diag);
 	if (result == 0)
 		result = tunnels_load(broker, diag);
 	if (result == 0)
@@ -118,6 +128,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		result = signer_edge_new(broker, diag);
 	if (result == 0)
 		result = courier_edge_new(broker, diag);
+	if (result == 0)
+		result = alert_desk_new(broker, diag);
 	if (result == 0 && (sessions_start(&broker->sessions, broker->loop) < 0 || broker_start_minutes(broker) < 0))
 		result = diag_system(diag, "the timers cannot be started");
 	if (result == 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "admin.h"
+#include "alert_desk.h"
 #include "admin_sources.h"
 #include "broker.h"
 #include "broker_life.h"
@@ -102,6 +103,16 @@ static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
 	return 0;
 }
 
+static int on_room_restarted(void *self, const struct monitor_room_room_restarted *message, int *fd)
+{
+	char room[65], cause[65];
+	(void)fd;
+	if (view_to_string(message->room, room, sizeof(room)) < 0 || view_to_string(message->cause, cause, sizeof(cause)) < 0)
+		return ERR_BAD_PEER;
+	alert_desk_room_restarted(self, room, cause);
+	return 0;
+}
+
 static int on_source_item(void *self, const struct monitor_room_source_item *message, int *fd)
 {
 	(void)fd;
@@ -130,6 +141,7 @@ static const struct monitor_room_handlers handlers = {
 	.conversation = on_conversation,
 	.conversation_failed = on_conversation_failed,
 	.stop = on_stop,
+	.room_restarted = on_room_restarted,
 	.source_item = on_source_item,
 	.sources_end = on_sources_end,
 	.sources_cleared = on_sources_cleared,

@@ -4,6 +4,9 @@
  * edges.c      what monitor and broker say, and the answers
  * transfer.c   libcurl: one exchange with a stranger, within its bounds
  * fetch.c      what the broker wants to read
+ * deliver.c    alerts, on their way: mail, webhooks, logs
+ * message.c    what they look like
+ * syslogger.c  lines to a log
  */
 #ifndef SALLYPORT_COURIER_COURIER_H
 #define SALLYPORT_COURIER_COURIER_H
@@ -12,6 +15,7 @@
 
 #include "room.h"
 #include "sallyport/edge/broker_courier.h"
+#include "deliver.h"
 #include "transfer.h"
 
 struct courier {
@@ -19,6 +23,8 @@ struct courier {
 	int broker; /* its edge; -1: there is none now */
 	bool stopped;
 	struct transfers transfers;
+	struct deliveries deliveries;
+	uint32_t generation; /* of brokers */
 	uint8_t *space; /* for one frame */
 	struct diag diag; /* of the last breach */
 };

@@ -24,6 +24,8 @@ static int on_descriptor(void *self, const struct monitor_room_descriptor *messa
 	if (courier->broker >= 0)
 		close(courier->broker);
 	transfers_forget(&courier->transfers);
+	courier->deliveries.item_count = 0;
+	courier->generation++;
 	courier->broker = take_fd(fd);
 	return fd_set_nonblocking(courier->broker);
 }
@@ -54,7 +56,21 @@ static int on_fetch(void *self, const struct broker_courier_fetch *message, int 
 	return fetch_begin(courier, message, &courier->diag);
 }
 
-static const struct broker_courier_handlers of_broker = {.fetch = on_fetch};
+static int on_item(void *self, const struct broker_courier_item *message, int *fd)
+{
+	struct courier *courier = self;
+	(void)fd;
+	return deliver_take_item(courier, message, &courier->diag);
+}
+
+static int on_deliver(void *self, const struct broker_courier_deliver *message, int *fd)
+{
+	struct courier *courier = self;
+	(void)fd;
+	return deliver_begin(courier, message, &courier->diag);
+}
+
+static const struct broker_courier_handlers of_broker = {.fetch = on_fetch, .item = on_item, .deliver = on_deliver};
 
 int edges_take_broker(struct courier *courier)
 {

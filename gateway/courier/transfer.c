@@ -85,6 +85,17 @@ static size_t on_head(char *bytes, size_t size, size_t count, void *self)
 	return size * count;
 }
 
+static size_t on_body(char *space, size_t size, size_t count, void *self)
+{
+	struct transfer *transfer = self;
+	size_t left = transfer->body.size - transfer->sent, most = size * count;
+	size_t bytes = left < most ? left : most;
+	if (bytes)
+		memcpy(space, transfer->body.data + transfer->sent, bytes);
+	transfer->sent += bytes;
+	return bytes;
+}
+
 /* ---- beginning ---- */
 
 static void transfer_free(struct transfer *transfer)
@@ -92,6 +103,7 @@ static void transfer_free(struct transfer *transfer)
 	if (transfer->easy)
 		curl_easy_cleanup(transfer->easy);
 	curl_slist_free_all(transfer->headers);
+	curl_slist_free_all(transfer->recipients);
 	buf_fini(&transfer->answer);
 	buf_wipe(&transfer->body);
 	free(transfer);
@@ -150,7 +162,7 @@ static int set_bounds(struct transfer *transfer, const struct transfer_wish *wis
 	SET(easy, CURLOPT_HEADERFUNCTION, on_head);
 	SET(easy, CURLOPT_ERRORBUFFER, transfer->trouble);
 	SET(easy, CURLOPT_PRIVATE, transfer);
-	SET(easy, CURLOPT_CAINFO, TRANSFER_TRUST_LIST);
+	SET(easy, CURLOPT_CAINFO, wish->authority ? wish->authority : TRANSFER_TRUST_LIST);
 	SET(easy, CURLOPT_CAPATH, NULL);
 	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -158,10 +170,11 @@ static int set_bounds(struct transfer *transfer, const struct transfer_wish *wis
 	return result ? ERR_SYSTEM : 0;
 }
 
+/* "Name: " and value, or the two in one. */
 static bool add_header(struct transfer *transfer, const char *name, const char *value)
 {
 	OWN_BUF struct buf line = BUF_INIT(1024);
-	if (buf_add_format(&line, "%s: %s", name, value) < 0 || buf_add(&line, view_of("", 1)) < 0)
+	if (buf_add_format(&line, "%s%s", name, value) < 0 || buf_add(&line, view_of("", 1)) < 0)
 		return false;
 	struct curl_slist *longer = curl_slist_append(transfer->headers, (const char *)line.data);
 	if (longer)
@@ -182,9 +195,51 @@ static int set_post(struct transfer *transfer, const struct transfer_wish *wish)
 	SET(easy, CURLOPT_POSTFIELDS, (char *)transfer->body.data);
 	SET(easy, CURLOPT_POSTFIELDSIZE, (long)wish->body.size);
 	/* No wait for "100 Continue". */
-	result |= !add_header(transfer, "Content-Type", wish->content_type) || !add_header(transfer, "Expect", "");
+	result |= !add_header(transfer, "Content-Type: ", wish->content_type) || !add_header(transfer, "Expect:", "");
+	for (const char *const *header = wish->headers; header && *header; header++)
+		result |= !add_header(transfer, *header, "");
 	SET(easy, CURLOPT_HTTPHEADER, (struct curl_slist *)transfer->headers);
 	return result ? ERR_SYSTEM : 0;
+}
+
+static bool add_recipient(struct transfer *transfer, struct view address)
+{
+	char text[256];
+	struct curl_slist *longer =
+		view_to_string(address, text, sizeof(text)) < 0 ? NULL : curl_slist_append(transfer->recipients, text);
+	if (longer)
+		transfer->recipients = longer;
+	return longer;
+}
+
+static int set_mail(struct transfer *transfer, const struct transfer_wish *wish)
+{
+	CURL *easy = transfer->easy;
+	bool result = false;
+	transfer->body = BUF_INIT(wish->body.size);
+	result |= buf_add(&transfer->body, wish->body) < 0;
+	for (const char *to = wish->mail_to; *to; to += strcspn(to, ","), to += *to == ',')
+		result |= !add_recipient(transfer, view_of(to, strcspn(to, ",")));
+	SET(easy, CURLOPT_MAIL_FROM, wish->mail_from);
+	SET(easy, CURLOPT_MAIL_RCPT, (struct curl_slist *)transfer->recipients);
+	SET(easy, CURLOPT_UPLOAD, 1L);
+	SET(easy, CURLOPT_READFUNCTION, on_body);
+	SET(easy, CURLOPT_READDATA, transfer);
+	SET(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)wish->body.size);
+	/* Without STARTTLS nothing is sent, unless the admin says that it is a server of this machine. */
+	SET(easy, CURLOPT_USE_SSL, wish->without_tls ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
+	if (wish->user) {
+		SET(easy, CURLOPT_USERNAME, wish->user);
+		SET(easy, CURLOPT_PASSWORD, wish->password);
+	}
+	return result ? ERR_SYSTEM : 0;
+}
+
+static bool has_right_scheme(const struct transfer_wish *wish)
+{
+	static const char *const of_mail[] = {"smtp://", "smtps://"}, *const of_others[] = {"http://", "https://"};
+	const char *const *schemes = wish->mail_from ? of_mail : of_others;
+	return begins_with(wish->url, schemes[0]) || begins_with(wish->url, schemes[1]);
 }
 
 int transfer_begin(struct transfers *transfers, const struct transfer_wish *wish, transfer_done done, void *context,
@@ -192,7 +247,7 @@ int transfer_begin(struct transfers *transfers, const struct transfer_wish *wish
 {
 	if (transfers->count >= TRANSFERS_MAX)
 		return diag_set(diag, ERR_LIMIT, "%d transfers are under way already", TRANSFERS_MAX);
-	if (!begins_with(wish->url, "http://") && !begins_with(wish->url, "https://"))
+	if (!has_right_scheme(wish))
 		return diag_set(diag, ERR_BAD_INPUT, "only http:// and https:// can be asked");
 	OWN(own_transfer) struct transfer *transfer = calloc(1, sizeof(*transfer));
 	if (!transfer || !(transfer->easy = curl_easy_init()))
@@ -206,7 +261,8 @@ int transfer_begin(struct transfers *transfers, const struct transfer_wish *wish
 	int result = take_named(transfer, wish->url, diag);
 	if (result < 0)
 		return result;
-	if (set_bounds(transfer, wish, "http,https") < 0 || set_post(transfer, wish) < 0 ||
+	if (set_bounds(transfer, wish, wish->mail_from ? "smtp,smtps" : "http,https") < 0 ||
+	    (wish->mail_from ? set_mail(transfer, wish) : set_post(transfer, wish)) < 0 ||
 	    curl_multi_add_handle(transfers->curl->multi, transfer->easy) != CURLM_OK)
 		return diag_set(diag, ERR_SYSTEM, "the transfer cannot be set up");
 	LIST_INSERT_HEAD(&transfers->all, transfer, all);
@@ -250,6 +306,8 @@ static void end(struct transfer *transfer, CURLcode code)
 {
 	struct diag diag = {""};
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &transfer->status);
+	/* What the server says after the message's last dot is not what libcurl expects when it is a refusal. */
+	transfer->body_refused = code == CURLE_WEIRD_SERVER_REPLY && transfer->status >= 500 && transfer->sent;
 	int result = judge(transfer, code, &diag);
 	str_make_printable(diag.text);
 	leave(transfer);
@@ -280,6 +338,11 @@ int transfers_init(struct transfers *transfers, struct diag *diag)
 	if (!transfers->curl || curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK || !(transfers->curl->multi = curl_multi_init()))
 		return diag_set(diag, ERR_SYSTEM, "libcurl cannot be set up");
 	return 0;
+}
+
+void transfers_wake(struct transfers *transfers)
+{
+	curl_multi_wakeup(transfers->curl->multi);
 }
 
 void transfers_turn(struct transfers *transfers, struct transfers_watch *watches, unsigned count, int wait_ms)

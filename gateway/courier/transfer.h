@@ -40,6 +40,13 @@ struct transfer_wish {
 	 * this machine or its link; only a URL that spells such an address out. Otherwise: a place of the admin's, wherever it
 	 * is; redirects are not followed. */
 	bool foreign;
+	const char *const *headers; /* more of them, ended by NULL; NULL: none */
+	const char *authority;      /* PEM file; NULL: the system's trust list */
+	/* Mail (smtp:// and smtps://) instead: `body` is the whole message. */
+	const char *mail_from;  /* NULL: no mail */
+	const char *mail_to;    /* addresses, separated by commas */
+	const char *user, *password; /* NULL: nobody logs in */
+	bool without_tls;
 };
 
 struct transfer {
@@ -47,6 +54,8 @@ struct transfer {
 	struct transfers *owner;
 	void *easy;          /* libcurl's */
 	void *headers;       /* libcurl's */
+	void *recipients;    /* libcurl's */
+	size_t sent;         /* bytes of body, of mail */
 	transfer_done done;
 	void *context;       /* the caller's */
 	uint64_t number;     /* the caller's */
@@ -55,6 +64,7 @@ struct transfer {
 	long status;         /* of HTTP or SMTP; 0: none */
 	bool foreign;
 	bool over_limit, inward; /* why it was cut off */
+	bool body_refused;       /* of mail: the server has refused the message itself, for ever */
 	char named[256];     /* the host of the URL, as it was spelled */
 	char trouble[256];   /* libcurl's */
 };
@@ -71,6 +81,8 @@ struct transfers_watch {
 };
 /* Drops all without a word. */
 void transfers_forget(struct transfers *transfers);
+/* From another thread: ends the present wait. */
+void transfers_wake(struct transfers *transfers);
 void transfers_turn(struct transfers *transfers, struct transfers_watch *watches, unsigned count, int wait_ms);
 
 #endif

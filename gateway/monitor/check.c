@@ -13,6 +13,7 @@
 #include "files.h"
 #include "monitor.h"
 #include "paths.h"
+#include "sallyport/alert.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
 #include "sallyport/realm.h"
@@ -69,6 +70,17 @@ static void print_realms(const char *value)
 	}
 }
 
+static void print_alerts(const char *value)
+{
+	size_t position = 0;
+	struct alert alert;
+	while (alert_next(value, &position, &alert)) {
+		OWN_BUF struct buf text = BUF_INIT(2 * ALERT_BYTES_MAX);
+		if (alert_print(&alert, &text) == 0)
+			printf("%.*s\n", (int)text.size, (const char *)text.data);
+	}
+}
+
 static void print_key(const struct conf *conf, const struct conf_key *key)
 {
 	OWN_BUF struct buf value = BUF_INIT(65536);
@@ -77,6 +89,10 @@ static void print_key(const struct conf *conf, const struct conf_key *key)
 	bool is_default = view_is(buf_view(&value), key->initial);
 	if (key->kind == CONF_REALMS && !is_default) {
 		print_realms(conf->realm);
+		return;
+	}
+	if (key->kind == CONF_ALERTS && !is_default) {
+		print_alerts(conf->alert);
 		return;
 	}
 	for (size_t i = 0; i < value.size; i++)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "sallyport/alert.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/realm.h"
@@ -47,6 +48,14 @@ static bool name_between(const char *message, const char *before, char *out_name
 	return view_to_string(view_of(start, length), out_name, capacity) == 0;
 }
 
+static const char *nearest_alert_field(const char *name)
+{
+	const char *names[32] = {NULL};
+	for (size_t i = 0; i < alert_field_count && i + 1 < sizeof(names) / sizeof(names[0]); i++)
+		names[i] = alert_fields[i].name;
+	return str_nearest(name, names);
+}
+
 [[gnu::format(printf, 2, 0)]] static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	char message[512], name[128];
@@ -56,6 +65,13 @@ static bool name_between(const char *message, const char *before, char *out_name
 	if (is_unknown && strcmp(cfg->name, "realm") == 0) {
 		diag_set(&unknown, ERR_BAD_CONFIG, "there is no key \"%s\" in a realm; there are pam_service, groups, device_tags, "
 			 "on_request, break_glass, browser", name);
+		fail_at(cfg->line, unknown.text);
+		return;
+	}
+	if (is_unknown && strcmp(cfg->name, "alert") == 0) {
+		const char *nearest = nearest_alert_field(name);
+		diag_set(&unknown, ERR_BAD_CONFIG, nearest ? "there is no key \"%s\" in an alert; did you mean \"%s\"?"
+							   : "there is no key \"%s\" in an alert", name, nearest);
 		fail_at(cfg->line, unknown.text);
 		return;
 	}
@@ -180,6 +196,59 @@ static cfg_opt_t realm_options[] = {
 	CFG_END(),
 };
 
+/* ---- alerts ---- */
+
+static int take_alert_field(cfg_t *section, const struct alert_field *field, struct alert *alert, struct buf *list)
+{
+	struct view *place = (struct view *)(void *)((char *)alert + field->offset);
+	int result = 0;
+	if (field->kind == ALERT_TEXT) {
+		const char *text = cfg_getstr(section, field->name);
+		*place = view_string(text ? text : "");
+		return 0;
+	}
+	for (unsigned i = 0; result == 0 && i < cfg_size(section, field->name); i++)
+		result = alert_add_word(list, cfg_getnstr(section, field->name, i));
+	*place = buf_view(list);
+	return result;
+}
+
+/* The section as one more line of the key's value. */
+static int take_alert(cfg_t *section, struct diag *diag)
+{
+	OWN_BUF struct buf lines = BUF_INIT(ALERT_BYTES_MAX), list = BUF_INIT(ALERT_BYTES_MAX);
+	struct alert alert = {.name = view_string(cfg_title(section))};
+	for (size_t i = 0; i < alert_field_count; i++)
+		if (take_alert_field(section, &alert_fields[i], &alert, &list) < 0)
+			return diag_set(diag, ERR_BAD_CONFIG, "%s of an alert is a list of words", alert_fields[i].name);
+	if (buf_add_string(&lines, parsing.conf->alert) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "the alerts are too long together");
+	int result = alert_write(&alert, &lines, diag);
+	return result < 0 ? result : conf_set(parsing.conf, "alert", buf_view(&lines), diag);
+}
+
+static int judge_alert(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct diag diag;
+	if (take_alert(cfg_opt_getnsec(option, cfg_opt_size(option) - 1), &diag) == 0)
+		return 0;
+	fail_at(cfg->line, diag.text);
+	return -1;
+}
+
+/* Made once, from the table of fields. */
+static cfg_opt_t *alert_options(void)
+{
+	static cfg_opt_t options[32];
+	for (size_t i = 0; i < alert_field_count; i++) {
+		cfg_opt_t text = CFG_STR(alert_fields[i].name, NULL, CFGF_NODEFAULT);
+		cfg_opt_t list = CFG_STR_LIST(alert_fields[i].name, NULL, CFGF_NODEFAULT);
+		options[i] = alert_fields[i].kind == ALERT_WORDS ? list : text;
+	}
+	options[alert_field_count] = (cfg_opt_t)CFG_END();
+	return options;
+}
+
 /* ---- all keys ---- */
 
 static cfg_opt_t *make_options(void)
@@ -189,9 +258,10 @@ static cfg_opt_t *make_options(void)
 		cfg_opt_t text = CFG_STR(conf_keys[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t list = CFG_STR_LIST(conf_keys[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t realm = CFG_SEC("realm", realm_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-		bool is_realm = conf_keys[i].kind == CONF_REALMS;
-		options[i] = is_realm ? realm : conf_keys[i].kind == CONF_LIST ? list : text;
-		options[i].validcb = is_realm ? judge_realm : judge;
+		cfg_opt_t alert = CFG_SEC("alert", alert_options(), CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+		bool is_realm = conf_keys[i].kind == CONF_REALMS, is_alert = conf_keys[i].kind == CONF_ALERTS;
+		options[i] = is_realm ? realm : is_alert ? alert : conf_keys[i].kind == CONF_LIST ? list : text;
+		options[i].validcb = is_realm ? judge_realm : is_alert ? judge_alert : judge;
 	}
 	return options;
 }

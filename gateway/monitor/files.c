@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sallyport/alert.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
 #include "sallyport/token_url.h"
@@ -51,9 +52,9 @@ static const struct file_row {
 	{MONITOR_ROOM_PURPOSE_SERVER_KEY, offsetof(struct conf, server_key), FILES_PRIVATE, CONF_SIGNER},
 	{MONITOR_ROOM_PURPOSE_AUTHORITY_KEY, offsetof(struct conf, device_authority_key), FILES_PRIVATE, CONF_SIGNER},
 	{MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE, offsetof(struct conf, server_certificate), FILES_NOT_WRITABLE_BY_OTHERS,
-	 CONF_SIGNER | CONF_WORKER},
+	 CONF_SIGNER | CONF_WORKER | CONF_BROKER},
 	{MONITOR_ROOM_PURPOSE_AUTHORITY, offsetof(struct conf, device_authority), FILES_NOT_WRITABLE_BY_OTHERS,
-	 CONF_SIGNER | CONF_WORKER},
+	 CONF_SIGNER | CONF_WORKER | CONF_BROKER},
 	{MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, offsetof(struct conf, server_authority), FILES_NOT_WRITABLE_BY_OTHERS,
 	 CONF_BROKER | CONF_WORKER},
 	{MONITOR_ROOM_PURPOSE_FACTOR_KEY, offsetof(struct conf, factor_key), FILES_PRIVATE_OR_ABSENT, CONF_BROKER},
@@ -98,6 +99,41 @@ static int send_policy_directory(int edge, const char *directory, struct diag *d
 	return result;
 }
 
+/* The courier opens an authority's file by itself, which others may read: here only its owner and mode are looked at. */
+static int check_authority(const char *path, struct diag *diag)
+{
+	OWN_FD int fd = -1;
+	return *path ? files_open(path, FILES_NOT_WRITABLE_BY_OTHERS, &fd, diag) : 0;
+}
+
+static int send_alert_files(int edge, const struct alert *alert, struct diag *diag)
+{
+	char secret[4096], authority[4096], name[ALERT_NAME_MAX + 1];
+	OWN_FD int fd = -1;
+	if (view_to_string(alert->secret_file, secret, sizeof(secret)) < 0 || view_to_string(alert->name, name, sizeof(name)) < 0 ||
+	    view_to_string(alert->authority, authority, sizeof(authority)) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "a path of an alert is too long");
+	int result = check_authority(authority, diag);
+	if (result < 0 || !*secret)
+		return result;
+	result = files_open(secret, FILES_PRIVATE, &fd, diag);
+	if (result < 0 || edge < 0)
+		return result;
+	result = WIRE_SEND(edge, monitor_room, descriptor, fd, .purpose = view_string(MONITOR_ROOM_PURPOSE_ALERT_SECRET),
+			   .name = view_string(name));
+	return result < 0 ? diag_set(diag, result, "%s cannot be handed to its room (%s)", secret, err_name(result)) : 0;
+}
+
+static int send_alerts(int edge, const char *alerts, struct diag *diag)
+{
+	struct alert alert;
+	size_t position = 0;
+	int result = 0;
+	while (result == 0 && alert_next(alerts, &position, &alert))
+		result = send_alert_files(edge, &alert, diag);
+	return result;
+}
+
 int files_send(int edge, unsigned room, const struct conf *conf, struct diag *diag)
 {
 	int result = 0;
@@ -110,6 +146,8 @@ int files_send(int edge, unsigned room, const struct conf *conf, struct diag *di
 	}
 	if (result == 0 && (room & CONF_BROKER))
 		result = send_policy_directory(edge, conf->policy_directory, diag);
+	if (result == 0 && (room & CONF_COURIER))
+		result = send_alerts(edge, conf->alert, diag);
 	return result;
 }
 

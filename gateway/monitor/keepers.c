@@ -270,8 +270,7 @@ int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missi
 
 bool keepers_want_courier(const struct conf *conf)
 {
-	(void)conf;
-	return false;
+	return *conf->alert;
 }
 
 static bool is_wanted(const struct monitor *monitor, enum keeper_role role)
@@ -331,11 +330,27 @@ bool keepers_reaped(struct monitor *monitor, pid_t pid, int status)
 			log_error("the %s ended (%s %d) and is started again", rows[role].name,
 				  WIFSIGNALED(status) ? "signal" : "status",
 				  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		snprintf(keeper->cause, sizeof(keeper->cause), "%s %d", WIFSIGNALED(status) ? "signal" : "status",
+			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		lose(monitor, keeper);
 		plan_restart(keeper, clock_monotonic_ms());
 		return true;
 	}
 	return false;
+}
+
+/* For the record. Who died together with the broker is told of when there is one again. */
+static void tell_of_restarts(struct monitor *monitor)
+{
+	const struct keeper *broker = &monitor->keepers[KEEPER_BROKER];
+	for (int role = 0; broker->pid && role < KEEPER_COUNT; role++) {
+		struct keeper *keeper = &monitor->keepers[role];
+		if (!keeper->pid || !*keeper->cause)
+			continue;
+		(void)!WIRE_SEND(broker->watch.fd, monitor_room, room_restarted, -1, .room = view_string(rows[role].name),
+				 .cause = view_string(keeper->cause));
+		keeper->cause[0] = 0;
+	}
 }
 
 static void restart(struct monitor *monitor, struct keeper *keeper, uint64_t now_ms)
@@ -348,6 +363,7 @@ static void restart(struct monitor *monitor, struct keeper *keeper, uint64_t now
 		return;
 	}
 	log_notice("the %s runs again", rows[keeper->role].name);
+	tell_of_restarts(monitor);
 }
 
 int keeper_replace(struct monitor *monitor, enum keeper_role role, struct diag *diag)

@@ -30,6 +30,7 @@ struct keeper {
 	uint64_t start_at_ms; /* of the next start, when it is not running */
 	uint64_t started_ms;
 	uint64_t pause_ms; /* doubles with every quick death */
+	char cause[32];    /* of its last death, until the broker knows of it; empty: it knows */
 };
 
 enum worker_state { WORKER_SPARE, WORKER_STRANGER, WORKER_ACCEPTED };

@@ -6,7 +6,8 @@
  * Row: K(kind, name, default, minimum, maximum, rooms, documentation). Kinds: TEXT, PATH (absolute), KEY (a
  * private key: an absolute path or the URL of a token's object, token_url.h),
  * DURATION (milliseconds inside, unit demanded in the file), SIZE (bytes, unit demanded), COUNT, FLAG
- * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item).
+ * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item), REALMS and ALERTS (sections:
+ * realm.h, alert.h).
  */
 #ifndef SALLYPORT_CONF_H
 #define SALLYPORT_CONF_H
@@ -34,7 +35,7 @@ enum conf_room {
 
 #define CONF_KEYS(K)                                                                                                  \
 	/* where */                                                                                                   \
-	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_BROKER | CONF_SIGNER, "Host name of this gateway, as clients know it.") \
+	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_BROKER | CONF_SIGNER | CONF_COURIER, "Host name of this gateway, as clients know it.") \
 	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
 	K(LIST, enroll_listen, "", 0, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the enrolment listener, as ADDRESS:PORT; empty: nobody can enrol.") \
 	K(TEXT, public_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \
@@ -131,15 +132,20 @@ enum conf_room {
 	K(TEXT, dial_interface, "", 0, 15, CONF_BROKER, "Network interface that targets are dialed through; empty: as the kernel chooses.") \
 	K(DURATION, dial_keepalive, "2m", 0, CONF_DAY, CONF_BROKER, "A target that is silently gone for so long is noticed (TCP keepalive); 0s: never.") \
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
+	/* alerts */                                                                                                  \
+	K(ALERTS, alert, "", 0, 16, CONF_MONITOR | CONF_BROKER | CONF_COURIER, "Sections that say who is told of what, and how; see ALERTS.") \
+	K(COUNT, alert_refusals, "30", 1, 1000000, CONF_BROKER, "From so many refused connections, logins and enrolments within alert_refusals_time on, many-refusals is raised.") \
+	K(DURATION, alert_refusals_time, "5m", CONF_SECOND, CONF_DAY, CONF_BROKER, "See alert_refusals; it is raised once in this time.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION | CONF_COURIER, "error, warning, notice or debug.")
 
-enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS };
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS, CONF_ALERTS };
 
 #define CONF_MEMBER_TEXT(name) char *name;
 #define CONF_MEMBER_PATH(name) char *name;
 #define CONF_MEMBER_KEY(name) char *name;
 #define CONF_MEMBER_LIST(name) char *name;
 #define CONF_MEMBER_REALMS(name) char *name;
+#define CONF_MEMBER_ALERTS(name) char *name;
 #define CONF_MEMBER_DURATION(name) uint64_t name##_ms;
 #define CONF_MEMBER_SIZE(name) uint64_t name;
 #define CONF_MEMBER_COUNT(name) uint64_t name;

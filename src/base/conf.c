@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sallyport/own.h"
+#include "sallyport/alert.h"
 #include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "sallyport/token_url.h"
@@ -16,6 +17,7 @@
 #define OFFSET_KEY(name) offsetof(struct conf, name)
 #define OFFSET_LIST(name) offsetof(struct conf, name)
 #define OFFSET_REALMS(name) offsetof(struct conf, name)
+#define OFFSET_ALERTS(name) offsetof(struct conf, name)
 #define OFFSET_DURATION(name) offsetof(struct conf, name##_ms)
 #define OFFSET_SIZE(name) offsetof(struct conf, name)
 #define OFFSET_COUNT(name) offsetof(struct conf, name)
@@ -44,7 +46,8 @@ const char *conf_key_nearest(const char *name)
 
 static bool is_text(enum conf_kind kind)
 {
-	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY || kind == CONF_REALMS;
+	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY || kind == CONF_REALMS ||
+	       kind == CONF_ALERTS;
 }
 
 static char **text_place(const struct conf *conf, const struct conf_key *key)
@@ -128,7 +131,7 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 	OWN_MEMORY char *text = view_duplicate(value);
 	if (!text)
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
-	bool is_list = key->kind == CONF_LIST || key->kind == CONF_REALMS;
+	bool is_list = key->kind == CONF_LIST || key->kind == CONF_REALMS || key->kind == CONF_ALERTS;
 	uint64_t measure = is_list ? count_items(text) : value.size;
 	if (measure < key->minimum || measure > key->maximum)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s must have %" PRIu64 " to %" PRIu64 " %s", key->name,
@@ -138,6 +141,8 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 	if (key->kind == CONF_KEY && check_key_place(key, text, diag) < 0)
 		return ERR_BAD_CONFIG;
 	if (key->kind == CONF_REALMS && realms_check(text, diag) < 0)
+		return ERR_BAD_CONFIG;
+	if (key->kind == CONF_ALERTS && alerts_check(text, diag) < 0)
 		return ERR_BAD_CONFIG;
 	char **place = text_place(conf, key);
 	free(*place);
@@ -250,6 +255,21 @@ static int sample_realms(const struct conf_key *key, const char *value, struct b
 	return result < 0 ? result : buf_add_string(out_text, "\n");
 }
 
+static int sample_alerts(const struct conf_key *key, const char *value, struct buf *out_text)
+{
+	size_t position = 0;
+	struct alert alert;
+	int result = buf_add_format(out_text, "# %s\n", key->documentation);
+	while (result == 0 && alert_next(value, &position, &alert)) {
+		result = alert_print(&alert, out_text);
+		if (result == 0)
+			result = buf_add_string(out_text, "\n");
+	}
+	if (result == 0 && !*value)
+		result = buf_add_string(out_text, "# alert \"log\" {  events = {\"all\"}  to = \"syslog:\"  }\n");
+	return result < 0 ? result : buf_add_string(out_text, "\n");
+}
+
 int conf_sample(const struct conf *conf, struct buf *out_text)
 {
 	int result = 0;
@@ -260,6 +280,10 @@ int conf_sample(const struct conf *conf, struct buf *out_text)
 			return ERR_SYSTEM;
 		if (key->kind == CONF_REALMS) {
 			result = sample_realms(key, (const char *)value.data, out_text);
+			continue;
+		}
+		if (key->kind == CONF_ALERTS) {
+			result = sample_alerts(key, (const char *)value.data, out_text);
 			continue;
 		}
 		bool is_default = strcmp((const char *)value.data, key->initial) == 0;

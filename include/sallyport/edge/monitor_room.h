@@ -74,6 +74,8 @@ enum monitor_room_listener {
 	M(monitor_room, stop, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                          \
 	/* broker -> monitor: a login of a client at this address was refused */                              \
 	M(monitor_room, login_refused, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* monitor -> broker: a room (perhaps you, before) has ended and was started again */                 \
+	M(monitor_room, room_restarted, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
 	/* broker -> monitor: which sources have failed? Answered by items and their end, in the order asked */\
 	M(monitor_room, sources_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                    \
 	M(monitor_room, source_item, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                        \
@@ -113,6 +115,7 @@ enum monitor_room_listener {
 #define monitor_room_client_welcome_FIELDS(F)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
+#define monitor_room_room_restarted_FIELDS(F) F(str, room, 64) F(str, cause, 64)
 #define monitor_room_sources_wanted_FIELDS(F)
 #define monitor_room_source_item_FIELDS(F) \
 	F(str, source, 64) F(u64, penalty_ms, 0) F(u8, refusing, 0) F(u32, failures, 0) F(u32, refused, 0)
@@ -126,12 +129,13 @@ EDGE_DECLARE(monitor_room)
 /* Purposes of `descriptor`. Files are opened read-only by the monitor and checked for owner and mode. */
 #define MONITOR_ROOM_PURPOSE_SERVER_KEY "server_key"                 /* signer; the PIN when the key is in a token */
 #define MONITOR_ROOM_PURPOSE_AUTHORITY_KEY "device_authority_key"    /* signer; the same */
-#define MONITOR_ROOM_PURPOSE_AUTHORITY "device_authority"            /* signer, template (PEM) */
-#define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer (PEM chain) */
+#define MONITOR_ROOM_PURPOSE_AUTHORITY "device_authority"            /* signer, template, broker (PEM) */
+#define MONITOR_ROOM_PURPOSE_SERVER_CERTIFICATE "server_certificate" /* template, signer, broker (PEM chain) */
 #define MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY "server_authority"     /* template, broker (PEM); only when configured */
 #define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_FACTOR_LISTENER "factor_listener"       /* broker; a listening unix stream socket */
+#define MONITOR_ROOM_PURPOSE_ALERT_SECRET "alert_secret"             /* courier; name is the alert's */
 #define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
 /* The two ends of the broker_signer edge, and of broker_courier. At the start of both; and again, in the working state, to the one
  * that lives on when the other was started anew: then it takes the place of the old edge at once. */

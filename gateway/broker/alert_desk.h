@@ -1,0 +1,28 @@
+/* alert_desk.h: what waits in the spool is told, in order, until it has arrived. alert_desk.c. */
+#ifndef SALLYPORT_BROKER_ALERT_DESK_H
+#define SALLYPORT_BROKER_ALERT_DESK_H
+
+#include <stdint.h>
+
+#include "sallyport/err.h"
+
+struct broker;
+struct alert_desk;
+
+/* After the settings are there and the store is open, before anything is recorded: what is wanted. */
+[[nodiscard]] int alert_desk_plan(struct broker *broker, struct diag *diag);
+/* Begins to send. */
+[[nodiscard]] int alert_desk_new(struct broker *broker, struct diag *diag);
+/* New settings are in force. */
+void alert_desk_reload(struct broker *broker);
+/* Something was put back into the spool. */
+void alert_desk_look(struct broker *broker);
+
+/* Sends a test message at once, whatever waits. ERR_NOT_FOUND, ERR_DENIED (refused), ERR_SYSTEM with a sentence. */
+typedef void (*alert_test_done)(void *context, int result, const struct diag *diag);
+void alert_desk_test(struct broker *broker, const char *alert, const char *by, alert_test_done done, void *context);
+
+/* A room died and was started again: recorded, and so told. */
+void alert_desk_room_restarted(struct broker *broker, const char *room, const char *cause);
+
+#endif

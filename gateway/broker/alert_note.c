@@ -1,0 +1,251 @@
+/* alert_note.c: which rows of the record are alerts, and for whom.
+ *
+ * Everything here runs on the store's thread, inside the transaction of the row: an alert stands in the spool if and only
+ * if its row stands in the record. Sending is alert_desk.c's.
+ */
+#include "alert_note.h"
+
+#include <arpa/inet.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "sallyport/alert.h"
+#include "sallyport/str.h"
+
+/* ---- what is wanted ---- */
+
+/* Of the store's thread. */
+static struct {
+	char alerts[ALERT_BYTES_MAX + 1];
+	uint64_t refusals, refusals_ms;
+	uint64_t window_ms, count; /* when the present window began, and refusals in it */
+} plan;
+static atomic_bool noted;
+
+int alert_note_plan(const struct alert_plan *wanted, struct diag *diag)
+{
+	if (!str_copy(plan.alerts, sizeof(plan.alerts), wanted->alerts))
+		return diag_set(diag, ERR_BAD_CONFIG, "the alerts are too long together");
+	plan.refusals = wanted->refusals;
+	plan.refusals_ms = wanted->refusals_ms;
+	return 0;
+}
+
+bool alert_noted(void)
+{
+	return atomic_exchange(&noted, false);
+}
+
+/* ---- the spool ---- */
+
+struct note {
+	struct store_db *db;
+	const struct audit_entry *entry;
+	uint64_t sequence, at_ms;
+	struct diag *diag;
+};
+
+static int put(const struct note *note, const struct alert *alert, enum alert_event event, const char *detail)
+{
+	const struct audit_entry *entry = note->entry;
+	char name[ALERT_NAME_MAX + 1];
+	if (view_to_string(alert->name, name, sizeof(name)) < 0)
+		return 0;
+	atomic_store(&noted, true);
+	return STORE_RUN(note->db, note->diag, spool_add, TEXT(name), TEXT(alert_events[event].name),
+			 NUMBER(alert_events[event].urgent), NUMBER(note->at_ms), NUMBER(note->sequence), TEXT(entry->code),
+			 TEXT(entry->device), TEXT(entry->user), TEXT(entry->address), TEXT(detail));
+}
+
+static int put_for_all(const struct note *note, enum alert_event event, const char *detail)
+{
+	struct alert alert;
+	size_t position = 0;
+	int result = 0;
+	while (result == 0 && alert_next(plan.alerts, &position, &alert))
+		if (alert_wants(&alert, event))
+			result = put(note, &alert, event, detail);
+	return result;
+}
+
+/* ---- logins: what is unusual ---- */
+
+static void network_of_bytes(int family, const uint8_t *bytes, unsigned kept_bytes, unsigned bits, char *out_text)
+{
+	uint8_t network[16] = {0};
+	char text[INET6_ADDRSTRLEN];
+	memcpy(network, bytes, kept_bytes);
+	if (inet_ntop(family, network, text, sizeof(text)))
+		snprintf(out_text, 64, "%s/%u", text, bits);
+}
+
+void alert_network(const char *address, char *out_text)
+{
+	uint8_t bytes[16];
+	out_text[0] = 0;
+	if (inet_pton(AF_INET, address, bytes) == 1)
+		network_of_bytes(AF_INET, bytes, 3, 24, out_text);
+	else if (inet_pton(AF_INET6, address, bytes) == 1)
+		network_of_bytes(AF_INET6, bytes, 6, 48, out_text);
+}
+
+static int take_number(void *self, const struct store_row *row, struct diag *diag)
+{
+	(void)diag;
+	*(int64_t *)self = store_row_number(row, 0);
+	return 0;
+}
+
+/* Whether the user was never there before; out_others: how many places of that kind he had. Notes it. */
+static int visit(const struct note *note, const char *kind, const char *place, bool *out_is_new, int64_t *out_others)
+{
+	const char *user = note->entry->user;
+	*out_is_new = false;
+	int result = STORE_RUN(note->db, note->diag, login_place_seen, NUMBER(note->at_ms), TEXT(user), TEXT(kind), TEXT(place));
+	if (result < 0 || store_changed(note->db))
+		return result;
+	*out_is_new = true;
+	result = STORE_QUERY(note->db, note->diag, login_place_count, take_number, out_others, TEXT(user), TEXT(kind));
+	return result < 0 ? result
+			  : STORE_RUN(note->db, note->diag, login_place_add, TEXT(user), TEXT(kind), TEXT(place), NUMBER(note->at_ms),
+				      NUMBER(note->at_ms));
+}
+
+static int note_device(const struct note *note)
+{
+	char detail[AUDIT_DETAIL_MAX + 1];
+	int64_t others = 0;
+	bool is_new;
+	int result = visit(note, "device", note->entry->device, &is_new, &others);
+	if (result < 0 || !is_new)
+		return result;
+	snprintf(detail, sizeof(detail), "the first login of %s on %s, from %s", note->entry->user, note->entry->device,
+		 note->entry->address);
+	return put_for_all(note, ALERT_FIRST_LOGIN, detail);
+}
+
+/* A user's very first network is no news beside his first login. */
+static int note_network(const struct note *note)
+{
+	char detail[AUDIT_DETAIL_MAX + 1], network[64];
+	int64_t others = 0;
+	bool is_new;
+	alert_network(note->entry->address, network);
+	int result = *network ? visit(note, "network", network, &is_new, &others) : 0;
+	if (result < 0 || !*network || !is_new || others == 0)
+		return result;
+	snprintf(detail, sizeof(detail), "%s has logged in from the network %s for the first time, on %s", note->entry->user, network,
+		 note->entry->device);
+	return put_for_all(note, ALERT_NEW_NETWORK, detail);
+}
+
+static unsigned minute_of_day(uint64_t at_ms)
+{
+	time_t now = (time_t)(at_ms / 1000);
+	struct tm local = {0};
+	localtime_r(&now, &local);
+	return (unsigned)(local.tm_hour * 60 + local.tm_min);
+}
+
+static int note_hours(const struct note *note)
+{
+	char detail[AUDIT_DETAIL_MAX + 1];
+	unsigned minute = minute_of_day(note->at_ms);
+	struct alert alert;
+	size_t position = 0;
+	int result = 0;
+	while (result == 0 && alert_next(plan.alerts, &position, &alert)) {
+		if (!alert_wants(&alert, ALERT_ODD_HOURS) || !alert.work_hours.size || alert_hours_hold(alert.work_hours, minute))
+			continue;
+		snprintf(detail, sizeof(detail), "%s has logged in on %s at %02u:%02u, outside of %.*s", note->entry->user,
+			 note->entry->device, minute / 60, minute % 60, (int)alert.work_hours.size,
+			 (const char *)alert.work_hours.data);
+		result = put(note, &alert, ALERT_ODD_HOURS, detail);
+	}
+	return result;
+}
+
+/* Places are learned also while nobody wants to hear of them: who asks for it later is not flooded. */
+static int note_login(const struct note *note)
+{
+	int result = note_device(note);
+	if (result == 0)
+		result = note_network(note);
+	return result < 0 ? result : note_hours(note);
+}
+
+/* ---- many refusals ---- */
+
+/* Once in a window: the row that says so, and what it raises. */
+static int note_refusal(const struct note *note)
+{
+	if (note->at_ms - plan.window_ms >= plan.refusals_ms || note->at_ms < plan.window_ms) {
+		plan.window_ms = note->at_ms;
+		plan.count = 0;
+	}
+	if (!*plan.alerts || plan.refusals == 0 || ++plan.count != plan.refusals)
+		return 0;
+	struct audit_entry alarm = {.code = "many_refusals"};
+	char span[32];
+	str_from_duration_ms(plan.refusals_ms, span, sizeof(span));
+	str_copy(alarm.address, sizeof(alarm.address), note->entry->address);
+	audit_fill(&alarm, "alarm", "%llu refusals within %s; the last one: %s, %s, user %s, device %s", (unsigned long long)plan.refusals,
+		   span, note->entry->event, note->entry->code, *note->entry->user ? note->entry->user : "-",
+		   *note->entry->device ? note->entry->device : "-");
+	return audit_append(note->db, &alarm, note->diag);
+}
+
+/* ---- rows ---- */
+
+/* Code "*": any that is not empty. */
+static const struct row {
+	const char *event, *code;
+	enum alert_event alert;
+} rows[] = {
+	{"alarm", "copied_key", ALERT_COPIED_KEY},
+	{"alarm", "break_glass", ALERT_BREAK_GLASS},
+	{"alarm", "break_glass_failed", ALERT_BREAK_GLASS},
+	{"alarm", "lock_out", ALERT_LOCK_OUT},
+	{"alarm", "many_refusals", ALERT_MANY_REFUSALS},
+	{"alarm", "store_trouble", ALERT_STORE_TROUBLE},
+	{"login", "not_bound", ALERT_WRONG_DEVICE},
+	{"door_one", "device_revoked", ALERT_BARRED_DEVICE},
+	{"door_one", "device_locked", ALERT_BARRED_DEVICE},
+	{"door_one", "certificate_revoked", ALERT_BARRED_DEVICE},
+	{"breach", "*", ALERT_BREACH},
+	{"certificate_ends_soon", "", ALERT_CERTIFICATE_ENDING},
+	{"gateway_changed", "", ALERT_GATEWAY_CHANGED},
+	{"room_restarted", "", ALERT_ROOM_RESTARTED},
+	{"checkpoint", "", ALERT_CHECKPOINT},
+};
+
+static bool fits(const struct row *row, const struct audit_entry *entry)
+{
+	return strcmp(row->event, entry->event) == 0 &&
+	       (strcmp(row->code, "*") == 0 ? *entry->code != 0 : strcmp(row->code, entry->code) == 0);
+}
+
+static bool is_refusal(const struct audit_entry *entry)
+{
+	static const char *const events[] = {"door_one", "login", "enrolment", "renewal"};
+	for (size_t i = 0; *entry->code && i < sizeof(events) / sizeof(events[0]); i++)
+		if (strcmp(entry->event, events[i]) == 0)
+			return true;
+	return false;
+}
+
+int alert_note(struct store_db *db, const struct audit_entry *entry, uint64_t sequence, uint64_t at_ms, struct diag *diag)
+{
+	const struct note note = {.db = db, .entry = entry, .sequence = sequence, .at_ms = at_ms, .diag = diag};
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (fits(&rows[i], entry))
+			result = put_for_all(&note, rows[i].alert, entry->detail);
+	if (result == 0 && is_refusal(entry))
+		result = note_refusal(&note);
+	if (result == 0 && strcmp(entry->event, "login") == 0 && !*entry->code)
+		result = note_login(&note);
+	return result;
+}
