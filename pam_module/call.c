@@ -235,7 +235,8 @@ int call_presence(const struct arguments *arguments, struct call_presence *prese
 	if (write_presence(arguments, presence, &body) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "the name of the user is no text");
 	/* A refusal is an answer. */
-	while (result < 0 && result != ERR_DENIED && profile_gateway(presence->profile, &position, gateway) && (now_ms = clock_monotonic_ms()) < until_ms)
+	while (result < 0 && result != ERR_DENIED && profile_gateway(presence->profile, &position, gateway) &&
+	       (now_ms = clock_monotonic_ms()) < until_ms)
 		result = ask_gateway(presence, gateway, until_ms - now_ms, buf_view(&body), &json, diag);
 	return result < 0 ? result : take_presence(json, presence, diag);
 }

@@ -1,4 +1,5 @@
-/* conversations.c: one process per login, which may stay as long as its session. The monitor makes the edge and never sees what travels on it. */
+/* conversations.c: one process per login, which may stay as long as its session. The monitor makes the edge and never sees
+ * what travels on it. */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
