@@ -4,6 +4,7 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
 
 import pytest
 
@@ -140,3 +141,23 @@ backend b
             assert "127.0.0.44" in [row["address"] for row in rows]
     finally:
         world.stop_process(word)
+
+
+def test_E3_the_enrolment_listener_too(trusting):
+    """With curl as the sender: it can say such a head itself."""
+    world = trusting
+    command = ["curl", "-sS", "--max-time", "20", "--cacert", str(world.path("etc", "server-ca.crt")), "-o", "/dev/null",
+               "-w", "%{http_code}", f"https://localhost:{world.enroll_port}/.well-known/est/cacerts"]
+    done = subprocess.run([*command, "--interface", SENDER, "--haproxy-protocol"], text=True, capture_output=True, check=False)
+    assert done.stdout == "200", done.stderr
+    assert subprocess.run([*command, "--interface", SENDER], text=True, capture_output=True, check=False).stdout == "000"
+    assert subprocess.run(command, text=True, capture_output=True, check=False).stdout == "200"
+
+
+def test_E2_a_sender_that_says_nothing_is_ended(new_world):
+    world = new_world(settings=(*TRUST, 'login_grace = "1s"'))
+    with socket.create_connection(("127.0.0.1", world.port), clients.SECONDS, (SENDER, 0)) as raw:
+        raw.sendall(b"PROXY TCP4 ")
+        assert raw.recv(100) == b"", "it was ended"
+    codes = [row["code"] for row in json.loads(world.admin("audit", "--json"))["audit"]]
+    assert "login_grace" in codes
