@@ -103,6 +103,20 @@ static bool is_served(const struct worker *worker)
 	return !LIST_EMPTY(&worker->feeds);
 }
 
+/* When something of the open connection, or all of it, has taken too long; 0: nothing can. */
+static uint64_t limit_of(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	if (client->closing_after) {
+		client->closing_ms = client->closing_ms ? client->closing_ms : clock_monotonic_ms();
+		return client->closing_ms + ENDING_MS;
+	}
+	uint64_t due = request_deadline(worker);
+	if (!due && !is_served(worker) && LIST_EMPTY(&worker->tunnels))
+		due = client->active_ms + worker->conf->connection_idle_ms;
+	return due;
+}
+
 static void arm_what_is_due(struct worker *worker)
 {
 	struct client *client = &worker->client;
@@ -113,15 +127,8 @@ static void arm_what_is_due(struct worker *worker)
 	}
 	if (client->state != CLIENT_OPEN)
 		return;
-	if (client->closing_after) {
-		client->closing_ms = client->closing_ms ? client->closing_ms : clock_monotonic_ms();
-		arm(worker, client->closing_ms + ENDING_MS);
-		return;
-	}
-	uint64_t due = request_deadline(worker), trim = client->active_ms + TRIM_MS;
-	if (!due && !is_served(worker) && LIST_EMPTY(&worker->tunnels))
-		due = client->active_ms + worker->conf->connection_idle_ms;
-	arm(worker, !client->trimmed && (!due || trim < due) ? trim : due);
+	uint64_t due = limit_of(worker), trim = client->active_ms + TRIM_MS;
+	arm(worker, !client->trimmed && !client->closing_after && (!due || trim < due) ? trim : due);
 }
 
 /* An idle client owns no buffers. */
@@ -231,6 +238,17 @@ static void end_what_is_late(struct worker *worker)
 		client_close(worker);
 }
 
+/* Bytes may have come since the timer was armed: then nothing is due, and the turn arms it anew. */
+static void on_open_timer(struct worker *worker)
+{
+	struct client *client = &worker->client;
+	uint64_t now = clock_monotonic_ms(), limit = limit_of(worker);
+	if (limit && now >= limit)
+		end_what_is_late(worker);
+	else if (!client->trimmed && now >= client->active_ms + TRIM_MS)
+		trim(client);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
@@ -247,10 +265,7 @@ static void on_timer(uv_timer_t *timer)
 		begin_ending(worker);
 		break;
 	case CLIENT_OPEN:
-		if (!client->trimmed && clock_monotonic_ms() >= client->active_ms + TRIM_MS)
-			trim(client);
-		else
-			end_what_is_late(worker);
+		on_open_timer(worker);
 		break;
 	default:
 		client_over(worker);

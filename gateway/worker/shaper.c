@@ -25,7 +25,8 @@ struct shaped {
 	TAILQ_ENTRY(shaped) in_line[WAYS];
 	bool waits[WAYS];
 	uint64_t credit[WAYS]; /* dealt out and not used yet */
-	struct buf unsent;     /* from the client */
+	struct buf unsent;     /* from the client; its first `sent` bytes have gone on */
+	size_t sent;
 	bool finish;           /* the client's direction ends behind `unsent` */
 };
 TAILQ_HEAD(line, shaped);
@@ -124,18 +125,35 @@ int shaper_read(struct tunnel *tunnel, uint8_t *into, size_t capacity)
 
 /* ---- from the client ---- */
 
+static struct view unsent(const struct shaped *shaped)
+{
+	return view_of(shaped->unsent.data + shaped->sent, shaped->unsent.size - shaped->sent);
+}
+
+/* What has gone on is moved away when it is the greater part: bytes are moved once, however small the steps are. */
+static void forget_sent(struct shaped *shaped, size_t size)
+{
+	shaped->sent += size;
+	if (shaped->sent * 2 < shaped->unsent.size)
+		return;
+	buf_consume(&shaped->unsent, shaped->sent);
+	shaped->sent = 0;
+	if (!shaped->unsent.size)
+		buf_fini(&shaped->unsent);
+}
+
 static void feed(struct shaped *shaped)
 {
 	struct tunnel *tunnel = shaped->tunnel;
-	while (shaped->unsent.size) {
-		size_t size = (size_t)take(shaped, TO_TARGET, shaped->unsent.size);
+	while (unsent(shaped).size) {
+		size_t size = (size_t)take(shaped, TO_TARGET, unsent(shaped).size);
 		if (!size)
 			return;
-		pump_write(&tunnel->pump, view_of(shaped->unsent.data, size));
+		pump_write(&tunnel->pump, view_of(unsent(shaped).data, size));
 		/* The target may have gone. */
 		if (!tunnel->shaped)
 			return;
-		buf_consume(&shaped->unsent, size);
+		forget_sent(shaped, size);
 	}
 	give_back(shaped, TO_TARGET, 0);
 	tunnel_go_on(tunnel);
@@ -156,13 +174,13 @@ void shaper_write(struct tunnel *tunnel, struct view bytes)
 void shaper_finish(struct tunnel *tunnel)
 {
 	tunnel->shaped->finish = true;
-	if (!tunnel->shaped->unsent.size)
+	if (!unsent(tunnel->shaped).size)
 		pump_finish(&tunnel->pump);
 }
 
 size_t shaper_pending(const struct tunnel *tunnel)
 {
-	return tunnel->shaped->unsent.size;
+	return unsent(tunnel->shaped).size;
 }
 
 /* ---- the tick ---- */
@@ -286,20 +304,23 @@ void shaper_leave(struct tunnel *tunnel)
 /* Its limit is another one (rate 0: none any more); nothing of what waits is lost. */
 void shaper_change(struct tunnel *tunnel, uint64_t group, uint64_t rate)
 {
-	struct buf unsent = tunnel->shaped ? tunnel->shaped->unsent : BUF_INIT(UNSENT_MAX);
+	struct buf kept = BUF_INIT(UNSENT_MAX);
 	bool finish = tunnel->shaped && tunnel->shaped->finish;
-	if (tunnel->shaped)
+	if (tunnel->shaped) {
+		buf_consume(&tunnel->shaped->unsent, tunnel->shaped->sent);
+		kept = tunnel->shaped->unsent;
 		tunnel->shaped->unsent = BUF_INIT(UNSENT_MAX);
+	}
 	shaper_leave(tunnel);
 	/* Without memory for a limit: no tunnel rather than no limit. */
 	if (rate && shaper_join(tunnel, group, rate) < 0) {
-		buf_fini(&unsent);
+		buf_fini(&kept);
 		pump_abort(&tunnel->pump);
 		return;
 	}
-	if (unsent.size)
-		tunnel_write(tunnel, buf_view(&unsent));
-	buf_fini(&unsent);
+	if (kept.size)
+		tunnel_write(tunnel, buf_view(&kept));
+	buf_fini(&kept);
 	if (finish)
 		tunnel_finish(tunnel);
 	/* It may have waited in the old line. */

@@ -131,3 +131,27 @@ def test_explain_names_the_limit(limited):
     text = limited.admin("policy", "explain", "--user", "alice", "--device", "alice-laptop", "--to", f"127.0.0.1:{limited.echo}")
     assert "(max_rate 1MiB/s)" in text
     assert json.loads(limited.admin("--json", "top", "--once")) == {"tunnels": []}
+
+
+def test_a_limit_in_the_middle_of_an_upload_loses_nothing(new_world):
+    """A narrower limit, a wider one, none, and one again, while bytes wait in the gateway; then the end of the direction."""
+    world = new_world(settings=['stream_window = "4MiB"'])
+    original = world.policy.read_text()
+
+    def limit(text):
+        world.policy.write_text(original.replace('resources = {"ssh", "echo"}', 'resources = {"ssh", "echo"} ' + text))
+        apply(world)
+    limit('max_rate = "64KiB"')
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world, window=1 << 22)
+    number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 200
+    content = os.urandom(SIZE)
+    h2.send(number, content, end=True)
+    for text in ('max_rate = "16KiB"', 'max_rate = "512KiB"', "", 'max_rate = "1MiB"'):
+        h2.wait(lambda: False, 0.4)
+        limit(text)
+    assert h2.wait(lambda: h2.streams[number].ended, 60)
+    received = bytes(h2.streams[number].data)
+    assert len(received) == SIZE and not h2.closed
+    assert received == content

@@ -356,3 +356,21 @@ def test_the_tail_of_an_upload_arrives_when_the_client_has_left(world, token, ta
     peer.close()
     sender.join(20)
     assert len(received) == len(payload) and received == payload
+
+
+def test_a_heartbeat_ends_no_connection(world, token):
+    """Bytes that come in the very moment in which the gateway would tidy up after an idle client: a second after the last."""
+    connections = []
+    for _ in range(12):
+        h2 = clients.Http2(world)
+        number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+        assert status == 200
+        connections.append((h2, number))
+    began = time.monotonic()
+    for beat in range(4):
+        for h2, number in connections:
+            h2.send(number, b"beat")
+            assert h2.wait(lambda h2=h2, number=number: len(h2.streams[number].data) == 4 * (beat + 1)), "cut off in mid-beat"
+        # One after the other, so each meets another part of the moment.
+        time.sleep(max(0, began + 0.999 * (beat + 1) - time.monotonic()))
+    assert not any(h2.closed for h2, _ in connections)
