@@ -320,6 +320,22 @@ def test_rooms_that_die_and_settings_that_change_are_told(new_world, hook):
     assert codes(world, "gateway_changed") == ["", ""]
 
 
+def test_trouble_with_the_store_is_told_although_it_cannot_be_recorded(new_world, hook):
+    world = new_world(settings=[webhook(hook, events=["store-trouble"])])
+    details = lambda: " ".join(event["detail"] for event in hook.events())
+    database = sqlite3.connect(world.database, isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        assert api.call(world, "GET", "/v1/session").status == 0, "no record, no entry"
+        wait_until(lambda: "cannot be written, so nobody is let in" in details(), "the word of it")
+    finally:
+        database.execute("ROLLBACK")
+        database.close()
+    wait_until(lambda: api.call(world, "GET", "/v1/session").status == 401, "a gateway that serves again")
+    wait_until(lambda: "can be written again" in details(), "the end of it")
+    assert "store_trouble" in codes(world, "alarm")
+
+
 def test_the_courier_is_there_only_when_somebody_is_to_be_told(new_world, hook):
     world = new_world()
     assert children(world, "sallyport-courier") == []
