@@ -103,15 +103,19 @@
 	/* ---- alerts ---- */                                                                                     \
 	S(spool_add, "INSERT INTO spool (alert, event, urgent, at, sequence, code, device, \"user\", address, detail) " \
 		     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")                                           \
-	S(spool_next, "SELECT id, event, urgent, at, sequence, code, device, \"user\", address, detail, attempts FROM spool " \
+	S(spool_next, "SELECT id, event, urgent, at, sequence, code, device, \"user\", address, detail, repeats FROM spool " \
 		      "WHERE alert = $1 AND state = 'waiting' AND urgent >= $2 ORDER BY id LIMIT $3")              \
 	S(spool_waiting, "SELECT count(*) FROM spool WHERE alert = $1 AND state = 'waiting' AND urgent >= $2")     \
 	S(spool_delete, "DELETE FROM spool WHERE id = $1")                                                         \
+	S(spool_sent, "DELETE FROM spool WHERE id = $1 AND repeats = $2")                                          \
+	S(spool_alike, "SELECT count(*), coalesce(max(id), 0) FROM spool WHERE alert = $1 AND event = $2 AND device = $3 " \
+		       "AND \"user\" = $4 AND code = $5 AND state = 'waiting'")                                    \
+	S(spool_repeat, "UPDATE spool SET repeats = repeats + 1 WHERE id = $1")                                    \
 	S(spool_failed, "UPDATE spool SET attempts = attempts + 1, trouble = $1 WHERE id = $2")                    \
 	S(spool_aside, "UPDATE spool SET state = 'aside', attempts = attempts + 1, trouble = $1 WHERE id = $2")    \
 	S(spool_again, "UPDATE spool SET state = 'waiting' WHERE id = $1 AND state = 'aside'")                     \
 	S(spool_counts, "SELECT alert, state, count(*), min(at), max(trouble) FROM spool GROUP BY alert, state")   \
-	S(spool_page, "SELECT id, alert, event, at, sequence, code, device, \"user\", address, detail, state, attempts, trouble " \
+	S(spool_page, "SELECT id, alert, event, at, sequence, code, device, \"user\", address, detail, state, attempts, trouble, repeats " \
 		      "FROM spool WHERE id > $1 ORDER BY id LIMIT $2")                                             \
 	S(login_place_seen, "UPDATE login_place SET last_at = $1 WHERE \"user\" = $2 AND kind = $3 AND place = $4") \
 	S(login_place_add, "INSERT INTO login_place (\"user\", kind, place, first_at, last_at) VALUES ($1, $2, $3, $4, $5)") \

@@ -138,13 +138,13 @@ static int take_spooled(void *self, const struct store_row *row, struct diag *di
 {
 	struct listing *listing = self;
 	(void)diag;
-	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "id",
+	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I}", "id",
 				 (json_int_t)store_row_number(row, 0), "alert", store_row_text(row, 1), "event", store_row_text(row, 2),
 				 "time", admin_json_time((uint64_t)store_row_number(row, 3)), "sequence",
 				 (json_int_t)store_row_number(row, 4), "code", store_row_text(row, 5), "device", store_row_text(row, 6),
 				 "user", store_row_text(row, 7), "address", store_row_text(row, 8), "detail", store_row_text(row, 9),
 				 "state", store_row_text(row, 10), "attempts", (json_int_t)store_row_number(row, 11), "trouble",
-				 store_row_text(row, 12));
+				 store_row_text(row, 12), "repeats", (json_int_t)store_row_number(row, 13));
 	return json_array_append_new(listing->counts, json) < 0 ? ERR_SYSTEM : 0;
 }
 

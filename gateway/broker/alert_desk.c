@@ -11,6 +11,7 @@
  */
 #include "alert_desk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -57,6 +58,7 @@ struct outlet {
 	struct store_operation operation;
 	struct courier_delivery delivery;
 	struct courier_item items[BROKER_COURIER_ITEMS_MAX];
+	int64_t repeats[BROKER_COURIER_ITEMS_MAX];
 	size_t count;
 	int64_t waiting;
 	bool aside;
@@ -126,8 +128,9 @@ static int forget_rows(struct store_db *db, struct store_operation *operation, s
 {
 	const struct outlet *outlet = operation->context;
 	int result = 0;
+	/* One that has grown since goes out once more, with its new number. */
 	for (size_t i = 0; result == 0 && i < outlet->count; i++)
-		result = STORE_RUN(db, diag, spool_delete, NUMBER(outlet->items[i].id));
+		result = STORE_RUN(db, diag, spool_sent, NUMBER(outlet->items[i].id), NUMBER(outlet->repeats[i]));
 	return result;
 }
 
@@ -211,6 +214,7 @@ static void on_delivered(struct courier_delivery *delivery, int result, const st
 static int take_item(void *self, const struct store_row *row, struct diag *diag)
 {
 	struct outlet *outlet = self;
+	int64_t repeats = outlet->repeats[outlet->count] = store_row_number(row, 10);
 	struct courier_item *item = &outlet->items[outlet->count++];
 	(void)diag;
 	*item = (struct courier_item){.id = (uint64_t)store_row_number(row, 0), .at_ms = (uint64_t)store_row_number(row, 3),
@@ -220,7 +224,11 @@ static int take_item(void *self, const struct store_row *row, struct diag *diag)
 	str_copy(item->device, sizeof(item->device), store_row_text(row, 6));
 	str_copy(item->user, sizeof(item->user), store_row_text(row, 7));
 	str_copy(item->address, sizeof(item->address), store_row_text(row, 8));
-	str_copy(item->detail, sizeof(item->detail), store_row_text(row, 9));
+	if (repeats)
+		snprintf(item->detail, sizeof(item->detail), "[and %lld more like it] %s", (long long)repeats, store_row_text(row, 9));
+	else
+		str_copy(item->detail, sizeof(item->detail), store_row_text(row, 9));
+	str_make_printable(item->detail);
 	return 0;
 }
 

@@ -47,13 +47,34 @@ struct note {
 	struct diag *diag;
 };
 
+/* So many of the same wait one by one; those after them are counted with the last one. */
+enum { ALIKE_MAX = 10 };
+struct alike {
+	int64_t count, last;
+};
+
+static int take_alike(void *self, const struct store_row *row, struct diag *diag)
+{
+	(void)diag;
+	*(struct alike *)self = (struct alike){store_row_number(row, 0), store_row_number(row, 1)};
+	return 0;
+}
+
 static int put(const struct note *note, const struct alert *alert, enum alert_event event, const char *detail)
 {
 	const struct audit_entry *entry = note->entry;
 	char name[ALERT_NAME_MAX + 1];
+	struct alike alike = {0};
 	if (view_to_string(alert->name, name, sizeof(name)) < 0)
 		return 0;
 	atomic_store(&noted, true);
+	int result = STORE_QUERY(note->db, note->diag, spool_alike, take_alike, &alike, TEXT(name), TEXT(alert_events[event].name),
+				 TEXT(entry->device), TEXT(entry->user), TEXT(entry->code));
+	if (result < 0)
+		return result;
+	/* Each checkpoint says something else. */
+	if (alike.count >= ALIKE_MAX && event != ALERT_CHECKPOINT)
+		return STORE_RUN(note->db, note->diag, spool_repeat, NUMBER(alike.last));
 	return STORE_RUN(note->db, note->diag, spool_add, TEXT(name), TEXT(alert_events[event].name),
 			 NUMBER(alert_events[event].urgent), NUMBER(note->at_ms), NUMBER(note->sequence), TEXT(entry->code),
 			 TEXT(entry->device), TEXT(entry->user), TEXT(entry->address), TEXT(detail));

@@ -11,7 +11,7 @@ DEFINE_OWN(json, json_t *, json_decref)
 static const char *const alert_columns[] = {"ALERT", "alert", "TO", "to", "EVENTS", "events", "WAITING", "waiting", "ASIDE", "aside",
 					    "OLDEST", "oldest", "TROUBLE", "trouble", NULL};
 static const char *const spool_columns[] = {"ID",    "id",    "ALERT",    "alert",    "EVENT",   "event",   "TIME",  "time", "USER",
-					    "user",  "DEVICE", "device",  "STATE",    "state",   "TRIES",   "attempts", "TROUBLE", "trouble", NULL};
+					    "user",  "DEVICE", "device", "MORE", "repeats",  "STATE",    "state",   "TRIES",   "attempts", "TROUBLE", "trouble", NULL};
 
 int cmd_alert_list(const struct admin_options *options)
 {

@@ -167,6 +167,20 @@ def test_nothing_is_lost_and_nothing_blocks_while_the_mail_server_is_away(new_wo
     assert "sent by root" in mailbox.text() and len(mailbox.messages) == 2
 
 
+def test_a_flood_is_counted_and_not_sent_one_by_one(new_world, mailbox):
+    mailbox.stop()
+    world = new_world(settings=[mailbox.section(["barred-device"])])
+    world.admin("device", "lock", "bob-laptop")
+    for _ in range(14):
+        api.call(world, "GET", "/v1/session", laptop="bob-laptop")
+    wait_until(lambda: [s["repeats"] for s in spool(world)] == 9 * [0] + [4], f"ten rows; {spool(world)}")
+    assert codes(world, "door_one").count("device_locked") == 14
+    mailbox.start()
+    world.admin("reload")
+    assert "10 alerts: barred-device" in mailbox.wait_for("[and 4 more like it]")["Subject"]
+    wait_until(lambda: spool(world) == [], "an empty spool")
+
+
 def test_a_poison_message_is_set_aside_and_the_others_arrive(new_world, mailbox):
     mailbox.refuse = "wrong-device"
     mailbox.stop()

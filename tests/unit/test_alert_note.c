@@ -180,6 +180,19 @@ static void test_many_refusals_are_told_once_in_a_while(void **state)
 	expect("a many-refusals many_refusals \n");
 }
 
+static void test_a_flood_of_the_same_buries_nothing(void **state)
+{
+	(void)state;
+	plan((const char *const[]){"a", "all", NULL}, 0);
+	for (int i = 0; i < 50; i++)
+		record("door_one", "device_revoked", "", "stolen", "192.0.2.1");
+	record("login", "not_bound", "alice", "laptop", "192.0.2.1");
+	expect("a barred-device device_revoked \na barred-device device_revoked \na barred-device device_revoked \n"
+	       "a barred-device device_revoked \na barred-device device_revoked \na barred-device device_revoked \n"
+	       "a barred-device device_revoked \na barred-device device_revoked \na barred-device device_revoked \n"
+	       "a barred-device device_revoked \na wrong-device not_bound alice\n");
+}
+
 static void test_networks(void **state)
 {
 	(void)state;
@@ -199,6 +212,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unusual_logins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_places_are_learned_while_nobody_listens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_refusals_are_told_once_in_a_while, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_flood_of_the_same_buries_nothing, set_up, tear_down),
 		cmocka_unit_test(test_networks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
