@@ -80,7 +80,7 @@ def test_a_stolen_laptop(new_world, mailbox):
     world.admin("device", "revoke", "bob-laptop")
     assert api.call(world, "GET", "/v1/session", laptop="bob-laptop").status == 0
     mail = mailbox.wait_for("barred-device")
-    assert "bob-laptop" in mail["Subject"] and "127.0.0.1" in mail.get_content()
+    assert mail.over_tls and "bob-laptop" in mail["Subject"] and "127.0.0.1" in mail.get_content()
     assert mail["To"] == "security@corp.example, second@corp.example" and len(mail.envelope.rcpt_tos) == 2
     ((sequence,),) = rows(world, "SELECT sequence FROM audit WHERE event = 'door_one' AND code = 'device_revoked'")
     assert f"record: {sequence} " in mail.get_content()
@@ -109,7 +109,8 @@ def test_brute_force_from_a_whole_network(new_world, mailbox):
 
 
 def test_a_copied_key(new_world, mailbox):
-    world = new_world(settings=["renew_overlap = 0s", mailbox.section(["copied-key"], quiet_hours="00:00-24:00")])
+    world = new_world(settings=["renew_overlap = 0s", mailbox.section(["copied-key", "wrong-device"], quiet_hours="00:00-24:00")])
+    assert api.login(world, "alice", laptop="bob-laptop").status == 403
     folder = new_laptop(world, "copied")
     copy = keep_copy(world, "copied")
     assert sallyport(world, folder, "renew").returncode == 0
@@ -119,6 +120,7 @@ def test_a_copied_key(new_world, mailbox):
     assert mail["Subject"].endswith("copied-key: copied"), "urgent: also in quiet hours"
     ((sequence,),) = rows(world, "SELECT sequence FROM audit WHERE event = 'alarm' AND code = 'copied_key'")
     assert f"record: {sequence} " in mail.get_content() and in_record(world, mail.get_content(), sequence)
+    assert [s["event"] for s in spool(world)] == ["wrong-device"] and "wrong-device" not in mailbox.text(), "this waits for the morning"
 
 
 def test_an_insider_at_odd_hours(new_world, mailbox):
@@ -207,17 +209,29 @@ def test_a_poison_message_is_set_aside_and_the_others_arrive(new_world, mailbox)
     assert "spool_retried" in world.admin("audit")
 
 
-@pytest.mark.parametrize("wrong", ["password", "certificate"])
-def test_the_password_goes_to_nobody_else(new_world, mailbox, wrong, scratch):
+@pytest.mark.parametrize("wrong", ["password", "certificate", "starttls"])
+def test_the_password_goes_to_nobody_else(new_world, mailbox, wrong):
     section = mailbox.section(["all"], **({"authority": ""} if wrong == "certificate" else {}))
     if wrong == "password":
         mailbox.password = "another"
+    if wrong == "starttls":
+        mailbox.stop()
+        mailbox.start(tls=False)
     world = new_world(settings=[section])
     with pytest.raises(WorldError) as why:
         world.admin("alert", "test", "mail")
-    assert {"password": "denied", "certificate": "ertificate"}[wrong] in str(why.value)
-    assert mailbox.messages == []
+    assert {"password": "denied", "certificate": "ertificate", "starttls": "STARTTLS"}[wrong] in str(why.value)
+    assert mailbox.messages == [] and (wrong == "password" or mailbox.tried == [])
     assert mailbox.password not in subprocess.run(["ps", "axww"], text=True, capture_output=True, check=True).stdout
+
+
+def test_a_mail_server_of_this_machine_may_do_without_tls(new_world, mailbox):
+    mailbox.stop()
+    mailbox.start(tls=False)
+    world = new_world(settings=[mailbox.section(["all"], tls="never", user="", secret_file="", authority="")])
+    assert world.admin("alert", "test", "mail")
+    (mail,) = mailbox.messages
+    assert not mail.over_tls and "a test, sent by root" in mail.get_content()
 
 
 # ---- webhooks ------------------------------------------------------------------------------------------------

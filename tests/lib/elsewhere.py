@@ -30,10 +30,15 @@ class Mailbox:
         self.folder, self.password, self.user = folder, password, user
         self.cert, self.key = certificate(folder)
         self.port = free_port()
-        self.messages, self.raw, self.refuse = [], [], None
+        self.messages, self.raw, self.refuse, self.tried = [], [], None, []
         self.controller = None
 
-    def start(self):
+    def start(self, tls=True):
+        if not tls:
+            self.controller = Controller(self, hostname="127.0.0.1", port=self.port, authenticator=self.check,
+                                         auth_require_tls=False)
+            self.controller.start()
+            return self
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.cert, self.key)
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port, tls_context=context, require_starttls=True,
@@ -47,6 +52,7 @@ class Mailbox:
             self.controller = None
 
     def check(self, server, session, envelope, mechanism, data):
+        self.tried.append(data.password)
         good = data.login == self.user.encode() and data.password == self.password.encode()
         return AuthResult(success=good, handled=False)
 
@@ -54,7 +60,7 @@ class Mailbox:
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         if self.refuse and self.refuse in message.get_content():
             return "554 5.7.1 not that one"
-        assert session.ssl is not None, "the mail came without TLS"
+        message.over_tls = session.ssl is not None
         message.envelope = envelope
         self.raw.append(envelope.content)
         self.messages.append(message)
