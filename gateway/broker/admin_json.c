@@ -4,6 +4,7 @@
 #include <nettle/base64.h>
 #include <string.h>
 
+#include "alert_desk.h"
 #include "policy.h"
 #include "sallyport/clock.h"
 #include "sallyport/conf.h"
@@ -36,11 +37,21 @@ static json_t *text_or_null(const char *text)
 	return text && *text ? json_string(text) : json_null();
 }
 
+static json_t *failing_alerts(const struct broker *broker)
+{
+	json_t *array = json_array();
+	const char *name;
+	unsigned position = 0;
+	while ((name = alert_desk_failing(broker, &position)))
+		json_array_append_new(array, json_string(name));
+	return array;
+}
+
 json_t *admin_json_status(const struct broker *broker)
 {
 	struct broker_status status;
 	broker_status(broker, &status);
-	return json_pack("{s:i, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "break_glass_sessions", (int)status.break_glass, "version", SALLYPORT_VERSION,
+	json_t *json = json_pack("{s:i, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I}", "break_glass_sessions", (int)status.break_glass, "version", SALLYPORT_VERSION,
 			 "name", broker->room->conf.name, "started_at", admin_json_time(status.started_at_ms), "devices",
 			 (int)status.devices, "connections", (int)status.connections, "sessions", (int)status.sessions,
 			 "tunnels", (int)status.tunnels, "logins_under_way", (int)status.conversations, "certificates_ending_soon", (int)status.ending_soon,
@@ -49,6 +60,8 @@ json_t *admin_json_status(const struct broker *broker)
 			 "commits", (json_int_t)status.store.groups, "records", (json_int_t)status.store.operations,
 			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
 			 (json_int_t)policy_rule_count(broker->policy));
+	json_object_set_new(json, "alerts_failing", failing_alerts(broker));
+	return json;
 }
 
 static json_t *certificate_json(const struct certificate *certificate)

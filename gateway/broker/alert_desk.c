@@ -302,6 +302,19 @@ void alert_desk_look(struct broker *broker)
 	look_anew(broker->alerts);
 }
 
+const char *alert_desk_failing(const struct broker *broker, unsigned *position)
+{
+	const struct outlet *outlet;
+	unsigned place = 0;
+	LIST_FOREACH(outlet, &broker->alerts->outlets, all) {
+		if (place++ < *position || outlet->failures == 0 || outlet->gone)
+			continue;
+		*position = place;
+		return outlet->name;
+	}
+	return NULL;
+}
+
 /* ---- messages of their own ---- */
 
 /* For what cannot go through the spool. */

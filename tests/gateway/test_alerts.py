@@ -14,7 +14,7 @@ import api
 import clients
 import pytest
 import storms
-from elsewhere import Hook, Log, Mailbox
+from elsewhere import Hook, Log, Mailbox, certificate
 from test_renewal import keep_copy, new_laptop, sallyport, use
 from world import WorldError, wait_until
 
@@ -155,6 +155,7 @@ def test_nothing_is_lost_and_nothing_blocks_while_the_mail_server_is_away(new_wo
     assert "mail server" in spool(world)[0]["trouble"]
     (listed,) = json.loads(world.admin("alert", "list", "--json"))["alerts"]
     assert listed["waiting"] == 4 and listed["trouble"]
+    assert json.loads(world.admin("status", "--json"))["alerts_failing"] == ["mail"]
     with pytest.raises(WorldError) as why:
         world.admin("alert", "test", "mail")
     assert "mail server" in str(why.value)
@@ -167,6 +168,7 @@ def test_nothing_is_lost_and_nothing_blocks_while_the_mail_server_is_away(new_wo
     wait_until(lambda: spool(world) == [], "an empty spool")
     assert world.admin("alert", "test", "mail") == 'a test message of "mail" was delivered\n'
     assert "sent by root" in mailbox.text() and len(mailbox.messages) == 2
+    assert json.loads(world.admin("status", "--json"))["alerts_failing"] == []
 
 
 def test_a_flood_is_counted_and_not_sent_one_by_one(new_world, mailbox):
@@ -261,6 +263,19 @@ def test_a_webhook_is_signed_and_has_the_shape_that_was_asked_for(new_world, hoo
     assert list(slack) == ["text"] and "wrong-device" in slack["text"]
     assert pager["routing_key"] == "key of the hook" and pager["payload"]["severity"] == "warning"
     assert pager["event_action"] == "trigger" and "X-Sallyport-Signature" not in by_shape["pager"][0]
+
+
+def test_a_webhook_must_show_a_certificate_that_is_good(new_world, scratch):
+    pair = certificate(scratch)
+    hook = Hook(tls=pair)
+    try:
+        world = new_world(settings=[webhook(hook, "trusted", authority=pair[0]), webhook(hook, "untrusted")])
+        with pytest.raises(WorldError) as why:
+            world.admin("alert", "test", "untrusted")
+        assert "ertificate" in str(why.value) and hook.requests == []
+        assert world.admin("alert", "test", "trusted") and len(hook.requests) == 1
+    finally:
+        hook.close()
 
 
 def test_a_webhook_that_is_hostile_wins_nothing(new_world, hook):

@@ -90,7 +90,7 @@ class Mailbox:
 class Hook:
     """A webhook; `mood` says how it is wrong."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.requests, self.mood, self.elsewhere = [], "good", []
         hook = self
 
@@ -143,8 +143,12 @@ class Hook:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}/hook"
 
     def bodies(self):
         return [json.loads(body) for _, body in list(self.requests)]
