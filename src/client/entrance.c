@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "greeting.h"
 #include "passage.h"
+#include "peer_user.h"
 #include "sallyport/own.h"
 
 struct caller {
@@ -112,6 +113,11 @@ static void on_greeted(void *owner, const struct greeting_wish *wish)
 static void on_accept(struct listener *listener, int fd)
 {
 	struct entrance *entrance = (struct entrance *)listener;
+	if (peer_user(fd) == PEER_USER_OTHER) {
+		tunnel_close_with_reset(fd);
+		entrance_note(entrance, "A program of another user of this device was turned away from a local port");
+		return;
+	}
 	struct caller *caller = calloc(1, sizeof(*caller));
 	if (!caller) {
 		tunnel_close_with_reset(fd);

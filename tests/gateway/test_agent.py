@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -80,6 +81,25 @@ def test_A12_socket_is_private_and_serves_its_user_only(world):
             parent.chmod(mode)
     assert said["other"] in (b"got:", b"err:[Errno 104] Connection reset by peer", b"err:[Errno 32] Broken pipe"), said
     assert said["self"].startswith(b"got:") and len(said["self"]) > 10
+
+
+def test_A12_local_ports_turn_other_users_away(world):
+    port = free_port()
+    script = ("import os, socket, sys\nos.setuid(int(sys.argv[2]))\n"
+              "peer = socket.socket()\npeer.settimeout(20)\npeer.connect(('127.0.0.1', int(sys.argv[1])))\n"
+              "peer.sendall(b'x')\nsys.exit(peer.recv(1) != b'x')\n")
+    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}") as command:
+        wait_until(lambda: answers(port), "the local port")
+
+        def connect_as(uid):
+            return subprocess.run(["python3", "-c", script, str(port), str(uid)], capture_output=True, check=False,
+                                  timeout=60).returncode
+        assert connect_as(os.getuid()) == 0
+        assert connect_as(65534) != 0
+        said = b""
+        while b"another user" not in said:
+            assert select.select([command.stderr], [], [], 10)[0], said
+            said += os.read(command.stderr.fileno(), 4096)
 
 
 def test_two_commands_at_once_start_one_agent(world):
