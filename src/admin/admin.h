@@ -10,7 +10,7 @@
 #include "sallyport/err.h"
 
 /* Exit statuses, as the man page has them. */
-enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 };
+enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3, ADMIN_UNCHECKED = 4 };
 
 #define ADMIN_VALUES_MAX 32
 
@@ -26,6 +26,7 @@ struct admin_options {
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
 	const char *at, *realm, *from, *tests, *session;
+	const char *store, *checkpoints, *key;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
@@ -34,6 +35,15 @@ struct admin_options {
 
 /* "sallyport-admin: SENTENCE" on standard error; returns `status`. */
 [[gnu::format(printf, 2, 3)]] int admin_say(int status, const char *format, ...);
+
+/* ---- files that some subcommands work on by themselves ---- */
+#define ADMIN_STORE "/var/lib/sallyport/sallyport.db"
+#define ADMIN_AUDIT_KEY "/etc/sallyport/audit.key"
+#define ADMIN_AUDIT_PUBLIC_KEY "/etc/sallyport/audit.pub"
+static inline const char *admin_store(const struct admin_options *options)
+{
+	return options->store ? options->store : ADMIN_STORE;
+}
 
 /* ---- call.c: the admin socket ---- */
 /* Asks and parses the answer. Returns ADMIN_DONE with *out_answer (json_decref), or says what is wrong on standard
@@ -122,6 +132,7 @@ int cmd_alert_spool(const struct admin_options *options);
 int cmd_alert_retry(const struct admin_options *options);
 int cmd_alert_drop(const struct admin_options *options);
 int cmd_audit(const struct admin_options *options);
+int cmd_audit_verify(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);
 int cmd_resource_add(const struct admin_options *options);

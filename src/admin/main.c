@@ -1,6 +1,7 @@
 /* main.c: sallyport-admin: the table of subcommands; help, usage errors and dispatch come from it.
  *
- * Each subcommand stands in cmd_*.c. `init` works on files; everything else asks the gateway (call.c).
+ * Each subcommand stands in cmd_*.c. `init` and what proves and keeps the record work on files; everything else asks the
+ * gateway (call.c).
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -69,6 +70,7 @@ static const struct subcommand {
 	{"tunnel", "list", "[--all] [--session ID] [--user USER] [--device NAME] [--resource NAME]", "live tunnels; --all: ended ones too", 0, 0, cmd_tunnel_list},
 	{"tunnel", "close", "ID | [--session ID] [--user USER] [--device NAME] [--resource NAME] | --all", "close it, or all that fit; their sessions stay", 0, 1, cmd_tunnel_close},
 	{"top", "", "[--once]", "live tunnels with their rates, the busiest first, until Ctrl-C", 0, 0, cmd_top},
+	{"audit", "verify", "[--checkpoints FILE] [--key FILE] [--store FILE]", "is the record whole? Works with and without the gateway, also on a copy", 0, 0, cmd_audit_verify},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
 	{"alert", "list", "", "who is told of what, and what waits", 0, 0, cmd_alert_list},
 	{"alert", "test", "NAME", "send a test message now and say whether it was delivered", 1, 1, cmd_alert_test},
@@ -114,7 +116,8 @@ static void print_help(void)
 	fputs("\n  --socket PATH   the admin socket (else SALLYPORT_ADMIN_SOCKET, else /run/sallyport/admin.sock)\n"
 	      "  --json          JSON for programs instead of tables for people\n"
 	      "  --help, --version\n\n"
-	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the gateway cannot be reached.\n",
+	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the gateway cannot be reached,\n"
+	      "4 the record could not be checked.\n",
 	      stdout);
 }
 
@@ -164,6 +167,9 @@ static const struct option_row {
 	ROW("tests", TEXT, tests),
 	ROW("session", TEXT, session),
 	ROW("once", FLAG, once),
+	ROW("store", TEXT, store),
+	ROW("checkpoints", TEXT, checkpoints),
+	ROW("key", TEXT, key),
 #undef ROW
 };
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))

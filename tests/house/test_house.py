@@ -18,7 +18,7 @@ OWNERS = {
     "gnutls/": r"src/net/|gateway/signer/|src/admin/|gateway/worker/",
     "nghttp2/": r"src/net/h2",
     "http_parser.h": r"src/net/http1",
-    "sqlite3.h": r"gateway/broker/store",
+    "sqlite3.h": r"gateway/broker/store|src/admin/record_read|src/admin/store_copy",
     "ares.h": r"gateway/broker/resolve",
     "microhttpd.h": r"gateway/broker/admin",
     "confuse.h": r"gateway/monitor/conf_file",
@@ -43,7 +43,7 @@ LIBRARIES = {
                          "libseccomp", "libcap-ng"},
     "sallyport-courier": {"libcurl-gnutls", "libjansson", "libnettle", "libseccomp", "libcap-ng"},
     "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
-    "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode"},
+    "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode", "libsqlite3"},
     "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libuv"},
     "pam_sallyport.so": {"libpam", "libcurl-gnutls", "libjansson", "libqrencode"},
 }
