@@ -124,6 +124,12 @@
 	S(gateway_print_get, "SELECT print FROM gateway_print WHERE name = $1")                                    \
 	S(gateway_print_put, "INSERT INTO gateway_print (name, print) VALUES ($1, $2) "                            \
 			     "ON CONFLICT (name) DO UPDATE SET print = excluded.print")                            \
+	/* ---- checkpoints ---- */                                                                                \
+	S(checkpoint_insert, "INSERT INTO checkpoint (kind, gateway, sequence, hash, at, key, signature) "         \
+			     "VALUES ($1, $2, $3, $4, $5, $6, $7)")                                                \
+	S(checkpoint_last_cut, "SELECT coalesce(max(sequence), 0) FROM checkpoint WHERE kind = 'cut'")             \
+	S(audit_oldest, "SELECT sequence, at, hash FROM audit ORDER BY sequence LIMIT $1")                         \
+	S(audit_remove, "DELETE FROM audit WHERE sequence <= $1 AND sequence IN (SELECT sequence FROM audit ORDER BY sequence LIMIT $2)") \
 	/* ---- audit ---- */                                                                                      \
 	S(audit_last, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")                           \
 	S(audit_insert, "INSERT INTO audit (sequence, at, event, code, request_id, device, \"user\", address, "    \

@@ -2,6 +2,7 @@
 #include "audit.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,13 @@ void audit_hash(uint64_t sequence, uint64_t at_ms, const struct audit_entry *ent
 	hash_sha256_hex(buf_view(&row), out_hash);
 }
 
+static atomic_uint_least64_t rows;
+
+uint64_t audit_rows(void)
+{
+	return atomic_load(&rows);
+}
+
 int audit_append(struct store_db *db, const struct audit_entry *entry, struct diag *diag)
 {
 	struct store_chain *chain = store_chain(db);
@@ -64,6 +72,8 @@ int audit_append(struct store_db *db, const struct audit_entry *entry, struct di
 			       TEXT(entry->address), TEXT(entry->detail), TEXT(chain->hash), TEXT(hash));
 	if (result < 0)
 		return result;
+	if (strcmp(entry->event, AUDIT_CHECKPOINT) != 0)
+		atomic_fetch_add(&rows, 1);
 	chain->sequence = sequence;
 	memcpy(chain->hash, hash, sizeof(hash));
 	return alert_note(db, entry, (uint64_t)sequence, now_ms, diag);

@@ -30,6 +30,11 @@ struct audit_entry {
 /* Inside an operation's work: adds the row with the next sequence number and hash. */
 [[nodiscard]] int audit_append(struct store_db *db, const struct audit_entry *entry, struct diag *diag);
 
+/* The event of a checkpoint's own row (checkpoint_desk.c). */
+#define AUDIT_CHECKPOINT "checkpoint"
+/* How many other rows were added since the start, those that were undone too. On any thread. */
+uint64_t audit_rows(void);
+
 /* Called once on the loop when the row is committed (result 0) or could not be. */
 typedef void (*audit_done)(void *context, int result, const struct diag *diag);
 /* Writes one row by itself. `done` may be NULL. The entry is copied. Without memory `done` is called at

@@ -8,6 +8,7 @@
 #include "alert_prints.h"
 #include "broker.h"
 #include "broker_life.h"
+#include "checkpoint_desk.h"
 #include "ending.h"
 #include "hash.h"
 #include "judge.h"
@@ -214,6 +215,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	uint64_t minute = clock_wall_ms() / 60000;
 	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
 	events_look(broker);
+	checkpoint_desk_look(broker);
 	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
 		return;

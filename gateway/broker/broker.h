@@ -28,6 +28,7 @@
 
 struct admin;
 struct alert_desk;
+struct checkpoint_desk;
 struct admin_call;
 struct conversations;
 struct courier_edge;
@@ -71,6 +72,7 @@ struct broker {
 	struct signer_edge *signer;
 	struct courier_edge *courier;
 	struct alert_desk *alerts;
+	struct checkpoint_desk *checkpoints;
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	struct admin *factor_door; /* the factor socket's */

@@ -13,6 +13,7 @@
 #include "alert_prints.h"
 #include "broker.h"
 #include "broker_life.h"
+#include "checkpoint_desk.h"
 #include "courier_edge.h"
 #include "factor.h"
 #include "groups.h"
@@ -130,6 +131,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		result = courier_edge_new(broker, diag);
 	if (result == 0)
 		result = alert_desk_new(broker, diag);
+	if (result == 0)
+		result = checkpoint_desk_new(broker, diag);
 	if (result == 0 && (sessions_start(&broker->sessions, broker->loop) < 0 || broker_start_minutes(broker) < 0))
 		result = diag_system(diag, "the timers cannot be started");
 	if (result == 0)

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "broker.h"
+#include "checkpoint_desk.h"
 #include "door_one.h"
+#include "sallyport/checkpoint.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
@@ -46,6 +48,7 @@ static void disconnect(struct broker *broker)
 	signer->link = NULL;
 	fail_issues(signer);
 	revocations_made(broker, view_of(NULL, 0));
+	checkpoint_desk_lost_signer(broker);
 	door_one_lost_signer(broker);
 }
 
@@ -104,8 +107,15 @@ static int on_revocation_list(void *self, const struct broker_signer_revocation_
 	return 0;
 }
 
+static int on_checkpoint_signed(void *self, const struct broker_signer_checkpoint_signed *message, int *fd)
+{
+	(void)fd;
+	return checkpoint_desk_signed(self, message);
+}
+
 static const struct broker_signer_handlers handlers = {
-	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list};
+	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list,
+	.checkpoint_signed = on_checkpoint_signed};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -169,6 +179,15 @@ void signer_issue(struct broker *broker, struct signer_issue *issue, const struc
 	(void)LINK_SEND(signer->link, broker_signer, issue, -1, .request = issue->number, .public_key = names->public_key,
 			.device_id = view_string(names->device_id), .device_name = view_string(names->device_name),
 			.serial = names->serial, .not_before_s = names->not_before_s, .not_after_s = names->not_after_s);
+}
+
+bool signer_checkpoint(struct broker *broker, const struct checkpoint *checkpoint)
+{
+	uint8_t hash[32];
+	if (!broker->signer->link || str_from_hex(view_string(checkpoint->hash), hash, sizeof(hash)) < 0)
+		return false;
+	return LINK_SEND(broker->signer->link, broker_signer, checkpoint, -1, .kind = (uint8_t)checkpoint->kind,
+			 .sequence = checkpoint->sequence, .hash = view_of(hash, sizeof(hash))) == 0;
 }
 
 bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries)

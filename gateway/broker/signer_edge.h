@@ -34,6 +34,10 @@ struct signer_names {
 /* `done` may be called from inside when there is no signer. */
 void signer_issue(struct broker *broker, struct signer_issue *issue, const struct signer_names *names);
 
+/* Wants a checkpoint signed (kind, sequence, hash); the answer goes to checkpoint_desk_signed(). False: there is no signer now. */
+struct checkpoint;
+bool signer_checkpoint(struct broker *broker, const struct checkpoint *checkpoint);
+
 /* Wants a list of revoked certificates signed; the answer goes to revocations_made(). False: there is no signer now. */
 bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries);
 

@@ -1,4 +1,4 @@
-/* broker_edge.c: verdicts on proofs, and device certificates, for the broker.
+/* broker_edge.c: verdicts on proofs, device certificates and checkpoints, for the broker.
  *
  * Counterpart: gateway/broker/signer_edge.c.
  */
@@ -76,7 +76,27 @@ static int on_revoked(void *self, const struct broker_signer_revoked *message, i
 	return answer(signer, broker_signer_revocation_list_type, &(struct broker_signer_revocation_list){.list = buf_view(&list)});
 }
 
-static const struct broker_signer_handlers handlers = {.verify = on_verify, .issue = on_issue, .revoked = on_revoked};
+static int on_checkpoint(void *self, const struct broker_signer_checkpoint *message, int *fd)
+{
+	struct signer *signer = self;
+	struct checkpoint checkpoint;
+	uint8_t signature[CHECKPOINT_SIGNATURE_MAX];
+	size_t size = 0;
+	struct diag reason = {""};
+	(void)fd;
+	if (checkpoint_sign(signer->keyring, &signer->checkpoints, signer->room.conf.name, message, &checkpoint, signature, &size,
+			    &reason) < 0)
+		size = 0;
+	return answer(signer, broker_signer_checkpoint_signed_type,
+		      &(struct broker_signer_checkpoint_signed){
+			      .kind = message->kind, .sequence = message->sequence, .hash = message->hash,
+			      .gateway = view_string(size ? checkpoint.gateway : ""), .at_ms = size ? checkpoint.at_ms : 0,
+			      .key = view_of(signer->keyring->audit_key_id, 32), .signature = view_of(signature, size),
+			      .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
+}
+
+static const struct broker_signer_handlers handlers = {
+	.verify = on_verify, .issue = on_issue, .revoked = on_revoked, .checkpoint = on_checkpoint};
 
 int broker_edge_take(struct signer *signer, struct edge_frame *frame)
 {

@@ -220,6 +220,47 @@ static int load_authority(struct room *room, struct keyring *keyring, struct dia
 	return result == 0 ? choose_own(keyring, &authorities, diag) : result;
 }
 
+/* ---- the record's ---- */
+
+/* Of its own: what it signs can never be taken for a handshake or a certificate, nor they for a checkpoint. */
+static int check_audit_key(const struct keyring *keyring, gnutls_pubkey_t public, struct diag *diag)
+{
+	struct diag why;
+	if (scheme_check_key(public, &why) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "audit_key: %s", why.text);
+	if (gnutls_pubkey_get_pk_algorithm(public, NULL) != GNUTLS_PK_ECDSA)
+		return diag_set(diag, ERR_BAD_CONFIG, "audit_key is no EC key; make one with: sallyport-admin audit key");
+	if (is_pair(keyring->authority, public))
+		return diag_set(diag, ERR_BAD_CONFIG, "audit_key and device_authority_key are the same key; each needs its own");
+	return 0;
+}
+
+static int note_audit_key(struct keyring *keyring, gnutls_pubkey_t public, struct diag *diag)
+{
+	uint8_t of_server[32];
+	size_t size = sizeof(keyring->audit_key_id), server_size = sizeof(of_server);
+	if (gnutls_pubkey_get_key_id(public, GNUTLS_KEYID_USE_SHA256, keyring->audit_key_id, &size) < 0 ||
+	    gnutls_pubkey_get_key_id(keyring->server_public, GNUTLS_KEYID_USE_SHA256, of_server, &server_size) < 0)
+		return diag_set(diag, ERR_SYSTEM, "audit_key has no id");
+	if (memcmp(of_server, keyring->audit_key_id, sizeof(of_server)) == 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "audit_key and server_key are the same key; each needs its own");
+	return 0;
+}
+
+static int load_audit(struct room *room, struct keyring *keyring, struct diag *diag)
+{
+	OWN(own_public) gnutls_pubkey_t public = NULL;
+	size_t position = 0;
+	if (!room_descriptor(room, MONITOR_ROOM_PURPOSE_AUDIT_KEY, &position))
+		return 0;
+	int result = load_key_file(room, MONITOR_ROOM_PURPOSE_AUDIT_KEY, &keyring->audit_key, diag);
+	if (result == 0)
+		result = public_of(keyring->audit_key, &public, diag);
+	if (result == 0)
+		result = check_audit_key(keyring, public, diag);
+	return result < 0 ? result : note_audit_key(keyring, public, diag);
+}
+
 int keyring_load(struct room *room, struct keyring **out_keyring, struct diag *diag)
 {
 	OWN(own_keyring) struct keyring *keyring = calloc(1, sizeof(*keyring));
@@ -228,6 +269,8 @@ int keyring_load(struct room *room, struct keyring **out_keyring, struct diag *d
 	int result = load_server(room, keyring, diag);
 	if (result == 0)
 		result = load_authority(room, keyring, diag);
+	if (result == 0)
+		result = load_audit(room, keyring, diag);
 	if (result == 0)
 		*out_keyring = take_pointer(&keyring);
 	return result;
@@ -241,6 +284,7 @@ void keyring_free(struct keyring *keyring)
 	gnutls_pubkey_deinit(keyring->server_public);
 	gnutls_x509_crt_deinit(keyring->authority);
 	gnutls_privkey_deinit(keyring->authority_key);
+	gnutls_privkey_deinit(keyring->audit_key);
 	buf_fini(&keyring->server_leaf);
 	token_pin_forget(&keyring->server_pin);
 	token_pin_forget(&keyring->authority_pin);

@@ -19,6 +19,8 @@ struct keyring {
 	gnutls_x509_crt_t authority; /* our own, of those in device_authority: the one whose key is there */
 	uint8_t authority_fingerprint[32];
 	gnutls_privkey_t authority_key;
+	gnutls_privkey_t audit_key; /* signs checkpoints of the record; NULL: there is none */
+	uint8_t audit_key_id[32];   /* SHA-256 of its public half */
 };
 
 /* Reads keys and certificates from the received descriptors and checks that they belong together and are

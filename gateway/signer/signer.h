@@ -2,6 +2,7 @@
 #ifndef SALLYPORT_SIGNER_SIGNER_H
 #define SALLYPORT_SIGNER_SIGNER_H
 
+#include "checkpoint.h"
 #include "keyring.h"
 #include "room.h"
 #include "workers.h"
@@ -10,6 +11,7 @@ struct signer {
 	struct room room;
 	struct keyring *keyring;
 	struct workers workers;
+	struct checkpoint_memory checkpoints;
 	struct watched monitor, broker;
 	int epoll;
 	uint8_t *space; /* EDGE_FRAME_MAX bytes for the frame that is being handled */

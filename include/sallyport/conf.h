@@ -132,6 +132,11 @@ enum conf_room {
 	K(TEXT, dial_interface, "", 0, 15, CONF_BROKER, "Network interface that targets are dialed through; empty: as the kernel chooses.") \
 	K(DURATION, dial_keepalive, "2m", 0, CONF_DAY, CONF_BROKER, "A target that is silently gone for so long is noticed (TCP keepalive); 0s: never.") \
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
+	/* the record */                                                                                              \
+	K(PATH, audit_key, "/etc/sallyport/audit.key", 1, 4095, CONF_MONITOR, "Key that signs checkpoints of the audit record; readable by root only. Without the file none are signed.") \
+	K(COUNT, audit_checkpoint_records, "1000", 1, 1000000, CONF_BROKER, "After so many new records the signer signs a checkpoint.") \
+	K(DURATION, audit_checkpoint_time, "10m", CONF_SECOND, CONF_DAY, CONF_BROKER, "A new record waits no longer for a checkpoint.") \
+	K(DURATION, audit_keep, "0s", 0, 36500ULL * CONF_DAY, CONF_BROKER, "Records of the audit log that are older are removed, behind a signed checkpoint; 0s: never.") \
 	/* alerts */                                                                                                  \
 	K(ALERTS, alert, "", 0, 16, CONF_MONITOR | CONF_BROKER | CONF_COURIER, "Sections that say who is told of what, and how; see ALERTS.") \
 	K(COUNT, alert_refusals, "30", 1, 1000000, CONF_BROKER, "From so many refused connections, logins and enrolments within alert_refusals_time on, many-refusals is raised.") \

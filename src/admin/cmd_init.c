@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "audit_key.h"
 #include "sallyport/conf.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
@@ -27,6 +28,7 @@ struct place {
 	char conf[3200], policy[3200], policy_directory[3200], pam_directory[3200], pam_service[3200];
 	char server_ca[3200], server_ca_key[3200], server[3200], server_key[3200], device_ca[3200], device_ca_key[3200];
 	char store[3200], admin_socket[3200], factor_socket[3200], factor_key[3200], first_policy[3200];
+	char audit_key[3200], audit_public[3200];
 	bool is_trial; /* all below one folder */
 };
 
@@ -82,6 +84,8 @@ static int fill_place(struct place *place, const char *directory, struct diag *d
 	PUT(admin_socket, place->run, "admin.sock");
 	PUT(factor_socket, place->run, "factor.sock");
 	PUT(factor_key, place->etc, "factor.key");
+	PUT(audit_key, place->etc, "audit.key");
+	PUT(audit_public, place->etc, "audit.pub");
 	return 0;
 }
 
@@ -90,7 +94,7 @@ static int check_nothing_exists(const struct place *place, struct diag *diag)
 {
 	const char *const paths[] = {place->conf,   place->policy,     place->server_ca, place->server_ca_key, place->server,
 				     place->server_key, place->device_ca, place->device_ca_key, place->store,
-				     place->first_policy, place->factor_key, place->is_trial ? place->pam_service : NULL};
+				     place->first_policy, place->factor_key, place->audit_key, place->audit_public, place->is_trial ? place->pam_service : NULL};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct stat status;
 		if (paths[i] && lstat(paths[i], &status) == 0)
@@ -209,6 +213,7 @@ static int set_paths(struct conf *conf, const struct place *place, struct diag *
 		     {"admin_socket", place->admin_socket},
 		     {"factor_socket", place->factor_socket},
 		     {"factor_key", place->factor_key},
+		     {"audit_key", place->audit_key},
 		     {"server_certificate", place->server},
 		     {"server_key", place->server_key},
 		     {"server_authority", place->server_ca},
@@ -356,6 +361,8 @@ static int make_all(const struct place *place, const struct conf *conf, const ch
 	if (result == 0)
 		result = make_factor_key(place, diag);
 	if (result == 0)
+		result = audit_key_make(place->audit_key, place->audit_public, diag);
+	if (result == 0)
 		result = fd_write_file(place->policy, 0644, 0, view_string(sample_policy), diag);
 	if (result == 0 && first_policy.size)
 		result = fd_write_file(place->first_policy, 0644, 0, first_policy, diag);
@@ -371,10 +378,11 @@ static void tell(const struct place *place, const char *host, bool has_policy)
 	       "  %s   the configuration\n"
 	       "  %s   the policy%s\n"
 	       "  %s   what laptops trust (invitations carry its pin)\n"
-	       "  %s   the authority of devices; its key stays here\n\n"
+	       "  %s   the authority of devices; its key stays here\n"
+	       "  %s   verifies the audit record (audit verify): keep a copy elsewhere\n\n"
 	       "Next:\n",
 	       host, place->conf, has_policy ? place->first_policy : place->policy, has_policy ? "" : ": nothing is allowed yet",
-	       place->server_ca, place->device_ca);
+	       place->server_ca, place->device_ca, place->audit_public);
 	if (place->is_trial)
 		printf("  sallyport-gateway -f %s -T\n"
 		       "  sallyport-gateway -f %s\n"

@@ -4,11 +4,13 @@ What a worker may ask: edge/worker_signer.h. What a hostile one tries, and must 
 """
 import contextlib
 import datetime
+import hashlib
 import os
 import time
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -84,6 +86,10 @@ class Signer:
         answer = self.broker.receive()
         assert answer.request == 7
         return answer
+
+    def checkpoint(self, sequence, hash_byte=1, kind=1):
+        self.broker.send("checkpoint", kind=kind, sequence=sequence, hash=bytes([hash_byte]) * 32)
+        return self.broker.receive("checkpoint_signed")
 
     def end(self):
         self.room.end()
@@ -501,6 +507,70 @@ def test_reload_takes_new_keys(signer):
     proven(signer, worker, device_key)
     assert signer.verdict(worker, handshake.public_der(device_key)).good == 1
     assert x509.load_der_x509_certificate(signer.issue().certificate).issuer == new.authority.subject
+
+
+# ---- checkpoints of the record ----
+
+
+class KeysOfTheRecord(Keys):
+    def __init__(self, kind="p256"):
+        super().__init__()
+        self.audit_key = handshake.make_key(kind)
+
+    def files(self):
+        return {**super().files(), "audit_key": handshake.key_pem(self.audit_key)}
+
+
+@pytest.fixture
+def witness(programs):
+    signer = Signer(programs, KeysOfTheRecord())
+    yield signer
+    said = signer.room.said()
+    signer.end()
+    assert signer.room.status == 0 and "Sanitizer" not in said and "runtime error" not in said, said
+
+
+def netstrings(*fields):
+    return b"".join(b"%d:%s," % (len(field), field) for field in (str(f).encode() for f in fields))
+
+
+def test_G1_a_checkpoint_is_a_text_of_the_signers_own(witness):
+    answer = witness.checkpoint(17, 0xab)
+    text = netstrings("sallyport-audit-checkpoint-1", "record", answer.gateway, 17, "ab" * 32, answer.at_ms)
+    assert abs(answer.at_ms / 1000 - time.time()) < 60
+    assert answer.key == hashlib.sha256(handshake.public_der(witness.keys.audit_key)).digest()
+    witness.keys.audit_key.public_key().verify(answer.signature, text, ec.ECDSA(hashes.SHA256()))
+
+
+def test_G1_the_signer_does_not_go_back(witness):
+    assert witness.checkpoint(17).signature and witness.checkpoint(17).signature and witness.checkpoint(20, 2).signature
+    for wrong in (dict(sequence=19), dict(sequence=20, hash_byte=3), dict(sequence=0), dict(sequence=21, kind=3),
+                  dict(sequence=21, kind=0), dict(sequence=21, kind=2)):
+        answer = witness.checkpoint(**wrong)
+        assert not answer.signature and answer.reason, wrong
+    assert witness.checkpoint(15, kind=2).signature, "old records are cut off behind the last checkpoint"
+    assert not witness.checkpoint(14, kind=2).signature
+    assert witness.checkpoint(21).signature
+
+
+def test_without_its_key_no_checkpoint_is_signed(signer):
+    answer = signer.checkpoint(1)
+    assert not answer.signature and "audit_key" in str(answer.reason)
+
+
+@pytest.mark.parametrize("change, word", [
+    (lambda keys: setattr(keys, "audit_key", keys.server_key), "same key"),
+    (lambda keys: setattr(keys, "audit_key", keys.authority_key), "same key"),
+    (lambda keys: setattr(keys, "audit_key", handshake.make_key("ed25519")), "no EC key"),
+])
+def test_G1_the_records_key_is_a_key_of_its_own(programs, change, word):
+    keys = KeysOfTheRecord()
+    change(keys)
+    with opened(keys.files()) as descriptors:
+        with rooms.Room(programs, "signer", {"signer_user": IDENTITY}, descriptors) as room:
+            answer = room.begin()
+            assert answer.name == "failed" and word in answer.sentence, answer
+            assert room.wait() == 1
 
 
 def test_reload_of_bad_keys_changes_nothing(signer):

@@ -2,7 +2,7 @@
  *
  * First end: the broker. Second end: the signer. The signer builds a certificate from a public key and a
  * name of the gateway's own making, never from a CSR. Counterparts: gateway/broker/signer_edge.c and
- * gateway/signer/{sign,issue}.c.
+ * gateway/signer/{sign,issue,checkpoint}.c.
  */
 #ifndef SALLYPORT_EDGE_BROKER_SIGNER_H
 #define SALLYPORT_EDGE_BROKER_SIGNER_H
@@ -22,6 +22,10 @@
 	M(broker_signer, revoked, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                              \
 	/* signer: the list (DER), or nothing: it could not */                                        \
 	M(broker_signer, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                     \
+	/* broker: sign that the audit record's chain has this hash at this number (checkpoint.h) */  \
+	M(broker_signer, checkpoint, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                           \
+	/* signer: the same with what else it says, and the signature; or no signature, and why */    \
+	M(broker_signer, checkpoint_signed, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                   \
 	/* signer: not issued, and why (a weak key, a key that is none) */                            \
 	M(broker_signer, not_issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
@@ -36,6 +40,11 @@
 #define broker_signer_revoked_FIELDS(F) F(u64, number, 0) F(u64, this_s, 0) F(u64, next_s, 0) F(bytes, entries, 65536)
 #define broker_signer_revocation_list_FIELDS(F) F(bytes, list, 65536)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
+/* kind: enum checkpoint_kind */
+#define broker_signer_checkpoint_FIELDS(F) F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32)
+#define broker_signer_checkpoint_signed_FIELDS(F)                                                     \
+	F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32) F(str, gateway, 253) F(u64, at_ms, 0)   \
+	F(bytes, key, 32) F(bytes, signature, 160) F(str, reason, 256)
 EDGE_DECLARE(broker_signer)
 
 #endif

@@ -136,6 +136,7 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_FACTOR_LISTENER "factor_listener"       /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_ALERT_SECRET "alert_secret"             /* courier; name is the alert's */
+#define MONITOR_ROOM_PURPOSE_AUDIT_KEY "audit_key"                   /* signer; not there when there is no such file */
 #define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
 /* The two ends of the broker_signer edge, and of broker_courier. At the start of both; and again, in the working state, to the one
  * that lives on when the other was started anew: then it takes the place of the old edge at once. */
