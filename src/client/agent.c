@@ -5,10 +5,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "child.h"
 #include "entrance.h"
 #include "errand.h"
 #include "kept.h"
 #include "netwatch.h"
+#include "news.h"
 #include "passage.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
@@ -47,15 +49,26 @@ static bool is_wanted(void *owner)
 	return agent->stays || agent->entrances;
 }
 
-static void on_note(void *owner, const char *sentence)
+/* Local ports are told of every tunnel: any may have come in by them. */
+static void note_at_ports(struct agent *agent, const char *sentence)
 {
-	struct agent *agent = owner;
 	say("%s", sentence);
 	for (struct entrance *entrance = agent->entrances; entrance; entrance = entrance_next(agent, entrance))
 		entrance_note(entrance, sentence);
 }
 
-static void tell_hopeless(struct agent *agent, int status, const struct diag *diag)
+void agent_note(struct agent *agent, const struct destination *destination, const char *sentence)
+{
+	note_at_ports(agent, sentence);
+	visitor_note_all(agent, destination, sentence);
+}
+
+static void on_note(void *owner, const char *sentence)
+{
+	note_at_ports(owner, sentence);
+}
+
+void agent_hopeless(struct agent *agent, int status, const struct diag *diag)
 {
 	for (struct entrance *entrance = agent->entrances; entrance; entrance = entrance_next(agent, entrance))
 		entrance_hopeless(entrance, status, diag);
@@ -66,7 +79,7 @@ static void on_checked(void *owner, const struct errand_result *result)
 	struct agent *agent = owner;
 	agent->check = NULL;
 	if (result->status == STATUS_LOGIN_NEEDED || result->status == STATUS_DEVICE_REFUSED)
-		tell_hopeless(agent, result->status, &result->diag);
+		agent_hopeless(agent, result->status, &result->diag);
 }
 
 /* The last connection ended for a reason that it may not have told: is the session still good? */
@@ -75,6 +88,7 @@ static void on_stands(void *owner, bool again)
 	struct agent *agent = owner;
 	struct token token;
 	struct diag diag;
+	news_look_anew(agent->news);
 	if (!again || !agent->entrances || agent->check)
 		return;
 	int status = agent_token(agent, &token, &diag);
@@ -82,14 +96,14 @@ static void on_stands(void *owner, bool again)
 	if (status == STATUS_OK)
 		(void)!errand_start(agent->uplink, &request, on_checked, agent, &agent->check, &diag);
 	else if (status == STATUS_LOGIN_NEEDED)
-		tell_hopeless(agent, status, &diag);
+		agent_hopeless(agent, status, &diag);
 	token_wipe(&token);
 }
 
 static void on_refused(void *owner, int status, const struct diag *diag)
 {
 	say("%s", diag->text);
-	tell_hopeless(owner, status, diag);
+	agent_hopeless(owner, status, diag);
 }
 
 static void on_network_change(void *owner)
@@ -118,6 +132,9 @@ static void on_watch(uv_timer_t *timer)
 	uint64_t now_ms = clock_monotonic_ms();
 	if (agent->stays || agent->visitors || agent->entrances || agent->passages)
 		agent->needed_ms = now_ms;
+	upkeep_look(agent);
+	stepup_look(agent);
+	news_look(agent->news);
 	/* Nobody finds it any more, or nobody needs it. */
 	if (!agent_place_stands(&agent->place, &agent->inode) || now_ms - agent->needed_ms > IDLE_MS)
 		agent_leave(agent);
@@ -174,6 +191,8 @@ static void take_down(struct agent *agent)
 		visitor_dismiss(agent->visitors);
 	while (agent->entrances)
 		entrance_close(agent->entrances);
+	child_stop_all(agent);
+	news_close(take_pointer(&agent->news));
 	netwatch_close(take_pointer(&agent->netwatch));
 	uplink_close(take_pointer(&agent->uplink));
 	uv_close((uv_handle_t *)&agent->door, NULL);
@@ -192,7 +211,11 @@ static int live(struct agent *agent, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	netwatch_open(&agent->loop.uv, on_network_change, agent, &agent->netwatch);
+	agent->news = news_open(agent);
+	upkeep_look(agent);
 	kept_restore(agent);
+	if (agent->stays)
+		uplink_wanted(agent->uplink);
 	status = loop_wait(&agent->loop, is_leaving, agent);
 	/* A signal is one of the ways to be sent away. */
 	take_down(agent);
@@ -201,7 +224,8 @@ static int live(struct agent *agent, struct diag *diag)
 
 int agent_run(const struct settings *settings, int fd, struct diag *diag)
 {
-	struct agent agent = {.settings = settings, .fd = fd, .started_ms = clock_wall_ms(), .needed_ms = clock_monotonic_ms()};
+	/* Without a socket handed down a service manager has started it: nobody else asks it to stay. */
+	struct agent agent = {.settings = settings, .fd = fd, .stays = fd < 0, .started_ms = clock_wall_ms(), .needed_ms = clock_monotonic_ms()};
 	raise_descriptor_limit();
 	int status = agent_place_find(settings, &agent.place, diag);
 	if (status == STATUS_OK && agent.fd < 0)

@@ -3,7 +3,10 @@
  *      commands --socket--> visitor.c --+--> errand.c  (requests)   --+
  *                                       +--> passage.c (tunnels)    --+--> uplink.c --> the gateway
  *      local ports -----> entrance.c ---+                             |
- *                         netwatch.c ---------------------------------+
+ *                         netwatch.c, upkeep.c, news.c ---------------+
+ *
+ * news.c hears what the gateway ends and why; upkeep.c renews the certificate; stepup.c has the user log in anew in the
+ * middle of the work. The latter two start programs of their own (child.c).
  *
  * It is started by the first command that needs it (agent_place.c) or by the service manager, and leaves when it is
  * sent away, when its socket is gone, or when nobody has needed it for a while and it was not asked to stay.
@@ -13,9 +16,13 @@
 
 #include "agent_place.h"
 #include "client.h"
+#include "stepup.h"
+#include "upkeep.h"
 #include "uplink.h"
 
+struct child;
 struct entrance;
+struct news;
 struct passage;
 struct visitor;
 struct netwatch;
@@ -33,6 +40,10 @@ struct agent {
 	struct visitor *visitors;
 	struct entrance *entrances;
 	struct passage *passages;
+	struct news *news; /* NULL: there are none */
+	struct upkeep upkeep;
+	struct stepup stepup;
+	struct child *children;
 	struct errand *check; /* of the session, after a new connection */
 	bool stays;
 	bool leaving; /* and is about to end */
@@ -40,10 +51,14 @@ struct agent {
 	uint64_t started_ms, needed_ms;
 };
 
-/* Runs until it leaves. `fd`: the listening socket that was handed down, or -1. */
+/* Runs until it leaves. `fd`: the listening socket that was handed down, or -1: then it makes one, connects and stays. */
 [[nodiscard]] int agent_run(const struct settings *settings, int fd, struct diag *diag);
 /* The stored session as it is now. */
 [[nodiscard]] int agent_token(const struct agent *agent, struct token *out_token, struct diag *diag);
+/* A sentence for whoever uses the tunnels, or only for those of a tunnel to there. */
+void agent_note(struct agent *agent, const struct destination *destination, const char *sentence);
+/* Session or device are no longer good: whoever keeps a local port is told. */
+void agent_hopeless(struct agent *agent, int status, const struct diag *diag);
 /* Ends soon. */
 void agent_leave(struct agent *agent);
 

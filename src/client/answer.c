@@ -271,6 +271,44 @@ void answer_session_fini(struct answer_session *session)
 	*session = (struct answer_session){0};
 }
 
+/* ---- events ---- */
+
+static bool read_event_kind(const char *name, enum answer_event_kind *out_kind)
+{
+	static const char *const names[] = {"begin", "ending", "extended", "ended"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*out_kind = (enum answer_event_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_event_tunnel(const json_t *object, struct answer_event *event)
+{
+	json_int_t number = json_integer_value(json_object_get(object, "tunnel"));
+	json_int_t port = json_integer_value(json_object_get(object, "port"));
+	event->tunnel = (uint64_t)number;
+	event->port = (uint16_t)port;
+	return number > 0 && port > 0 && port <= UINT16_MAX && *member(object, "host") &&
+	       str_copy(event->host, sizeof(event->host), member(object, "host"));
+}
+
+int answer_parse_event(struct view line, struct answer_event *out_event, struct diag *diag)
+{
+	OWN_JSON json_t *root = load(line);
+	struct answer_event event = {.of_tunnel = root && strcmp(member(root, "what"), "tunnel") == 0};
+	bool known = root && read_event_kind(member(root, "event"), &event.kind) &&
+		     (event.of_tunnel || strcmp(member(root, "what"), "session") == 0);
+	if (!known || (*member(root, "at") && !copy_time(root, "at", event.at)) ||
+	    !str_copy(event.reason, sizeof(event.reason), member(root, "reason")) ||
+	    (event.of_tunnel && !read_event_tunnel(root, &event)))
+		return bad(diag, "an event that is none");
+	*out_event = event;
+	return STATUS_OK;
+}
+
 int answer_parse_logout(struct view body, uint64_t *out_tunnels, struct diag *diag)
 {
 	OWN_JSON json_t *root = load(body);
@@ -370,6 +408,10 @@ int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct 
 	str_copy(agent.state, sizeof(agent.state), member(connection, "state"));
 	str_copy(agent.since, sizeof(agent.since), member(connection, "since"));
 	str_copy(agent.problem, sizeof(agent.problem), member(connection, "last_problem"));
+	for (size_t i = 0; i < 2; i++) {
+		const char *warning = json_string_value(json_array_get(json_object_get(root, "warnings"), i));
+		str_copy(agent.warning[i], sizeof(agent.warning[i]), warning ? warning : "");
+	}
 	for (size_t i = 0; i < agent.tunnels; i++) {
 		agent.sent_bytes += count_of(json_array_get(tunnels, i), "sent");
 		agent.received_bytes += count_of(json_array_get(tunnels, i), "received");

@@ -78,6 +78,18 @@ void answer_step_fini(struct answer_step *step);
 void answer_session_fini(struct answer_session *session);
 [[nodiscard]] int answer_parse_resources(struct view body, struct answer_resources *out_resources, struct diag *diag);
 void answer_resources_fini(struct answer_resources *resources);
+/* One line of GET /v1/events. */
+struct answer_event {
+	enum answer_event_kind { ANSWER_EVENT_BEGIN, ANSWER_EVENT_ENDING, ANSWER_EVENT_EXTENDED, ANSWER_EVENT_ENDED } kind;
+	bool of_tunnel; /* otherwise of the session */
+	char at[ANSWER_TIME_MAX]; /* empty: not foreseen */
+	char reason[33];
+	uint64_t tunnel; /* its number, host and port */
+	char host[256];
+	uint16_t port;
+};
+/* STATUS_FAILED also for an event of a kind that is not known here. */
+[[nodiscard]] int answer_parse_event(struct view line, struct answer_event *out_event, struct diag *diag);
 /* {"tunnels_closed":N} */
 [[nodiscard]] int answer_parse_logout(struct view body, uint64_t *out_tunnels, struct diag *diag);
 /* Never fails: what cannot be read stays empty. */
@@ -93,7 +105,7 @@ void answer_parse_problem(struct view body, struct answer_problem *out_problem);
 [[nodiscard]] int answer_join(struct view body, const char *name, struct view part, struct buf *out_text, struct diag *diag);
 /* What the agent says about itself (report.c), for people. */
 struct answer_agent {
-	char state[16], since[ANSWER_TIME_MAX], problem[513];
+	char state[16], since[ANSWER_TIME_MAX], problem[513], warning[2][256]; /* warnings: empty where there is none */
 	uint64_t pid, tunnels, forwards, connections, sent_bytes, received_bytes, retry_in_ms;
 	bool stays;
 };

@@ -31,6 +31,7 @@ struct login {
 	struct prompt prompt;
 	struct answer_step step;
 	const char *realm; /* that is asked for; NULL: the gateway chooses */
+	bool goes_on;      /* the present session does; the new one is only a proof */
 	/* Of the conversation that is open at the gateway; empty when there is none to cancel. */
 	char conversation[ANSWER_ID_MAX + 1];
 };
@@ -133,6 +134,12 @@ static void cancel(struct login *login)
 	client_call_briefly(&login->client, &request);
 }
 
+static void end_session(struct client *client, const char *token)
+{
+	const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = token};
+	client_call_briefly(client, &logout);
+}
+
 /* An earlier session would live on with nobody holding its token. It goes, unless something still runs in it. */
 static void end_earlier_session(struct client *client)
 {
@@ -156,8 +163,7 @@ static int keep_session(struct login *login, struct diag *diag)
 	const struct answer_step *step = &login->step;
 	int status = token_store(client->token_path, step->token, diag);
 	if (status != STATUS_OK) {
-		const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = step->token};
-		client_call_briefly(client, &logout);
+		end_session(client, step->token);
 		return status;
 	}
 	end_earlier_session(client);
@@ -171,22 +177,74 @@ static int keep_session(struct login *login, struct diag *diag)
 	return STATUS_OK;
 }
 
+/* ---- --fresh ---- */
+
+/* The session that is to go on, if there is one. */
+static bool find_session(struct login *login, struct answer_session *out_session)
+{
+	OWN_BUF struct buf body = BUF_INIT(65536);
+	struct diag diag;
+	return login->client.token.text[0] &&
+	       client_ask(&login->client, "GET", "/v1/session", &body, NULL, &diag) == STATUS_OK &&
+	       answer_parse_session(buf_view(&body), out_session, &diag) == STATUS_OK;
+}
+
+/* That the user has proved himself counts for his other sessions on this device too (docs/wire.md): so the one that the
+ * tunnels run in goes on, and the one that was made for the proof ends. */
+static int keep_earlier_session(struct login *login, struct diag *diag)
+{
+	end_session(&login->client, login->step.token);
+	struct answer_session session;
+	if (!find_session(login, &session))
+		return diag_set(diag, STATUS_LOGIN_NEEDED, "Your session has ended meanwhile; run: sallyport login");
+	fputs("Fresh login as ", stdout);
+	say_cell(stdout, session.user, 0);
+	printf("; the session goes on until %s.\n", session.expires_at);
+	answer_session_fini(&session);
+	return STATUS_OK;
+}
+
+static void tell_purpose(struct login *login, const char *purpose, const char *user)
+{
+	char text[512];
+	snprintf(text, sizeof(text), "%s: a fresh login of %s is needed.", purpose, user);
+	prompt_show(&login->prompt, text);
+}
+
+/* ---- the whole ---- */
+
+static int choose_user(struct login *login, const struct options *options, char *out_user, size_t capacity, struct diag *diag)
+{
+	struct answer_session session;
+	bool goes_on = options->fresh && find_session(login, &session);
+	const char *named = options->argument ? options->argument : goes_on ? session.user : NULL;
+	int status = settings_user(&options->settings, named, out_user, capacity, diag);
+	login->goes_on = goes_on && status == STATUS_OK && strcmp(session.user, out_user) == 0;
+	if (goes_on)
+		answer_session_fini(&session);
+	return status;
+}
+
 static int log_in(struct login *login, const struct options *options, struct diag *diag)
 {
 	char user[257];
-	int status = settings_user(&options->settings, options->argument, user, sizeof(user), diag);
-	if (status == STATUS_OK)
-		status = client_init(&login->client, &options->settings, diag);
+	struct diag none;
+	int status = client_init(&login->client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&login->client, diag);
 	if (status != STATUS_OK)
 		return status;
-	struct diag none;
 	(void)!client_load_token(&login->client, &none);
-	status = converse(login, user, diag);
+	status = choose_user(login, options, user, sizeof(user), diag);
+	if (status == STATUS_OK && options->purpose)
+		tell_purpose(login, options->purpose, user);
+	if (status == STATUS_OK)
+		status = converse(login, user, diag);
 	if (status != STATUS_OK)
 		cancel(login);
-	return status == STATUS_OK ? keep_session(login, diag) : status;
+	if (status != STATUS_OK)
+		return status;
+	return login->goes_on ? keep_earlier_session(login, diag) : keep_session(login, diag);
 }
 
 int cmd_login(const struct options *options, struct diag *diag)

@@ -72,10 +72,10 @@ static int find_places(struct renewal *renewal, struct diag *diag)
 
 /* ---- is it time ---- */
 
-/* Two thirds of its life; the timer that asks brings the jitter. */
+/* The timer that asks brings the jitter. */
 static bool is_due(const struct identity_dates *dates, char *out_when, size_t capacity)
 {
-	int64_t due_s = dates->not_before_s + (dates->not_after_s - dates->not_before_s) / 3 * 2;
+	int64_t due_s = identity_due_s(dates);
 	clock_format((uint64_t)due_s * 1000, out_when, capacity);
 	return (int64_t)(clock_wall_ms() / 1000) >= due_s;
 }
@@ -116,19 +116,33 @@ static int keep(const struct renewal *renewal, struct view key, struct view cert
 }
 
 /* The session belongs to the device and lives on; its file is named by the certificate. */
-static void move_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+static bool session_path(const struct settings *settings, const uint8_t *name, char *out_path, size_t capacity)
 {
-	char authority[272], from[4096], to[4096];
+	char authority[272];
+	struct diag ignored;
+	settings_authority(settings, authority, sizeof(authority));
+	return token_path(authority, view_of(name, X509_FINGERPRINT_SIZE), out_path, capacity, &ignored) == STATUS_OK;
+}
+
+/* Before the certificate is replaced, so that whoever looks in between finds a session by either name. */
+static void copy_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+{
+	char from[4096], to[4096];
 	struct diag ignored;
 	struct token token = {""};
-	settings_authority(settings, authority, sizeof(authority));
-	if (token_path(authority, view_of(old_name, X509_FINGERPRINT_SIZE), from, sizeof(from), &ignored) != STATUS_OK ||
-	    token_path(authority, view_of(new_name, X509_FINGERPRINT_SIZE), to, sizeof(to), &ignored) != STATUS_OK ||
-	    token_load(from, &token, &ignored) != STATUS_OK)
-		return;
-	if (token_store(to, token.text, &ignored) == STATUS_OK)
-		(void)!token_remove(from, &ignored);
+	if (session_path(settings, old_name, from, sizeof(from)) && session_path(settings, new_name, to, sizeof(to)) &&
+	    token_load(from, &token, &ignored) == STATUS_OK)
+		(void)!token_store(to, token.text, &ignored);
 	token_wipe(&token);
+}
+
+static void remove_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+{
+	char path[4096];
+	struct diag ignored;
+	/* The same certificate again, after an answer that was lost. */
+	if (memcmp(old_name, new_name, X509_FINGERPRINT_SIZE) != 0 && session_path(settings, old_name, path, sizeof(path)))
+		(void)!token_remove(path, &ignored);
 }
 
 static int name_of(const char *certificate_path, uint8_t *out_name, struct diag *diag)
@@ -160,15 +174,16 @@ static int renew(struct renewal *renewal, struct diag *diag)
 		status = take_key(renewal, &key, diag);
 	if (status == STATUS_OK)
 		status = fetch(renewal, buf_view(&key), &certificate, diag);
-	if (status == STATUS_OK)
-		status = keep(renewal, buf_view(&key), buf_view(&certificate), diag);
-	if (status == STATUS_OK)
-		status = name_of(renewal->certificate, new_name, diag);
+	if (status != STATUS_OK)
+		return status;
+	x509_fingerprint(buf_view(&certificate), new_name);
+	copy_session(renewal->settings, old_name, new_name);
+	status = keep(renewal, buf_view(&key), buf_view(&certificate), diag);
 	if (status == STATUS_OK)
 		status = identity_dates(renewal->certificate, &dates, diag);
 	if (status != STATUS_OK)
 		return status;
-	move_session(renewal->settings, old_name, new_name);
+	remove_session(renewal->settings, old_name, new_name);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
 	printf("Renewed until %s.\n", until);
 	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");

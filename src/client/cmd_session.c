@@ -66,6 +66,9 @@ static void print_agent(struct client *client)
 	snprintf(text, sizeof(text), "%llu from here, %s received so far; %llu local port%s", (unsigned long long)agent.tunnels, size,
 		 (unsigned long long)agent.forwards, agent.forwards == 1 ? "" : "s");
 	print_row("carries", text);
+	for (size_t i = 0; i < 2; i++)
+		if (agent.warning[i][0])
+			print_row("warning", agent.warning[i]);
 }
 
 /* The gateway's answer, and the agent under "agent". */

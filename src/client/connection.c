@@ -88,7 +88,7 @@ static void let_go(struct connection *connection)
 		uv_poll_stop(&connection->poll);
 	if (connection->dial)
 		dial_cancel(take_pointer(&connection->dial));
-	connection->streams_cut = connection->h2 ? h2_stream_count(connection->h2) : 0;
+	connection->streams_cut = connection_stream_count(connection);
 	/* Streams are told here; they may ask for the state, which says OVER. */
 	h2_free(take_pointer(&connection->h2));
 	tls_free(take_pointer(&connection->tls));
@@ -544,7 +544,10 @@ void connection_ping(struct connection *connection)
 
 size_t connection_stream_count(const struct connection *connection)
 {
-	return connection->h2 ? h2_stream_count(connection->h2) : 0;
+	size_t background = 0;
+	for (const struct stream *stream = connection->streams; stream; stream = stream->next)
+		background += stream->background;
+	return connection->h2 ? h2_stream_count(connection->h2) - background : 0;
 }
 
 static bool local_address(const struct connection *connection, char *out_text, size_t capacity)

@@ -36,6 +36,7 @@ struct stream {
 	const struct stream_handlers *handlers;
 	struct connection *connection;
 	struct h2_stream *h2; /* NULL before connection_request and after on_closed */
+	bool background;      /* set before connection_request: it keeps no connection alive, and is not counted */
 	bool answered;        /* connection's: on_response has come */
 	struct stream *previous, *next; /* connection's list of all */
 };
@@ -51,7 +52,7 @@ enum connection_state connection_state(const struct connection *connection);
 /* When it is over: the status with which the program should end, and the sentence. STATUS_OK when the gateway
  * closed it in good order. */
 int connection_ending(const struct connection *connection, struct diag *out_diag);
-/* When it is over: the streams that were open at that moment. */
+/* When it is over: the streams that were open at that moment, without those in the background. */
 size_t connection_streams_cut(const struct connection *connection);
 /* True while new streams can be opened. */
 bool connection_takes_requests(const struct connection *connection);
@@ -79,7 +80,7 @@ uint64_t connection_heard_ms(const struct connection *connection);
 void connection_ping(struct connection *connection);
 /* True when both leave this device by the same address: then the network has not changed between them. */
 bool connection_same_address(const struct connection *connection, const struct connection *other);
-/* The streams that are open now. */
+/* The streams that are open now, without those in the background. */
 size_t connection_stream_count(const struct connection *connection);
 
 /* The connection no longer answers: requests that wait for their answer are told that it is lost, so that they can be

@@ -183,3 +183,8 @@ int forward_parse_kind(enum forward_kind kind, const char *text, struct forward 
 {
 	return kind == FORWARD_FIXED ? forward_parse(text, out_forward, diag) : parse_open(kind, text, out_forward, diag);
 }
+
+bool destination_equal(const struct destination *a, const struct destination *b)
+{
+	return a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}

@@ -23,6 +23,9 @@ struct destination {
 	uint16_t port;
 };
 
+/* The same host, however it is written, and port. */
+bool destination_equal(const struct destination *a, const struct destination *b);
+
 /* What a connection to the local port says first. The numbers travel to the agent. */
 enum forward_kind {
 	FORWARD_FIXED = 1, /* nothing: it is carried to the destination (-L) */

@@ -76,6 +76,11 @@ int identity_write(const char *path, struct view key_pem, struct view certificat
 	return fd_write_file(path, 0600, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
+int64_t identity_due_s(const struct identity_dates *dates)
+{
+	return dates->not_before_s + (dates->not_after_s - dates->not_before_s) / 3 * 2;
+}
+
 int identity_dates(const char *path, struct identity_dates *out_dates, struct diag *diag)
 {
 	OWN_SECRET_BUF struct buf text = BUF_INIT(2 * KEY_BYTES_MAX);

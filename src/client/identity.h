@@ -27,6 +27,8 @@ struct identity_dates {
 	int64_t not_before_s, not_after_s;
 	char name[256];
 };
+/* When it is to be renewed: after two thirds of its life. */
+int64_t identity_due_s(const struct identity_dates *dates);
 [[nodiscard]] int identity_dates(const char *path, struct identity_dates *out_dates, struct diag *diag);
 
 #endif

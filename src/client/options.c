@@ -76,6 +76,20 @@ static int take_realm(struct options *options, const char *value, struct diag *d
 	return STATUS_OK;
 }
 
+static int take_purpose(struct options *options, const char *value, struct diag *diag)
+{
+	(void)diag;
+	options->purpose = value;
+	return STATUS_OK;
+}
+
+static int take_fresh(struct options *options, const char *value, struct diag *diag)
+{
+	(void)value, (void)diag;
+	options->fresh = true;
+	return STATUS_OK;
+}
+
 static int take_json(struct options *options, const char *value, struct diag *diag)
 {
 	(void)value, (void)diag;
@@ -124,6 +138,8 @@ static const struct option_row rows[] = {
 	{0, "install", NULL, take_install, "ssh-config: write it for ssh instead of printing it"},
 	{0, "answers-from", "FD", take_answers_from, "login, export-p12: take the answers from that descriptor, one a line"},
 	{0, "realm", "NAME", take_realm, "login: by that realm of the gateway's user door, instead of the one that it chooses"},
+	{0, "fresh", NULL, take_fresh, "login: prove yourself anew; the session and its tunnels go on"},
+	{0, "purpose", "TEXT", take_purpose, "login: shown with the questions (what needs it)"},
 	{0, "json", NULL, take_json, "status, ls, forward list: print JSON"},
 	{0, "if-due", NULL, take_if_due, "renew: only after two thirds of the certificate's life"},
 	{'h', "help", NULL, take_help, "print this"},
@@ -248,6 +264,8 @@ static int check(struct options *options, struct diag *diag)
 		return diag_set(diag, STATUS_USAGE, "--answers-from belongs to login and export-p12");
 	if (options->realm && options->command->run != cmd_login)
 		return diag_set(diag, STATUS_USAGE, "--realm belongs to login");
+	if ((options->fresh || options->purpose) && options->command->run != cmd_login)
+		return diag_set(diag, STATUS_USAGE, "--fresh and --purpose belong to login");
 	if (options->if_due && options->command->run != cmd_renew)
 		return diag_set(diag, STATUS_USAGE, "--if-due belongs to renew");
 	if (options->command->run == cmd_enroll && !options->argument)

@@ -3,6 +3,7 @@
  *      waiting --connection--> asked --2xx--> stands --end--> (why?) --> over
  *         |        ^             |                              ^
  *         |        +--- lost ----+ (once)                       |
+ *         |        +-- fresh login +-- wants one (once)         |
  *         +-------- failed ------+------- refused --------------+
  */
 #include "passage.h"
@@ -12,7 +13,9 @@
 #include "agent.h"
 #include "errand.h"
 #include "sallyport/clock.h"
+#include "news.h"
 #include "sallyport/own.h"
+#include "stepup.h"
 
 struct passage {
 	struct uplink_waiter waiter; /* first: a waiter is its passage */
@@ -20,7 +23,8 @@ struct passage {
 	struct buf preface;
 	struct tunnel *tunnel;
 	struct errand *inquiry;
-	bool asked_again, stands, cut;
+	struct stepup_waiter stepup;
+	bool asked_again, stepped_up, stands, cut;
 	uint64_t begun_ms;
 	struct passage_ending ending;
 	struct passage *previous, *next;
@@ -74,6 +78,11 @@ static void on_inquired(void *owner, const struct errand_result *result)
 		passage->ending.status = result->status;
 		passage->ending.diag = result->diag;
 		passage->ending.session_ended = true;
+	} else if (news_why_ended(passage->options.agent->news, &passage->options.destination)) {
+		char target[DESTINATION_TEXT_MAX];
+		destination_text(&passage->options.destination, target);
+		diag_set(&passage->ending.diag, 0, "%s: the gateway ended the connection: %s", target,
+			 news_why_ended(passage->options.agent->news, &passage->options.destination));
 	}
 	finish(passage);
 }
@@ -92,6 +101,25 @@ static void inquire(struct passage *passage)
 		const struct errand_result nothing = {.status = status, .diag = diag};
 		on_inquired(passage, &nothing);
 	}
+}
+
+static void on_stepped(struct stepup_waiter *waiter, bool fresh)
+{
+	struct passage *passage = (struct passage *)(void *)((char *)waiter - offsetof(struct passage, stepup));
+	if (fresh)
+		uplink_wait(passage->options.agent->uplink, &passage->waiter);
+	else
+		finish(passage);
+}
+
+/* True: the user is asked, and nothing is over yet. */
+static bool step_up(struct passage *passage)
+{
+	if (passage->stepped_up)
+		return false;
+	passage->stepped_up = true;
+	passage->stepup = (struct stepup_waiter){.on_stepped = on_stepped};
+	return stepup_wait(passage->options.agent, &passage->options.destination, &passage->stepup);
 }
 
 static bool was_lost_unanswered(const struct tunnel_ending *ending)
@@ -115,6 +143,8 @@ static void on_tunnel_over(void *owner, const struct tunnel_ending *ending)
 						  .session_ended = ending->session_ended};
 	if (passage->cut || passage->options.agent->closing) {
 		finish(passage);
+	} else if (ending->wants_fresh_login && step_up(passage)) {
+		return;
 	} else if (was_lost_unanswered(ending) && !passage->asked_again) {
 		passage->asked_again = true;
 		uplink_wait(passage->options.agent->uplink, &passage->waiter);
@@ -192,6 +222,7 @@ void passage_cut(struct passage *passage)
 		return;
 	}
 	uplink_leave(passage->options.agent->uplink, &passage->waiter);
+	stepup_leave(passage->options.agent, &passage->stepup);
 	finish(passage);
 }
 

@@ -1,5 +1,6 @@
 /* passage.h: one local connection on its way through the gateway: it waits for the connection, becomes a tunnel, and
- * when the gateway itself has cut it, the gateway is asked why. */
+ * when the gateway itself has cut it, the gateway is asked why. Where only a fresh login is missing, the user is asked
+ * (stepup.h), and the tunnel once more. */
 #ifndef CLIENT_PASSAGE_H
 #define CLIENT_PASSAGE_H
 

@@ -15,6 +15,7 @@ struct row {
 };
 
 #define LOGIN "run: sallyport login"
+#define FRESH_LOGIN "run: sallyport login --fresh"
 
 /* To give a code a meaning here, add a row; all others follow their HTTP status. */
 static const struct row rows[] = {
@@ -22,7 +23,7 @@ static const struct row rows[] = {
 	{"lease_expired", STATUS_LOGIN_NEEDED, true, "Your session has expired", LOGIN},
 	{"session_ended", STATUS_LOGIN_NEEDED, true, "Your session was ended", LOGIN},
 	{"other_device", STATUS_LOGIN_NEEDED, true, "Your session belongs to another device", LOGIN},
-	{"fresh_login_required", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"fresh_login_required", STATUS_LOGIN_NEEDED, false, NULL, FRESH_LOGIN},
 	{"not_bound", STATUS_LOGIN_NEEDED, false, NULL, NULL},
 	{"login_failed", STATUS_LOGIN_NEEDED, false, NULL, NULL},
 	{"login_expired", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
@@ -66,6 +67,11 @@ void problem_read(struct view body, unsigned http_status, struct view retry_afte
 bool problem_ends_session(const struct refused *refused)
 {
 	return find_row(refused)->ends_session;
+}
+
+bool problem_wants_fresh_login(const struct refused *refused)
+{
+	return strcmp(refused->problem.code, "fresh_login_required") == 0;
 }
 
 /* "Sentence." -> "Sentence", so that more can follow. */

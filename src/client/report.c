@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "entrance.h"
+#include "news.h"
 #include "passage.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
@@ -60,12 +61,24 @@ static json_t *forwards_json(const struct agent *agent)
 	return list;
 }
 
+static json_t *warnings_json(const struct agent *agent)
+{
+	json_t *list = json_array();
+	char sentence[256];
+	upkeep_warning(agent, sentence, sizeof(sentence));
+	if (*sentence)
+		json_array_append_new(list, json_string(sentence));
+	if (news_warning(agent->news))
+		json_array_append_new(list, json_string(news_warning(agent->news)));
+	return list;
+}
+
 int report_write(const struct agent *agent, struct buf *out_text)
 {
 	OWN(own_json) json_t *root =
-		json_pack("{s:I, s:s, s:o, s:b, s:o, s:o, s:o}", "pid", (json_int_t)getpid(), "version", SALLYPORT_VERSION,
+		json_pack("{s:I, s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "pid", (json_int_t)getpid(), "version", SALLYPORT_VERSION,
 			  "since", time_json(agent->started_ms), "stays", agent->stays, "connection",
-			  uplink_json(agent->uplink), "tunnels", tunnels_json(agent), "forwards", forwards_json(agent));
+			  uplink_json(agent->uplink), "tunnels", tunnels_json(agent), "forwards", forwards_json(agent), "warnings", warnings_json(agent));
 	OWN_MEMORY char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	return text && buf_add_string(out_text, text) == 0 ? STATUS_OK : STATUS_FAILED;
 }

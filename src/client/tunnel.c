@@ -218,6 +218,7 @@ static void judge_refusal(struct tunnel *tunnel, enum h2_code code)
 		problem_read(buf_view(&tunnel->refusal), tunnel->http_status, view_string(tunnel->retry_after), &refused);
 		ending->status = problem_explain(&refused, tunnel->target, &ending->diag);
 		ending->session_ended = problem_ends_session(&refused);
+		ending->wants_fresh_login = problem_wants_fresh_login(&refused);
 	}
 }
 

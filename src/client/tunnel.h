@@ -16,6 +16,7 @@ struct tunnel_ending {
 	struct diag diag;   /* the sentence otherwise */
 	bool refused;       /* it never stood: the gateway said no */
 	bool session_ended; /* and that because the session is gone */
+	bool wants_fresh_login; /* or because the login is not fresh enough */
 	enum pump_end pump; /* when it stood: who ended it */
 	enum h2_code code;  /* and with what the stream was closed */
 	bool stood;         /* false: the descriptors are the owner's again */

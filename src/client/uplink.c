@@ -394,6 +394,23 @@ void uplink_wanted(struct uplink *uplink)
 		begin(uplink);
 }
 
+void uplink_certificate_changed(struct uplink *uplink)
+{
+	struct device device;
+	struct diag diag;
+	if (!stands(uplink) || device_identify(uplink->options.settings, &device, &diag) != STATUS_OK ||
+	    memcmp(device.name, uplink->current->device.name, sizeof(device.name)) == 0)
+		return;
+	retire(uplink);
+	if (is_wanted(uplink))
+		begin(uplink);
+}
+
+struct connection *uplink_connection(const struct uplink *uplink)
+{
+	return is_ready(uplink) ? uplink->current->connection : NULL;
+}
+
 /* ---- does it live ---- */
 
 static void ask(struct path *path)

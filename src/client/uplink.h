@@ -59,6 +59,11 @@ void uplink_wanted(struct uplink *uplink);
 /* The network has changed, or the device was asleep: looks whether the connection lives, or tries anew at once. */
 void uplink_look(struct uplink *uplink);
 
+/* The device's certificate is another one now: what is new goes by a new connection; what the present one carries stays. */
+void uplink_certificate_changed(struct uplink *uplink);
+/* The connection that takes requests now, or NULL. */
+struct connection *uplink_connection(const struct uplink *uplink);
+
 /* For the report. */
 struct uplink_state {
 	const char *word;     /* "ready", "connecting", "waiting", "none" */

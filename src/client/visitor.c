@@ -11,6 +11,7 @@
 #include "entrance.h"
 #include "errand.h"
 #include "kept.h"
+#include "news.h"
 #include "passage.h"
 #include "report.h"
 #include "sallyport/edge/command_agent.h"
@@ -302,6 +303,18 @@ static int on_inquire(void *self, const struct command_agent_inquire *message, i
 	return 0;
 }
 
+void visitor_note_all(struct agent *agent, const struct destination *destination, const char *sentence)
+{
+	struct passage_facts facts;
+	for (struct visitor *visitor = agent->visitors; visitor; visitor = visitor->next) {
+		if (!visitor->passage)
+			continue;
+		passage_look(visitor->passage, &facts);
+		if (!destination || destination_equal(destination, facts.destination))
+			(void)!send_note(visitor, sentence);
+	}
+}
+
 static const struct command_agent_handlers handlers = {
 	.hello = on_hello,
 	.ask = on_ask,
@@ -363,6 +376,9 @@ void visitor_dismiss(struct visitor *visitor)
 	else
 		close_pair(visitor);
 	link_close(&visitor->link, on_link_closed);
+	/* It may have been a login or a logout. */
+	if (!agent->closing)
+		news_look(agent->news);
 }
 
 static void on_end(struct link *link, int reason)

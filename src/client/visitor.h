@@ -6,6 +6,8 @@
 
 /* Takes over the connection; on error it stays the caller's. */
 [[nodiscard]] int visitor_admit(struct agent *agent, int fd);
+/* A sentence for those who wait for a tunnel (to there; NULL: to anywhere). */
+void visitor_note_all(struct agent *agent, const struct destination *destination, const char *sentence);
 /* Sends it away and ends all that it had begun. */
 void visitor_dismiss(struct visitor *visitor);
 

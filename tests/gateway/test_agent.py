@@ -234,3 +234,13 @@ def test_logout_ends_the_ports(new_world):
             assert peer.recv(1) == b"x"
             assert client(world, "logout").returncode == 0
             assert command.wait(20) != 0 and b"sallyport login" in command.stderr.read()
+
+
+def test_agent_of_a_service_manager_connects_and_stays(world):
+    client(world, "down")
+    with Held(world, "agent") as service:
+        wait_until(lambda: list(state_folder(world).glob("*.agent")), "the agent")
+        report = json.loads(client(world, "status", "--json").stdout)["agent"]
+        assert int(report["pid"]) == service.pid and report["stays"]
+        assert client(world, "down").returncode == 0
+        assert service.wait(20) == 0

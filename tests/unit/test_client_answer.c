@@ -193,7 +193,7 @@ static void test_problems(void **state)
 		{"{\"code\":7,\"detail\":[],\"request_id\":\"\\u001b\"}", 500, "", STATUS_FAILED, false,
 		 "db1:1: The gateway refused with status 500 and gave no reason"},
 		{"{\"code\":\"fresh_login_required\",\"detail\":\"This needs a fresh login.\"}", 403, "", STATUS_LOGIN_NEEDED, false,
-		 "db1:1: This needs a fresh login; run: sallyport login"},
+		 "db1:1: This needs a fresh login; run: sallyport login --fresh"},
 		{"{\"code\":\"unreachable\",\"detail\":\"a\\u001b[2Jb\\nc\"}", 502, "", STATUS_FAILED, false, "db1:1: a?[2Jb?c"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -206,13 +206,39 @@ static void test_problems(void **state)
 	}
 }
 
+static void test_events(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"", "{}", "[]", "{\"event\":\"begin\"}", "{\"event\":\"other\",\"what\":\"session\"}",
+		"{\"event\":\"ended\",\"what\":\"tunnel\",\"tunnel\":1,\"host\":\"\",\"port\":1}",
+		"{\"event\":\"ended\",\"what\":\"tunnel\",\"tunnel\":1,\"host\":\"h\",\"port\":65536}",
+		"{\"event\":\"ended\",\"what\":\"session\",\"at\":\"\\u001b[2J\"}",
+		"{\"event\":\"ended\",\"what\":\"session\",\"reason\":\"0123456789012345678901234567890123456789\"}",
+	};
+	struct answer_event event;
+	struct diag diag = {0};
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(answer_parse_event(view_string(bad[i]), &event, &diag), STATUS_FAILED);
+	struct view line = view_string("{\"event\":\"ending\",\"what\":\"tunnel\",\"at\":\"2026-11-24T10:15:00.000Z\","
+				       "\"reason\":\"idle\",\"tunnel\":7,\"host\":\"db1\",\"port\":5432,\"new\":1}");
+	assert_int_equal(answer_parse_event(line, &event, &diag), STATUS_OK);
+	assert_int_equal(event.kind, ANSWER_EVENT_ENDING);
+	assert_true(event.of_tunnel && event.tunnel == 7 && event.port == 5432);
+	assert_string_equal(event.host, "db1");
+	assert_string_equal(event.reason, "idle");
+	line = view_string("{\"event\":\"extended\",\"what\":\"session\",\"at\":null}");
+	assert_int_equal(answer_parse_event(line, &event, &diag), STATUS_OK);
+	assert_true(!event.of_tunnel && !event.at[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prompt), cmocka_unit_test(test_info_and_empty_rounds), cmocka_unit_test(test_granted),
 		cmocka_unit_test(test_bad_steps), cmocka_unit_test(test_session), cmocka_unit_test(test_resources),
 		cmocka_unit_test(test_requests), cmocka_unit_test(test_json_for_programs_has_no_escapes),
-		cmocka_unit_test(test_problems),
+		cmocka_unit_test(test_problems), cmocka_unit_test(test_events),
 	};
 	answer_wipe_memory();
 	return cmocka_run_group_tests(tests, NULL, NULL);

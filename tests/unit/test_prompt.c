@@ -289,6 +289,45 @@ static void test_helper_or_nobody(void **state)
 	unlink(script);
 }
 
+static void test_address_for_a_code(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *address;
+	} rows[] = {
+		{"Scan otpauth://totp/x?secret=ABC&issuer=y and type the code", "otpauth://totp/x?secret=ABC&issuer=y"},
+		{"Go to https://id.example/device?user_code=ABCD.", "https://id.example/device?user_code=ABCD"},
+		{"(https://id.example/a)\nCode: 1", "https://id.example/a"},
+		{"http://id.example/", ""},
+		{"https://", ""},
+		{"", ""},
+		{"https://id.example/ \u2588\u2588", ""},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_true(view_is(prompt_address(rows[i].text), rows[i].address));
+}
+
+/* On the terminal the code follows the text; a helper's window shows both texts with the question. */
+static void test_shown_with_the_next_question(void **state)
+{
+	(void)state;
+	char script[] = "/tmp/sallyport-askpass.XXXXXX";
+	int fd = mkstemp(script);
+	assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\nprintf '%%s' \"$1\" | tr '\\n' '|'\n") > 0 && fchmod(fd, 0700) == 0);
+	close(fd);
+	struct prompt prompt = {.answers_fd = -1, .terminal = {.fd = -1}, .askpass = script};
+	struct buf answer = BUF_INIT(LINE_BYTES_MAX);
+	struct diag diag = {0};
+	prompt_show(&prompt, "db1 needs\x1b[2J it");
+	assert_int_equal(prompt_ask(&prompt, TERMINAL_ECHO_OFF, "Password: ", &answer, &diag), STATUS_OK);
+	assert_true(view_is(buf_view(&answer), "db1 needs?[2J it|Password: "));
+	buf_reset(&answer);
+	assert_int_equal(prompt_ask(&prompt, TERMINAL_ECHO_OFF, "Code: ", &answer, &diag), STATUS_OK);
+	assert_true(view_is(buf_view(&answer), "Code: "));
+	buf_fini(&answer);
+	unlink(script);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_ctrl_c_restores_the_terminal_and_ends_by_the_signal),
 		cmocka_unit_test(test_ctrl_d_gives_up), cmocka_unit_test(test_ctrl_z_gives_the_terminal_back_meanwhile),
 		cmocka_unit_test(test_answers_from_a_descriptor), cmocka_unit_test(test_helper_or_nobody),
+		cmocka_unit_test(test_address_for_a_code), cmocka_unit_test(test_shown_with_the_next_question),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
