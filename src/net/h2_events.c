@@ -223,16 +223,19 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 	return 0;
 }
 
-/* A request that could not be sent any more (GOAWAY came first) ends here: nghttp2 never opened its stream. */
+/* A request that could not be sent any more (GOAWAY came first, or it was taken back) ends here. Where nghttp2 has opened
+ * its stream all the same it closes it afterwards, and must not find us there. */
 static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *owner)
 {
-	(void)session, (void)error;
+	(void)error;
 	struct h2 *h2 = owner;
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	struct h2_stream *stream = h2_stream_find(h2, frame->hd.stream_id);
-	if (stream)
-		h2_stream_end(h2, stream, H2_REFUSED_STREAM);
+	if (!stream)
+		return 0;
+	nghttp2_session_set_stream_user_data(session, stream->id, NULL);
+	h2_stream_end(h2, stream, H2_REFUSED_STREAM);
 	return 0;
 }
 

@@ -288,6 +288,25 @@ static void test_resets_keep_their_reason(void **state)
 	side_fini(&server);
 }
 
+/* Its owner went before the request was sent. */
+static void test_a_request_that_is_taken_back_is_never_sent(void **state)
+{
+	(void)state;
+	struct side client, server;
+	side_init(&client, H2_CLIENT);
+	side_init(&server, H2_SERVER);
+	assert_int_equal(talk(&client, &server), 0);
+	h2_reset(client.h2, ask(&client, "CONNECT", "", ""), H2_CANCEL);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&client, "closed(REFUSED_STREAM);");
+	expect(&server, "");
+	assert_int_equal(h2_stream_count(client.h2), 0);
+	open_tunnel(&client, &server);
+	assert_true(h2_is_alive(client.h2));
+	side_fini(&client);
+	side_fini(&server);
+}
+
 static void test_a_refused_connect_ends_both_ways(void **state)
 {
 	(void)state;
@@ -488,7 +507,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests_and_responses), cmocka_unit_test(test_a_tunnel_with_half_close),
 		cmocka_unit_test(test_E6_a_slow_reader_stops_its_stream_only),
-		cmocka_unit_test(test_resets_keep_their_reason), cmocka_unit_test(test_a_refused_connect_ends_both_ways),
+		cmocka_unit_test(test_resets_keep_their_reason), cmocka_unit_test(test_a_request_that_is_taken_back_is_never_sent),
+		cmocka_unit_test(test_a_refused_connect_ends_both_ways),
 		cmocka_unit_test(test_bounds_of_streams_and_heads), cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_streams_are_told_when_the_connection_is_lost),
 		cmocka_unit_test(test_E4_floods_end_the_connection), cmocka_unit_test(test_E4_rapid_reset),
