@@ -44,7 +44,7 @@ LIBRARIES = {
     "sallyport-courier": {"libcurl-gnutls", "libjansson", "libnettle", "libseccomp", "libcap-ng"},
     "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
     "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode", "libsqlite3"},
-    "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libuv"},
+    "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libqrencode", "libuv"},
     "pam_sallyport.so": {"libpam", "libcurl-gnutls", "libjansson", "libqrencode"},
 }
 COMMON = {"libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "libgcc_s"}
