@@ -69,6 +69,14 @@ class Copy:
         return done.returncode, json.loads(done.stdout)
 
 
+def copy_store(source, target):
+    """As a backup does: also what still stands beside the file (-wal)."""
+    one, other = sqlite3.connect(source), sqlite3.connect(target)
+    one.backup(other)
+    one.close()
+    other.close()
+
+
 def checkpoints_of(path):
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     rows = database.execute("SELECT sequence FROM checkpoint ORDER BY sequence").fetchall()
@@ -97,8 +105,7 @@ def recorded(programs):
             wait_until(lambda: len(lines()) > before, "a checkpoint")
         world.old_copy = folder / "old.db"
         world.admin("audit", "export", folder / "early", "--store", world.database, "--key", world.path("etc", "audit.pub"))
-        with sqlite3.connect(world.database) as source, sqlite3.connect(world.old_copy) as target:
-            source.backup(target)
+        copy_store(world.database, world.old_copy)
         for _ in range(4):
             api.login(world)
         count = len(lines())
@@ -120,10 +127,7 @@ def recorded(programs):
 @pytest.fixture
 def copy(recorded, tmp_path):
     path = tmp_path / "copy.db"
-    source, target = sqlite3.connect(recorded.database), sqlite3.connect(path)
-    source.backup(target)
-    source.close()
-    target.close()
+    copy_store(recorded.database, path)
     return Copy(path, recorded)
 
 
@@ -201,7 +205,7 @@ def test_G1_a_checkpoint_made_by_another_is_found(copy, tmp_path):
     copy.change("UPDATE checkpoint SET hash = (SELECT hash FROM audit WHERE audit.sequence = checkpoint.sequence)")
     status, report = copy.verify()
     assert status == 1 and "signature" in report["findings"][0]["finding"], report
-    copy.change("UPDATE checkpoint SET key = replace(key, 'a', 'b')")
+    copy.change(f"UPDATE checkpoint SET key = '{64 * 'e'}'")
     status, report = copy.verify()
     assert status == 1 and "key that was not given" in report["findings"][0]["finding"], report
 
@@ -300,12 +304,13 @@ def test_G1_an_export_is_verified_by_openssl_and_jq(recorded, tmp_path):
     assert done.returncode == 0 and "are good" in done.stdout, done
     records, checkpoints = folder / "records.jsonl", folder / "checkpoints.jsonl"
     whole = records.read_text().splitlines()
-    for number, change in enumerate([lambda rows: rows[:5] + rows[6:], lambda rows: rows[:5] + [rows[6], rows[5]] + rows[7:],
-                                     lambda rows: rows[:5] + [rows[5].replace('"event":"', '"event":"x')] + rows[6:],
-                                     lambda rows: rows[:-9]]):
-        records.write_text("\n".join(change(whole)) + "\n")
+    newest = json.loads(checkpoints.read_text().splitlines()[-1])["sequence"]
+    for changed, word in [(whole[:5] + whole[6:], "record 7 is bad"), (whole[:5] + [whole[6], whole[5]] + whole[7:], "record 7 is bad"),
+                          (whole[:5] + [whole[5].replace('"event":"', '"event":"x')] + whole[6:], "record 6 is bad"),
+                          (whole[:newest - 1], "fits no record")]:
+        records.write_text("\n".join(changed) + "\n")
         done = run_outsider(folder)
-        assert done.returncode == 1 and "checkpoint" in done.stdout if number == 3 else "is bad" in done.stdout, done
+        assert done.returncode == 1 and word in done.stdout, done
     records.write_text("\n".join(whole) + "\n")
     checkpoints.write_text(checkpoints.read_text().replace('"gateway":"', '"gateway":"x'))
     done = run_outsider(folder)
@@ -329,3 +334,75 @@ def test_checkpoints_leave_the_host(recorded):
     told = [line[line.index('{"checkpoint"'):] for line in recorded.elsewhere.read_text().splitlines()]
     kept = recorded.admin("audit", "checkpoints", "--store", recorded.database).splitlines()
     assert told and told == kept[:len(told)]
+
+
+# ---- what is old goes, and the rest still proves itself ----
+
+@pytest.fixture(scope="module")
+def aged(programs, tmp_path_factory):
+    """A world that keeps records for three seconds: (world, a copy from before anything was removed)."""
+    from conftest import Worlds
+    worlds = Worlds(programs)
+    try:
+        world = worlds(settings=['audit_checkpoint_time = "1s"', 'audit_keep = "3s"'])
+        young = tmp_path_factory.mktemp("aged") / "young.db"
+        for _ in range(3):
+            api.login(world)
+        copy_store(world.database, young)
+        first = lambda: Copy(world.database, world).query("SELECT min(sequence) AS n FROM audit")[0]["n"]
+        wait_until(lambda: first() > Copy(young, world).query("SELECT max(sequence) AS n FROM audit")[0]["n"], "removal of what is old")
+        api.login(world)
+        assert world.stop_process("gateway", 20) == 0
+        yield world, young
+    finally:
+        worlds.close()
+
+
+def test_G1_old_records_go_and_the_rest_proves_itself(aged, tmp_path):
+    world, _ = aged
+    status, report = Copy(world.database, world).verify()
+    first = Copy(world.database, world).query("SELECT min(sequence) AS n FROM audit")[0]["n"]
+    assert status == 0 and report["whole"] and report["removed_up_to"] == first - 1 > 0, report
+    world.admin("audit", "export", tmp_path / "out", "--store", world.database, "--key", world.path("etc", "audit.pub"))
+    done = run_outsider(tmp_path / "out")
+    assert done.returncode == 0, done
+
+
+def test_G1_more_than_a_cut_covers_cannot_go(aged, tmp_path):
+    world, _ = aged
+    path = tmp_path / "copy.db"
+    copy_store(world.database, path)
+    first = Copy(path, world).query("SELECT min(sequence) AS n FROM audit")[0]["n"]
+    with sqlite3.connect(path) as database, pytest.raises(sqlite3.DatabaseError, match="append-only"):
+        database.execute(f"DELETE FROM audit WHERE sequence = {first}")
+    database.close()
+    copy = Copy(path, world)
+    copy.change(f"DELETE FROM audit WHERE sequence = {first}")
+    status, report = copy.verify()
+    assert status == 1 and report["first_bad"] in (1, first), report
+    cut = copy.query("SELECT * FROM checkpoint WHERE kind = 'cut' ORDER BY sequence DESC LIMIT 1")[0]
+    copy.change(f"UPDATE checkpoint SET sequence = {first} WHERE kind = 'cut' AND sequence = {cut['sequence']}")
+    status, report = copy.verify()
+    assert status == 1 and "signature" in report["findings"][0]["finding"], report
+
+
+def test_G1_a_removal_that_was_interrupted_is_no_finding(aged, tmp_path):
+    """kill -9 between the cut and the last of its records: all, some or none of them are there."""
+    world, young = aged
+    path = tmp_path / "copy.db"
+    copy_store(world.database, path)
+    copy = Copy(path, world)
+    first = copy.query("SELECT min(sequence) AS n FROM audit")[0]["n"]
+    database = sqlite3.connect(path)
+    database.execute("ATTACH ? AS young", (str(young),))
+    database.execute("INSERT INTO audit SELECT * FROM young.audit")
+    database.commit()
+    database.close()
+    number = copy.query("SELECT max(sequence) AS n FROM audit WHERE sequence < (SELECT max(sequence) FROM checkpoint WHERE kind = 'cut')")[0]["n"]
+    assert number
+    # Between the two copies some are missing here, as no gateway leaves them: take only what is gapless.
+    rows = [row["sequence"] for row in copy.query("SELECT sequence FROM audit ORDER BY sequence DESC")]
+    gapless = next((a for a, b in zip(rows, rows[1:]) if a - b > 1), rows[-1])
+    copy.change(f"DELETE FROM audit WHERE sequence < {gapless}")
+    status, report = copy.verify()
+    assert status == 0 and gapless <= first, report
