@@ -21,6 +21,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "signer_edge.h"
+#include "store_check.h"
 #include "tunnel_review.h"
 #include "worker.h"
 
@@ -205,6 +206,25 @@ void broker_reload(struct broker *broker)
 	record_reload(broker, result, diag.text);
 	if (room_decline(broker->room, &diag) < 0)
 		log_error("the monitor cannot be told that the old settings stay");
+}
+
+/* ---- the store, looked through once ---- */
+
+static void on_store_checked(void *context, int result, const struct diag *diag)
+{
+	struct broker *broker = context;
+	struct audit_entry entry = {.code = "store_trouble"};
+	store_check_end(take_pointer(&broker->store_check));
+	if (result == 0)
+		return;
+	log_error("%s%s", diag->text, result == ERR_BAD_INPUT ? "; put a backup in its place: sallyport-admin restore" : "");
+	audit_fill(&entry, "alarm", "%s", diag->text);
+	audit_record(broker, &entry, NULL, NULL);
+}
+
+int broker_check_store(struct broker *broker, struct diag *diag)
+{
+	return store_check_begin(broker->room->conf.store, broker->loop, on_store_checked, broker, &broker->store_check, diag);
 }
 
 /* ---- the minute: hours of rules open and close, groups change ---- */

@@ -38,6 +38,7 @@ struct monitor_edge;
 struct policy;
 struct resolver;
 struct shadow;
+struct store_check;
 struct signer_edge;
 struct workers;
 
@@ -53,6 +54,7 @@ struct broker {
 	uv_loop_t *loop;
 	struct room *room; /* room->conf holds the settings in force */
 	struct store *store;
+	struct store_check *store_check; /* NULL before and after it */
 	struct registry registry;
 	struct invitations invitations;
 	struct revocations revocations;

@@ -17,6 +17,8 @@ struct room;
 [[nodiscard]] int broker_read_pin(struct room *room, char *out_pin, struct diag *diag);
 /* How targets are dialed. */
 [[nodiscard]] int broker_read_manner(const struct conf *conf, struct dial_manner *out_manner, struct diag *diag);
+/* Has the store looked through in the background; a damaged one is an alarm. */
+[[nodiscard]] int broker_check_store(struct broker *broker, struct diag *diag);
 /* Watches the minutes: rules have hours, and groups change. */
 [[nodiscard]] int broker_start_minutes(struct broker *broker);
 /* The settings and policy files since the last reload: all good and in force, or none of them. */

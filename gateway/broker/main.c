@@ -27,6 +27,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "signer_edge.h"
+#include "store_check.h"
 #include "walls.h"
 #include "worker.h"
 
@@ -116,6 +117,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 	const struct conf *conf = &broker->room->conf;
 	int result = store_start(broker->store, broker->loop, diag);
 	if (result == 0)
+		result = broker_check_store(broker, diag);
+	if (result == 0)
 		result = groups_new(broker->loop, &broker->groups) < 0 ? diag_system(diag, "memory") : 0;
 	if (result == 0)
 		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &broker->resolver, diag);
@@ -160,6 +163,7 @@ static void close_record(struct broker *broker)
 			tunnel_abandon(tunnel, "gateway_stopped", TUNNEL_TELL_NOBODY);
 	audit_fill(&entry, "gateway_stopped", "in good order");
 	audit_record(broker, &entry, NULL, NULL);
+	store_check_end(take_pointer(&broker->store_check));
 	store_close(broker->store);
 }
 

@@ -26,7 +26,7 @@ struct admin_options {
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
 	const char *at, *realm, *from, *tests, *session;
-	const char *store, *checkpoints, *key;
+	const char *store, *checkpoints, *key, *encrypt_to, *identity;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
@@ -135,6 +135,8 @@ int cmd_audit(const struct admin_options *options);
 int cmd_audit_verify(const struct admin_options *options);
 int cmd_audit_checkpoints(const struct admin_options *options);
 int cmd_audit_export(const struct admin_options *options);
+int cmd_backup(const struct admin_options *options);
+int cmd_restore(const struct admin_options *options);
 int cmd_audit_key(const struct admin_options *options);
 int cmd_policy_check(const struct admin_options *options);
 int cmd_policy_explain(const struct admin_options *options);

@@ -75,6 +75,8 @@ static const struct subcommand {
 	{"audit", "export", "FOLDER [--csv] [--after N] [--store FILE] [--key FILE]", "records and what proves them, as files for others", 1, 1, cmd_audit_export},
 	{"audit", "key", "[--dir DIR]", "make the key that signs checkpoints where there is none; print its public half", 0, 0, cmd_audit_key},
 	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
+	{"backup", "", "FILE [--encrypt-to RECIPIENT] [--store FILE]", "copy the store beside the running gateway, encrypted (age) when asked", 1, 1, cmd_backup},
+	{"restore", "", "FILE [--identity FILE] [--store FILE]", "put a backup in the store's place; only while no gateway runs; the former one is kept", 1, 1, cmd_restore},
 	{"alert", "list", "", "who is told of what, and what waits", 0, 0, cmd_alert_list},
 	{"alert", "test", "NAME", "send a test message now and say whether it was delivered", 1, 1, cmd_alert_test},
 	{"alert", "spool", "[--after N]", "messages that have not arrived: waiting, or set aside because they are refused", 0, 0, cmd_alert_spool},
@@ -173,6 +175,8 @@ static const struct option_row {
 	ROW("store", TEXT, store),
 	ROW("checkpoints", TEXT, checkpoints),
 	ROW("key", TEXT, key),
+	ROW("encrypt-to", TEXT, encrypt_to),
+	ROW("identity", TEXT, identity),
 #undef ROW
 };
 #define OPTION_COUNT (sizeof(option_rows) / sizeof(option_rows[0]))
