@@ -137,11 +137,28 @@ void tunnel_set_review(struct tunnel *tunnel, const struct policy_facts *facts, 
 	bandwidth_limit(tunnel, verdict->rule, verdict->max_rate);
 }
 
+/* Whether the address that it is connected to could be dialed under this policy too (B2): the name alone says little. */
+static bool is_at_allowed_address(const struct tunnel *tunnel, const struct policy_verdict *verdict)
+{
+	char host[TARGET_HOST_MAX + 1];
+	struct target address;
+	uint16_t port;
+	if (!tunnel->address || str_split_authority(view_string(tunnel->address), host, sizeof(host), &port) < 0 ||
+	    target_parse(view_string(host), port, &address, NULL) < 0 || !address.is_address)
+		return false;
+	return judge_address(tunnel->worker->broker, verdict->resource, (struct sockaddr *)&address.address);
+}
+
+static const struct policy_verdict address_lost = {
+	.code = "not_allowed", .sentence = "The policy no longer allows the address that the name resolved to.", .rule = "", .resource = ""};
+
 static void on_judged(struct judgement *judgement, int result, const struct policy_facts *facts,
 		      const struct policy_verdict *verdict)
 {
 	struct review *review = judgement->context;
 	struct tunnel *tunnel = tunnel_find(&review->broker->tunnels, review->tunnel);
+	if (result == 0 && verdict->allowed && tunnel && tunnel->state == TUNNEL_OPEN && !is_at_allowed_address(tunnel, verdict))
+		verdict = &address_lost;
 	if (tunnel && !tunnel->end_reason && result == 0 && !verdict->allowed) {
 		end(review, tunnel, verdict);
 		return;
@@ -149,6 +166,9 @@ static void on_judged(struct judgement *judgement, int result, const struct poli
 	/* Name services that fail for a moment end nothing. */
 	if (tunnel && result == 0)
 		tunnel_set_review(tunnel, facts, &review->target, verdict);
+	/* What is being dialed was checked by the policy of that moment: again as soon as the address is known. */
+	if (tunnel && tunnel->state != TUNNEL_OPEN)
+		tunnel->judge_at_ms = 0;
 	review_free(review);
 }
 

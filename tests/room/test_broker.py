@@ -730,6 +730,30 @@ def test_C1_a_tightened_policy_ends_what_it_no_longer_allows(gateway, target):
     second.socket.close()
 
 
+def test_C1_a_policy_without_the_literal_address_ends_what_a_name_led_to(gateway, target):
+    """The name is allowed as before, but it leads where only a literal address may lead (B2)."""
+    wide = f'''resource "here" {{ address = {{"localhost:{target.port}", "127.0.0.1:{target.port}"}} }}
+rule "alice works" {{ users = {{"alice"}} resources = {{"here"}} }}
+'''
+    assert reload(gateway, wide).good == 1
+    worker = gateway.connect(ALICE)
+    token = worker.token()
+    goes = worker.open(token, "localhost", target.port)
+    stays = worker.open(token, "127.0.0.1", target.port)
+    assert (goes.name, stays.name) == ("opened", "opened")
+    literal = f'''resource "name" {{ address = {{"localhost:{target.port}"}} }}
+resource "literal" {{ address = {{"127.0.0.1:{target.port}"}} }}
+rule "alice works" {{ users = {{"alice"}} resources = {{"name", "literal"}} }}
+'''
+    assert reload(gateway, literal).good == 1
+    order = worker.peer.receive("end")
+    assert (order.tunnel, order.reason) == (goes.tunnel, "policy_changed")
+    worker.peer.send("tunnel_closed", tunnel=goes.tunnel, reason="ended")
+    worker.peer.send("ended", order=order.order, tunnels=1)
+    wait_for(lambda: gateway.query("SELECT id FROM tunnel WHERE closed_at IS NULL") == [(stays.tunnel,)])
+    assert worker.open(token, "localhost", target.port).code == "address_forbidden"
+
+
 def test_B1_a_policy_that_does_not_parse_changes_nothing(gateway, live, target):
     answer = reload(gateway, policy(target) + 'rule "broken {\n')
     assert answer.good == 0 and "policy.conf:" in answer.sentence
