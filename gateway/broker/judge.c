@@ -161,20 +161,10 @@ static struct policy_own_addresses own_addresses(struct broker *broker)
 	return (struct policy_own_addresses){own->list, own->count};
 }
 
-static const struct policy_resource *find_resource(const struct policy *policy, const char *name)
-{
-	const struct policy_resource *resource;
-	size_t position = 0;
-	while ((resource = policy_next_resource(policy, &position)))
-		if (strcmp(policy_resource_name(resource), name) == 0)
-			return resource;
-	return NULL;
-}
-
 bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address)
 {
 	struct policy_own_addresses own = own_addresses(broker);
-	const struct policy_resource *found = find_resource(broker->policy, resource);
+	const struct policy_resource *found = policy_resource_named(broker->policy, resource);
 	/* Without one's own addresses nothing can be told apart: no. Loopback is always there. */
 	return found && own.count > 0 && policy_address_allowed(found, address, &own);
 }

@@ -68,12 +68,13 @@ static bool is_from(const struct policy_rule *rule, const struct sockaddr_storag
 	return false;
 }
 
+/* What allows must be open at all of the moments, what denies at one: a doubt about the time opens nothing. */
 static bool is_open(const struct policy_rule *rule, const struct policy_facts *facts)
 {
 	for (unsigned i = 0; i < facts->time_count; i++)
-		if (!policy_is_open(rule, facts->times_s[i], facts->local_offset_s))
-			return false;
-	return facts->time_count > 0;
+		if (policy_is_open(rule, facts->times_s[i], facts->local_offset_s) == rule->deny)
+			return rule->deny;
+	return (facts->time_count > 0) != rule->deny;
 }
 
 static bool has_room(const struct policy_rule *rule, const struct policy_facts *facts)
@@ -192,44 +193,51 @@ static const struct policy_resource *walk_next(struct walk *walk)
 /* The resources that are asked for. More than these: then the rules of each are walked, one resource after the other. */
 enum { MATCHED_MAX = 64 };
 
+/* A rule, and the first resource of the target that it names. */
+struct choice {
+	const struct policy_rule *rule; /* NULL: none */
+	const struct policy_resource *resource;
+};
+
 struct decision {
 	const struct policy *policy;
 	const struct policy_facts *facts;
 	const struct policy_resource *matched[MATCHED_MAX];
 	size_t matched_count;
-	const struct policy_rule *denial, *grant; /* the first of each, in the order of the files */
-	const struct policy_rule *nearly;         /* lacks only what the user can mend himself */
-	enum policy_lack lack;                    /* of `nearly` */
+	struct choice denial, grant; /* the first of each, in the order of the files */
+	struct choice nearly;        /* lacks only what the user can mend himself */
+	enum policy_lack lack;       /* of `nearly` */
 };
 
-static bool stands_before(const struct policy_rule *rule, const struct policy_rule *other)
+static bool stands_before(const struct policy_rule *rule, const struct choice *other)
 {
-	return !other || rule->order < other->order;
+	return !other->rule || rule->order < other->rule->order;
 }
 
-static void weigh(struct decision *decision, const struct policy_rule *rule)
+static void weigh(struct decision *decision, const struct policy_rule *rule, const struct policy_resource *resource)
 {
-	if (!stands_before(rule, rule->deny ? decision->denial : decision->grant))
+	struct choice choice = {rule, resource};
+	if (!stands_before(rule, rule->deny ? &decision->denial : &decision->grant))
 		return;
 	enum policy_lack lack = policy_lack_of(rule, decision->facts);
 	if (lack == POLICY_LACKS_NOTHING && rule->deny) {
-		decision->denial = rule;
+		decision->denial = choice;
 	} else if (lack == POLICY_LACKS_NOTHING) {
-		decision->grant = rule;
+		decision->grant = choice;
 	} else if (!rule->deny && lack >= POLICY_LACKS_TUNNELS &&
-		   (lack > decision->lack || (lack == decision->lack && stands_before(rule, decision->nearly)))) {
-		decision->nearly = rule;
+		   (lack > decision->lack || (lack == decision->lack && stands_before(rule, &decision->nearly)))) {
+		decision->nearly = choice;
 		decision->lack = lack;
 	}
 }
 
-static void weigh_all(struct decision *decision, const struct policy_rules *rules)
+static void weigh_all(struct decision *decision, const struct policy_rules *rules, const struct policy_resource *resource)
 {
 	for (size_t i = 0; i < rules->count; i++)
-		weigh(decision, rules->list[i]);
+		weigh(decision, rules->list[i], resource);
 }
 
-static bool covers(const struct policy_rule *rule, const struct policy_resource *resource)
+bool policy_rule_covers(const struct policy_rule *rule, const struct policy_resource *resource)
 {
 	size_t low = 0, high = rule->resource_count;
 	while (low < high) {
@@ -246,8 +254,8 @@ static void weigh_covering(struct decision *decision, const struct policy_rules 
 {
 	for (size_t i = 0; i < rules->count; i++)
 		for (size_t j = 0; j < decision->matched_count; j++)
-			if (covers(rules->list[i], decision->matched[j])) {
-				weigh(decision, rules->list[i]);
+			if (policy_rule_covers(rules->list[i], decision->matched[j])) {
+				weigh(decision, rules->list[i], decision->matched[j]);
 				break;
 			}
 }
@@ -292,7 +300,7 @@ static size_t rules_of_matched(const struct decision *decision)
 static void weigh_matched(struct decision *decision)
 {
 	for (size_t i = 0; i < decision->matched_count; i++)
-		weigh_all(decision, &decision->matched[i]->rules);
+		weigh_all(decision, &decision->matched[i]->rules, decision->matched[i]);
 }
 
 static void decide(struct decision *decision)
@@ -306,7 +314,7 @@ static void decide(struct decision *decision)
 		return;
 	}
 	weigh_matched(decision);
-	weigh_all(decision, &decision->policy->everywhere);
+	weigh_all(decision, &decision->policy->everywhere, decision->matched[0]);
 }
 
 static uint64_t left(uint64_t limit_ms, uint64_t age_ms)
@@ -326,13 +334,14 @@ static uint64_t holds_ms(const struct policy_rule *rule, const struct policy_fac
 	return idle < firm ? idle : firm;
 }
 
-/* The resource by which a rule decided: the first one that it names. */
-static const struct policy_resource *resource_of(const struct decision *decision, const struct policy_rule *rule)
+/* What decided; without a rule the first resource of the target, if there is one. */
+static struct choice chosen(const struct decision *decision)
 {
-	for (size_t i = 0; rule && i < decision->matched_count; i++)
-		if (covers(rule, decision->matched[i]))
-			return decision->matched[i];
-	return decision->matched_count ? decision->matched[0] : NULL;
+	const struct choice *const order[] = {&decision->denial, &decision->grant, &decision->nearly};
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (order[i]->rule)
+			return *order[i];
+	return (struct choice){NULL, decision->matched_count ? decision->matched[0] : NULL};
 }
 
 static uint64_t limit_of(const struct policy_rule *rule, enum policy_lack lack)
@@ -342,18 +351,18 @@ static uint64_t limit_of(const struct policy_rule *rule, enum policy_lack lack)
 
 static struct policy_verdict conclude(const struct decision *decision)
 {
-	const struct policy_rule *rule = decision->denial ? decision->denial : decision->grant ? decision->grant : decision->nearly;
-	const struct policy_resource *resource = resource_of(decision, rule);
-	bool allowed = decision->grant && !decision->denial;
-	enum policy_lack lack = decision->denial ? POLICY_LACKS_NOTHING : decision->lack;
+	struct choice choice = chosen(decision);
+	const struct policy_rule *rule = choice.rule;
+	bool denied = decision->denial.rule, allowed = decision->grant.rule && !denied;
+	enum policy_lack lack = denied ? POLICY_LACKS_NOTHING : decision->lack;
 	return (struct policy_verdict){
 		.allowed = allowed,
 		.code = allowed ? "" : refusals[lack].code,
 		.sentence = allowed ? "" : refusals[lack].sentence,
 		.rule = rule ? rule->name : "",
-		.resource = resource ? resource->name : "",
-		.matched = resource,
-		.needs_ms = allowed || decision->denial ? 0 : limit_of(rule, lack),
+		.resource = choice.resource ? choice.resource->name : "",
+		.matched = choice.resource,
+		.needs_ms = allowed || denied ? 0 : limit_of(rule, lack),
 		.holds_ms = allowed ? holds_ms(rule, decision->facts) : 0,
 		.firm_ms = allowed ? firm_ms(rule, decision->facts) : 0,
 		.idle_timeout_ms = allowed ? rule->idle_timeout_ms : 0,
@@ -361,7 +370,7 @@ static struct policy_verdict conclude(const struct decision *decision)
 	};
 }
 
-/* Adds a resource once; a full list is weighed at once, and only its first resource is kept for the verdict. */
+/* Adds a resource once; a full list is weighed at once, and only its first resource is kept. */
 static void match(struct decision *decision, const struct policy_resource *resource)
 {
 	for (size_t i = 0; i < decision->matched_count; i++)
@@ -500,6 +509,11 @@ const char *policy_resource_addresses(const struct policy_resource *resource)
 	return resource->addresses;
 }
 
+const struct policy_resource *policy_resource_named(const struct policy *policy, const char *name)
+{
+	return MAP_FIND(&policy->resources_by_name, view_string(name), struct policy_resource, by_name);
+}
+
 size_t policy_resource_count(const struct policy *policy)
 {
 	return policy->resource_count;
@@ -549,8 +563,7 @@ bool policy_follow_name(const struct policy *policy, struct target *target)
 	const struct policy_entry *found = NULL;
 	if (target->is_address || MAP_FIND(&policy->hosts, view_string(target->host), struct policy_entry, by_host))
 		return false;
-	const struct policy_resource *resource =
-		MAP_FIND(&policy->resources_by_name, view_string(target->host), struct policy_resource, by_name);
+	const struct policy_resource *resource = policy_resource_named(policy, target->host);
 	for (size_t i = 0; resource && i < resource->entry_count; i++) {
 		const struct policy_entry *entry = &resource->entries[i];
 		if (target->port < entry->first_port || target->port > entry->last_port)

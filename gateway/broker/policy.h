@@ -62,8 +62,8 @@ struct policy_facts {
 	uint64_t login_age_ms;  /* since the last fresh login */
 	uint64_t lease_age_ms;  /* since the session began */
 	uint64_t idle_ms;       /* since the last byte through the tunnel */
-	/* Every one of these moments (seconds since 1970) must be within a rule's hours: the clock's, and where it
-	 * would be had nobody set it back. */
+	/* Seconds since 1970: the clock's, and where it would be had nobody set it back. Every one must be within the hours
+	 * of a rule that allows; one is enough for a rule that denies. */
 	int64_t times_s[2];
 	unsigned time_count;
 	int32_t local_offset_s; /* the gateway's, east of UTC */
@@ -119,6 +119,8 @@ bool policy_follow_name(const struct policy *policy, struct target *target);
 
 /* Walks the resources in the order of the files; NULL after the last. *position starts at 0. */
 const struct policy_resource *policy_next_resource(const struct policy *policy, size_t *position);
+/* NULL when there is none. */
+const struct policy_resource *policy_resource_named(const struct policy *policy, const char *name);
 const char *policy_resource_name(const struct policy_resource *resource);
 const char *policy_resource_description(const struct policy_resource *resource);
 /* Its addresses as written, one a line. */

@@ -81,6 +81,8 @@ static int index_rule(struct policy *policy, const struct policy_rule *rule)
 	/* In the index of groups too: whoever is in no group is not meant by groups = {"*"}, and that is asked again. */
 	if (rule->users.all || rule->groups.all)
 		result = policy_rules_add(&policy->everybody, rule);
+	if (result == 0 && rule->deny && (rule->hours_count || rule->calendar))
+		result = policy_rules_add(&policy->timed_denials, rule);
 	for (size_t i = 0; result == 0 && i < rule->users.count; i++)
 		result = add_person(policy, 'u', rule->users.list[i], rule);
 	for (size_t i = 0; result == 0 && i < rule->groups.count; i++)
@@ -140,11 +142,17 @@ static bool has_words_of(const struct policy_words *all, const struct policy_wor
 	return !some->all;
 }
 
+/* "*" of these asks for a tag, or for a key that is known. */
+static bool is_condition(const struct policy_words *words)
+{
+	return words->all || words->count;
+}
+
 /* A deny rule that asks for nothing but the person. */
 static bool is_plain_denial(const struct policy_rule *rule)
 {
 	return rule->deny && !rule->hours_count && !rule->calendar && !rule->from_count && !rule->devices.count &&
-	       !rule->device_tags.count && !rule->key_kinds.count && !rule->realms.count;
+	       !is_condition(&rule->device_tags) && !is_condition(&rule->key_kinds) && !rule->realms.count;
 }
 
 static bool covers_resources(const struct policy_rule *all, const struct policy_rule *some)

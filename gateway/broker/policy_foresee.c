@@ -8,34 +8,68 @@
 #include "policy_form.h"
 
 /* So many rules may take over from one another; then nothing is foretold. */
-enum { TURNS = 16, SECONDS_OF_DAY = 86400, DAYS = 8 };
+enum { TURNS = 16, SECONDS_OF_DAY = 86400, DAYS = 8, MATCHED_MAX = 64 };
 
-/* The next moment after `time_s` at which hours may close: the end of one of today's, or midnight. */
+/* The next moment after `time_s` at which hours may open or close: an edge of one of today's, or midnight. */
 static int64_t next_boundary(const struct policy_rule *rule, int64_t time_s, int32_t offset_s)
 {
 	int64_t local = time_s + offset_s, day_begin = local - ((local % SECONDS_OF_DAY) + SECONDS_OF_DAY) % SECONDS_OF_DAY;
 	int64_t found = day_begin + SECONDS_OF_DAY;
 	for (size_t i = 0; i < rule->hours_count; i++) {
-		int64_t end = day_begin + rule->hours[i].to * 60;
-		if (end > local && end < found)
-			found = end;
+		const int64_t edges[] = {day_begin + rule->hours[i].from * 60, day_begin + rule->hours[i].to * 60};
+		for (size_t j = 0; j < sizeof(edges) / sizeof(edges[0]); j++)
+			if (edges[j] > local && edges[j] < found)
+				found = edges[j];
 	}
 	return found - offset_s;
 }
 
-/* Milliseconds until the rule's hours are closed; UINT64_MAX: not within some days. */
-static uint64_t closes_ms(const struct policy_rule *rule, const struct policy_facts *facts)
+/* Milliseconds from that moment until the rule's hours are open, or closed; UINT64_MAX: not within some days. */
+static uint64_t turns_ms(const struct policy_rule *rule, int64_t begin_s, int32_t local_offset_s, bool to_open)
 {
-	int64_t begin = facts->times_s[facts->time_count - 1], time_s = begin; /* the furthest of its moments */
-	if (!rule->hours_count && !rule->calendar)
-		return UINT64_MAX;
-	int32_t offset_s = policy_offset_s(rule, begin, facts->local_offset_s);
-	while (time_s < begin + (int64_t)DAYS * SECONDS_OF_DAY) {
+	int32_t offset_s = policy_offset_s(rule, begin_s, local_offset_s);
+	int64_t time_s = begin_s;
+	while (time_s < begin_s + (int64_t)DAYS * SECONDS_OF_DAY) {
 		time_s = next_boundary(rule, time_s, offset_s);
-		if (!policy_is_open(rule, time_s, facts->local_offset_s))
-			return (uint64_t)(time_s - begin) * 1000;
+		if (policy_is_open(rule, time_s, local_offset_s) == to_open)
+			return (uint64_t)(time_s - begin_s) * 1000;
 	}
 	return UINT64_MAX;
+}
+
+/* Until its hours end what a rule allows, or begin what it denies: by the first of the moments. */
+static uint64_t hours_turn_ms(const struct policy_rule *rule, const struct policy_facts *facts)
+{
+	uint64_t first = UINT64_MAX;
+	for (unsigned i = 0; (rule->hours_count || rule->calendar) && i < facts->time_count; i++) {
+		uint64_t turn = turns_ms(rule, facts->times_s[i], facts->local_offset_s, rule->deny);
+		first = turn < first ? turn : first;
+	}
+	return first;
+}
+
+static bool covers_one(const struct policy_rule *rule, const struct policy_resource *const *matched, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (policy_rule_covers(rule, matched[i]))
+			return true;
+	return false;
+}
+
+/* Until a rule denies that now lacks its hours and nothing else. */
+static uint64_t denied_ms(const struct policy *policy, const struct policy_facts *facts, const struct target *target)
+{
+	const struct policy_resource *matched[MATCHED_MAX];
+	size_t count = policy->timed_denials.count ? policy_match(policy, target, matched, MATCHED_MAX) : 0;
+	uint64_t first = UINT64_MAX;
+	for (size_t i = 0; i < policy->timed_denials.count; i++) {
+		const struct policy_rule *rule = policy->timed_denials.list[i];
+		if (policy_lack_of(rule, facts) != POLICY_LACKS_HOURS || !covers_one(rule, matched, count))
+			continue;
+		uint64_t turn = hours_turn_ms(rule, facts);
+		first = turn < first ? turn : first;
+	}
+	return first;
 }
 
 static struct policy_facts later(const struct policy_facts *facts, uint64_t ms)
@@ -51,13 +85,15 @@ static struct policy_facts later(const struct policy_facts *facts, uint64_t ms)
 }
 
 /* Until what allows at that moment runs out. */
-static uint64_t runs_out_ms(const struct policy *policy, const struct policy_facts *facts, const struct policy_verdict *verdict)
+static uint64_t runs_out_ms(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
+			    const struct policy_verdict *verdict)
 {
 	const struct policy_rule *rule =
 		MAP_FIND(&policy->rules_by_name, view_string(verdict->rule), struct policy_rule, by_name);
 	uint64_t firm = verdict->firm_ms == UINT64_MAX ? UINT64_MAX : verdict->firm_ms + 1;
-	uint64_t closes = rule ? closes_ms(rule, facts) : UINT64_MAX;
-	return closes < firm ? closes : firm;
+	uint64_t closes = rule ? hours_turn_ms(rule, facts) : UINT64_MAX, denied = denied_ms(policy, facts, target);
+	uint64_t hours = closes < denied ? closes : denied;
+	return hours < firm ? hours : firm;
 }
 
 bool policy_foresee(const struct policy *policy, const struct policy_facts *facts, const struct target *target,
@@ -67,7 +103,7 @@ bool policy_foresee(const struct policy *policy, const struct policy_facts *fact
 	struct policy_verdict verdict = *now;
 	uint64_t at_ms = 0;
 	for (int turn = 0; turn < TURNS && verdict.allowed; turn++) {
-		uint64_t more = runs_out_ms(policy, &then, &verdict);
+		uint64_t more = runs_out_ms(policy, &then, target, &verdict);
 		if (more > horizon_ms - at_ms)
 			return false;
 		at_ms += more;

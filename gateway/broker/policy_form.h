@@ -124,6 +124,7 @@ struct policy {
 	bool counts_tunnels;            /* some rule has max_tunnels */
 	struct policy_rules everybody;  /* users = {"*"} or groups = {"*"} */
 	struct policy_rules everywhere; /* resources = {"*"} */
+	struct policy_rules timed_denials; /* that deny at their hours */
 };
 
 /* ---- policy_address.c ---- */
@@ -172,6 +173,7 @@ enum policy_lack {
 /* The resources that a target means, in the order in which they are found; at most `capacity`. */
 size_t policy_match(const struct policy *policy, const struct target *target, const struct policy_resource **out_resources,
 		    size_t capacity);
+bool policy_rule_covers(const struct policy_rule *rule, const struct policy_resource *resource);
 enum policy_lack policy_lack_of(const struct policy_rule *rule, const struct policy_facts *facts);
 
 #endif

@@ -23,6 +23,7 @@ struct parsing {
 	const struct policy_tree *tree;
 	bool out_of_memory;
 	size_t values; /* that lists have stood for so far */
+	size_t used;   /* of these, that were no lists */
 };
 
 /* ---- memory ---- */
@@ -121,6 +122,7 @@ void policy_free(struct policy *policy)
 	free(policy->persons);
 	free(policy->everybody.list);
 	free(policy->everywhere.list);
+	free(policy->timed_denials.list);
 	free(policy);
 }
 
@@ -248,6 +250,7 @@ static void each_value(struct parsing *parsing, void *object, size_t offset, con
 			return;
 		}
 		if (value->text[0] != '@') {
+			parsing->used++;
 			use(parsing, object, offset, value);
 			continue;
 		}
@@ -439,30 +442,31 @@ static const struct key_row {
 	take_value take;
 	size_t offset;
 	bool allows_only; /* makes no sense in a rule that denies */
+	bool narrows;     /* a list that would be no condition at all when it is empty */
 } rows[] = {
-	{"list", "members", take_members, 0, false},
-	{"calendar", "zone", take_zone, 0, false},
-	{"calendar", "holidays", take_holidays, 0, false},
-	{"resource", "address", take_addresses, 0, false},
-	{"resource", "description", take_text_value, IN(resource, description), false},
-	{"resource", "kind", take_kind, IN(resource, kind), false},
-	{"rule", "users", take_words, IN(rule, users), false},
-	{"rule", "groups", take_words, IN(rule, groups), false},
-	{"rule", "devices", take_words, IN(rule, devices), false},
-	{"rule", "device_tags", take_words, IN(rule, device_tags), false},
-	{"rule", "key_kind", take_words, IN(rule, key_kinds), false},
-	{"rule", "realms", take_words, IN(rule, realms), false},
-	{"rule", "from", take_from, 0, false},
-	{"rule", "resources", take_resources, 0, false},
-	{"rule", "deny", take_flag, IN(rule, deny), false},
-	{"rule", "hours", take_hours, 0, false},
-	{"rule", "calendar", take_calendar, 0, false},
-	{"rule", "fresh_login", take_duration, IN(rule, fresh_login_ms), true},
-	{"rule", "max_lease", take_duration, IN(rule, max_lease_ms), true},
-	{"rule", "idle_timeout", take_duration, IN(rule, idle_timeout_ms), true},
-	{"rule", "max_tunnels", take_count, IN(rule, max_tunnels), true},
-	{"rule", "max_rate", take_rate, IN(rule, max_rate), true},
-	{"rule", "approve", take_reserved, 0, false},
+	{"list", "members", take_members, 0, false, false},
+	{"calendar", "zone", take_zone, 0, false, false},
+	{"calendar", "holidays", take_holidays, 0, false, false},
+	{"resource", "address", take_addresses, 0, false, false},
+	{"resource", "description", take_text_value, IN(resource, description), false, false},
+	{"resource", "kind", take_kind, IN(resource, kind), false, false},
+	{"rule", "users", take_words, IN(rule, users), false, false},
+	{"rule", "groups", take_words, IN(rule, groups), false, false},
+	{"rule", "devices", take_words, IN(rule, devices), false, true},
+	{"rule", "device_tags", take_words, IN(rule, device_tags), false, true},
+	{"rule", "key_kind", take_words, IN(rule, key_kinds), false, true},
+	{"rule", "realms", take_words, IN(rule, realms), false, true},
+	{"rule", "from", take_from, 0, false, true},
+	{"rule", "resources", take_resources, 0, false, false},
+	{"rule", "deny", take_flag, IN(rule, deny), false, false},
+	{"rule", "hours", take_hours, 0, false, true},
+	{"rule", "calendar", take_calendar, 0, false, false},
+	{"rule", "fresh_login", take_duration, IN(rule, fresh_login_ms), true, false},
+	{"rule", "max_lease", take_duration, IN(rule, max_lease_ms), true, false},
+	{"rule", "idle_timeout", take_duration, IN(rule, idle_timeout_ms), true, false},
+	{"rule", "max_tunnels", take_count, IN(rule, max_tunnels), true, false},
+	{"rule", "max_rate", take_rate, IN(rule, max_rate), true, false},
+	{"rule", "approve", take_reserved, 0, false, false},
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -494,6 +498,16 @@ static bool is_repeated(const struct policy_section *section, size_t i)
 	return false;
 }
 
+/* A condition of nothing is a mistake, perhaps of an empty list elsewhere: it must not open the rule for all. */
+static void take_key(struct parsing *parsing, const struct key_row *row, void *object, const struct policy_key *key)
+{
+	size_t before = parsing->used;
+	unsigned errors = parsing->errors->count;
+	row->take(parsing, object, row->offset, key);
+	if (row->narrows && parsing->used == before && parsing->errors->count == errors)
+		policy_fail(parsing->errors, key->place, "%s is empty: name what it asks for, or leave it out", key->name);
+}
+
 static void take_keys(struct parsing *parsing, const struct policy_section *section, void *object)
 {
 	for (size_t i = 0; i < section->key_count; i++) {
@@ -504,7 +518,7 @@ static void take_keys(struct parsing *parsing, const struct policy_section *sect
 		else if (is_repeated(section, i))
 			policy_fail(parsing->errors, key->place, "%s stands here twice", key->name);
 		else
-			row->take(parsing, object, row->offset, key);
+			take_key(parsing, row, object, key);
 	}
 }
 

@@ -112,6 +112,21 @@ def test_C1_hours_that_are_over_stay_over(release, scratch, clock, target):
         assert (refused.status, refused.code) == (403, "not_allowed")
 
 
+def test_C1_a_denial_by_hours_outlives_a_clock_set_back(release, scratch, clock, target):
+    clock.set_to((2026, 11, 24, 16, 59, 56, 0, 0, 0))
+    text = ('calendar "utc" { zone = UTC }\n' + policy(target) + 'rule "not in the evening" { users = {"alice"} '
+            'resources = {"echo"} hours = "Mon-Fri 17:00-23:00" calendar = utc deny = true }\n')
+    with Broker(release, scratch, DEVICES, text) as gateway:
+        worker = gateway.connect(ALICE)
+        token = worker.token()
+        opened = worker.open(token, "127.0.0.1", target.port)
+        assert opened.name == "opened"
+        clock.set(clock.lead_s - 3 * HOUR)
+        assert ends(worker, opened, 6) == "hours_over"
+        refused = worker.open(token, "127.0.0.1", target.port)
+        assert (refused.status, refused.code) == (403, "not_allowed")
+
+
 def test_C1_a_clock_set_back_while_the_gateway_stood_still(release, scratch, clock, target):
     gateway = Broker(release, scratch, DEVICES, policy(target), lease="6s")
     try:

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -337,7 +338,10 @@ static void test_C1_what_will_end_is_foreseen(void **state)
 				      "rule \"lease\" { users = {\"u\"} resources = {\"a\"} max_lease = 2h }\n"
 				      "rule \"open\" { users = {\"v\"} resources = {\"a\"} hours = {\"Tue 09:00-11:00\", \"Tue 10:30-17:00\"} calendar = utc }\n"
 				      "rule \"day\" { users = {\"w\"} resources = {\"a\"} calendar = utc }\n"
-				      "rule \"ever\" { users = {\"x\"} resources = {\"a\"} }\n");
+				      "rule \"ever\" { users = {\"x\", \"y\"} resources = {\"a\"} }\n"
+				      "resource \"b\" { address = {\"h:2\"} }\n"
+				      "rule \"not b\" { users = {\"y\"} resources = {\"b\"} hours = \"Tue 11:00-12:00\" calendar = utc deny = true }\n"
+				      "rule \"not late\" { users = {\"y\"} resources = {\"a\"} hours = \"Tue 20:00-21:00\" calendar = utc deny = true }\n");
 	struct policy_facts facts = facts_of("u", "d", "");
 	/* One rule takes over from the other: the last one's end counts, and the reason is what would help. */
 	assert_true(foresee(policy, &facts, 24, &end));
@@ -354,6 +358,22 @@ static void test_C1_what_will_end_is_foreseen(void **state)
 	assert_int_equal(end.in_ms, 14 * hour_ms);
 	facts.user = "x";
 	assert_false(foresee(policy, &facts, 24, &end));
+	/* A denial that begins is an end, by whichever clock comes there first. */
+	facts.user = "y";
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_string_equal(end.code, "hours_over");
+	assert_int_equal(end.in_ms, 10 * hour_ms);
+	facts.times_s[1] = TUESDAY_10 + 5 * 3600;
+	facts.time_count = 2;
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_int_equal(end.in_ms, 5 * hour_ms);
+	/* The same for hours that end. */
+	facts.user = "v";
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_int_equal(end.in_ms, 2 * hour_ms);
+	facts.times_s[0] = TUESDAY_10 + 6 * 3600;
+	assert_true(foresee(policy, &facts, 24, &end));
+	assert_int_equal(end.in_ms, hour_ms);
 	/* What is not allowed has no end to foresee. */
 	facts.user = "nobody";
 	assert_false(foresee(policy, &facts, 24, &end));
@@ -373,6 +393,63 @@ static void test_C1_hours_ask_for_both_clocks(void **state)
 	facts.time_count = 0;
 	assert_false(decide(policy, &facts, "late", 1).allowed);
 	policy_free(policy);
+}
+
+/* For a rule that denies, one open moment is enough; a clock that was set back opens nothing. */
+static void test_C1_hours_of_a_deny_rule_ask_for_either_clock(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t times_s[2];
+		unsigned time_count;
+		bool allowed;
+	} rows[] = {
+		{{TUESDAY_10, TUESDAY_10}, 2, true},
+		{{TUESDAY_10 + 7 * 3600, TUESDAY_10 + 7 * 3600}, 2, false},
+		{{TUESDAY_10, TUESDAY_10 + 7 * 3600}, 2, false},
+		{{TUESDAY_10 + 7 * 3600, TUESDAY_10}, 2, false},
+		{{TUESDAY_10}, 1, true},
+		{{TUESDAY_10 + 8 * 3600 - 1}, 1, false},
+		{{0}, 0, false},
+	};
+	struct policy *policy = parse("calendar \"utc\" { zone = UTC }\n"
+				      "resource \"a\" { address = {\"h:1\"} }\n"
+				      "rule \"all\" { users = {\"*\"} resources = {\"a\"} }\n"
+				      "rule \"not in the evening\" { users = {\"u\"} resources = {\"a\"} hours = \"Mon-Fri 17:00-18:00\" "
+				      "calendar = utc deny = true }\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_facts facts = facts_of("u", "d", "");
+		memcpy(facts.times_s, rows[i].times_s, sizeof(facts.times_s));
+		facts.time_count = rows[i].time_count;
+		if (decide(policy, &facts, "h", 1).allowed != rows[i].allowed)
+			fail_msg("row %zu", i);
+	}
+	policy_free(policy);
+}
+
+/* However many resources name a target, the verdict names the one that its rule names: its literal addresses count. */
+static void test_B2_the_resource_of_the_verdict_is_the_rule_s(void **state)
+{
+	(void)state;
+	enum { MANY = 200 };
+	char *source = NULL, name[16];
+	size_t size = 0;
+	FILE *out = open_memstream(&source, &size);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "resource \"s%d\" { address = {\"h:1\"} }\nrule \"r%d\" { users = {\"u%d\"} resources = {\"s%d\"} }\n", i, i, i, i);
+	fclose(out);
+	struct policy *policy = parse(source);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		struct policy_facts facts = facts_of(name, "d", "");
+		struct policy_verdict verdict = decide(policy, &facts, "h", 1);
+		assert_true(verdict.allowed);
+		snprintf(name, sizeof(name), "s%d", i);
+		assert_string_equal(verdict.resource, name);
+		assert_ptr_equal(verdict.matched, policy_resource_named(policy, name));
+	}
+	policy_free(policy);
+	free(source);
 }
 
 static void test_an_error_points_at_its_word(void **state)
@@ -408,6 +485,27 @@ static void test_warnings_of_what_has_no_effect(void **state)
 	free(errors);
 }
 
+/* An empty list would be no condition: the rule would be for everybody, everywhere, always. */
+static void test_a_condition_of_nothing_is_refused(void **state)
+{
+	(void)state;
+	static const char *const keys[] = {"devices", "device_tags", "key_kind", "realms", "from", "hours"};
+	static const char *const values[] = {"{}", "{\"@none\"}", "\"@none\""};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+			char source[512], expected[128];
+			struct policy *policy = NULL;
+			const struct policy_file file = {"p", source};
+			snprintf(source, sizeof(source), "list \"none\" { members = {} }\nresource \"a\" { address = {\"h:1\"} }\n"
+				 "rule \"r\" { users = {\"u\"} resources = {\"a\"}\n%s = %s }\n", keys[i], values[j]);
+			snprintf(expected, sizeof(expected), "p:4:1: %s is empty: name what it asks for, or leave it out", keys[i]);
+			assert_int_equal(policy_parse(&file, 1, &policy, errors), ERR_BAD_CONFIG);
+			assert_string_equal(errors->list[0].text, expected);
+		}
+	free(errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,9 +518,12 @@ int main(void)
 		cmocka_unit_test(test_all_errors_of_meaning_at_once),
 		cmocka_unit_test(test_lists_and_calendars),
 		cmocka_unit_test(test_C1_hours_ask_for_both_clocks),
+		cmocka_unit_test(test_C1_hours_of_a_deny_rule_ask_for_either_clock),
+		cmocka_unit_test(test_B2_the_resource_of_the_verdict_is_the_rule_s),
 		cmocka_unit_test(test_C1_what_will_end_is_foreseen),
 		cmocka_unit_test(test_an_error_points_at_its_word),
 		cmocka_unit_test(test_warnings_of_what_has_no_effect),
+		cmocka_unit_test(test_a_condition_of_nothing_is_refused),
 		cmocka_unit_test(test_explanation_names_the_rule_and_the_fact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
