@@ -19,6 +19,8 @@ enum admin_door {
  * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
 [[nodiscard]] int admin_start(struct broker *broker, enum admin_door door, int listener, struct admin **out_admin, struct diag *diag);
 /* A reload that admins wait for is over: with a sentence when it is not good. admin_files.c */
+/* The signer has said which authority it signs with (hexadecimal fingerprint), or cannot be asked (""). */
+void admin_files_authority(struct broker *broker, const char *fingerprint);
 void admin_reload_over(struct broker *broker, bool good, const char *sentence);
 /* Drops every connection. NULL-safe. Its handles close on the loop. */
 void admin_stop(struct admin *admin);

@@ -1,16 +1,33 @@
 /* admin_files.c: where the gateway's files are (sallyport-admin ca and server work on them), and reading them again. */
 #include "admin.h"
 #include "admin_call.h"
+#include "admin_json.h"
 #include "monitor_edge.h"
+#include "signer_edge.h"
 
+/* Only the signer knows which of the authorities it signs with: the key may be in a token. */
 void admin_get_files(struct admin_call *call)
 {
-	const struct conf *conf = &call->broker->room->conf;
-	admin_reply(call, 200, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", conf->name, "server_certificate",
-					 conf->server_certificate, "server_key", conf->server_key, "server_authority",
-					 conf->server_authority, "server_authority_key", conf->server_authority_key,
-					 "device_authority", conf->device_authority, "device_authority_key",
-					 conf->device_authority_key));
+	struct broker *broker = call->broker;
+	TAILQ_INSERT_TAIL(&broker->files_wanted, call, waiting);
+	if (!signer_authority_wanted(broker))
+		admin_files_authority(broker, "");
+}
+
+void admin_files_authority(struct broker *broker, const char *fingerprint)
+{
+	const struct conf *conf = &broker->room->conf;
+	struct admin_call *call;
+	while ((call = TAILQ_FIRST(&broker->files_wanted))) {
+		TAILQ_REMOVE(&broker->files_wanted, call, waiting);
+		admin_reply(call, 200, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", conf->name,
+						 "server_certificate", conf->server_certificate, "server_key", conf->server_key,
+						 "server_authority", conf->server_authority, "server_authority_key",
+						 conf->server_authority_key, "device_authority", conf->device_authority,
+						 "device_authority_key", conf->device_authority_key,
+						 "device_authority_fingerprint", fingerprint, "token_module", conf->token_module,
+						 "token_environment", admin_json_lines(conf->token_environment)));
+	}
 }
 
 void admin_post_reload(struct admin_call *call)
@@ -22,6 +39,8 @@ void admin_post_reload(struct admin_call *call)
 void admin_reload_over(struct broker *broker, bool good, const char *sentence)
 {
 	struct admin_call *call;
+	/* The signer has new keys only now. */
+	revocations_changed(broker);
 	if (!good)
 		admin_policy_declined(broker, sentence);
 	while ((call = TAILQ_FIRST(&broker->reloads))) {

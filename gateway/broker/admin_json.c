@@ -61,6 +61,7 @@ json_t *admin_json_status(const struct broker *broker)
 			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
 			 (json_int_t)policy_rule_count(broker->policy));
 	json_object_set_new(json, "alerts_failing", failing_alerts(broker));
+	json_object_set_new(json, "revocations_trouble", json_string(revocations_trouble(broker)));
 	return json;
 }
 

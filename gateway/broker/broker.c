@@ -169,6 +169,8 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	resolver_free(old);
 	if (room_accept(broker->room) < 0)
 		log_error("the monitor cannot be told that the new settings are in force");
+	/* Another authority may sign from now on. */
+	revocations_changed(broker);
 	alert_desk_reload(broker);
 	alert_prints_reload(broker, prints);
 	record_reload(broker, 0, "new settings and policy are in force");

@@ -80,6 +80,7 @@ struct broker {
 	struct admin *factor_door; /* the factor socket's */
 	struct seal seal; /* closes second factors; does not change while the room lives */
 	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
+	TAILQ_HEAD(, admin_call) files_wanted; /* admins who wait for the signer */
 	struct admin_call *applying; /* `policy apply` that waits for its end; NULL: none */
 	bool judging; /* the new policy is in force, and live tunnels are being judged by it */
 	struct shadow *shadow; /* a policy on trial; NULL: none */

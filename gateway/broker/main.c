@@ -199,6 +199,7 @@ int main(int count, char **arguments)
 		check(&room);
 	struct broker broker = {.room = &room, .loop = uv_default_loop(), .started_at_ms = clock_wall_ms()};
 	TAILQ_INIT(&broker.reloads);
+	TAILQ_INIT(&broker.files_wanted);
 	if (prepare(&broker, &walls, &taken, &diag) < 0)
 		room_fail(&room, &diag);
 	room_lock(&room, &walls.jail);

@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 
+#include "admin.h"
 #include "broker.h"
 #include "checkpoint_desk.h"
 #include "door_one.h"
 #include "sallyport/checkpoint.h"
 #include "sallyport/edge/broker_signer.h"
+#include "sallyport/fd.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -47,7 +49,8 @@ static void disconnect(struct broker *broker)
 	link_close(signer->link, on_link_closed);
 	signer->link = NULL;
 	fail_issues(signer);
-	revocations_made(broker, view_of(NULL, 0));
+	revocations_lost_signer(broker);
+	admin_files_authority(broker, "");
 	checkpoint_desk_lost_signer(broker);
 	door_one_lost_signer(broker);
 }
@@ -103,7 +106,17 @@ static int on_not_issued(void *self, const struct broker_signer_not_issued *mess
 static int on_revocation_list(void *self, const struct broker_signer_revocation_list *message, int *fd)
 {
 	(void)fd;
-	revocations_made(self, message->list);
+	return revocations_piece(self, message->piece, message->last);
+}
+
+static int on_authority(void *self, const struct broker_signer_authority *message, int *fd)
+{
+	char fingerprint[65];
+	(void)fd;
+	if (message->fingerprint.size != 32)
+		return ERR_BAD_PEER;
+	str_hex(message->fingerprint, fingerprint);
+	admin_files_authority(self, fingerprint);
 	return 0;
 }
 
@@ -115,7 +128,7 @@ static int on_checkpoint_signed(void *self, const struct broker_signer_checkpoin
 
 static const struct broker_signer_handlers handlers = {
 	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list,
-	.checkpoint_signed = on_checkpoint_signed};
+	.authority = on_authority, .checkpoint_signed = on_checkpoint_signed};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -194,6 +207,12 @@ bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uin
 {
 	if (!broker->signer->link)
 		return false;
-	return LINK_SEND(broker->signer->link, broker_signer, revoked, -1, .number = number, .this_s = this_s, .next_s = next_s,
-			 .entries = entries) == 0;
+	OWN_FD int memory = fd_seal(entries);
+	return memory >= 0 && LINK_SEND(broker->signer->link, broker_signer, revoked, memory, .number = number, .this_s = this_s,
+					.next_s = next_s) == 0;
+}
+
+bool signer_authority_wanted(struct broker *broker)
+{
+	return broker->signer->link && LINK_SEND(broker->signer->link, broker_signer, authority_wanted, -1) == 0;
 }

@@ -38,7 +38,10 @@ void signer_issue(struct broker *broker, struct signer_issue *issue, const struc
 struct checkpoint;
 bool signer_checkpoint(struct broker *broker, const struct checkpoint *checkpoint);
 
-/* Wants a list of revoked certificates signed; the answer goes to revocations_made(). False: there is no signer now. */
+/* Wants a list of revoked certificates signed; the answer goes to revocations_piece(). False: there is no signer now. */
 bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries);
+
+/* Asks which authority signs now; the answer goes to admin_files_authority(). False: there is no signer now. */
+bool signer_authority_wanted(struct broker *broker);
 
 #endif

@@ -1,21 +1,8 @@
 /* fetch.c: what the broker wants to read: revocation lists, answers of OCSP responders. */
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "courier.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
-
-static int seal(struct view bytes)
-{
-	OWN_FD int fd = memfd_create("fetched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || fd_write_all(fd, bytes) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return -1;
-	return take_fd(&fd);
-}
 
 static void refuse(struct courier *courier, uint32_t request, int result, const struct diag *diag)
 {
@@ -30,7 +17,7 @@ static void on_done(struct transfer *transfer, int result, const struct diag *di
 {
 	struct courier *courier = transfer->context;
 	uint32_t request = (uint32_t)transfer->number;
-	OWN_FD int memory = result < 0 ? -1 : seal(buf_view(&transfer->answer));
+	OWN_FD int memory = result < 0 ? -1 : fd_seal(buf_view(&transfer->answer));
 	struct diag why = *diag;
 	if (result == 0 && memory < 0)
 		result = diag_system(&why, "the answer cannot be kept");

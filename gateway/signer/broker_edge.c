@@ -7,6 +7,7 @@
 
 #include "issue.h"
 #include "revocations.h"
+#include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/wire.h"
 #include "signer.h"
@@ -16,6 +17,8 @@
 
 /* Our reasons are short and ASCII; the edge's bound is this. */
 #define REASON_MAX 256
+
+#define PIECE_BYTES 65536
 
 static int answer(struct signer *signer, unsigned type, const void *message)
 {
@@ -63,17 +66,43 @@ static int on_issue(void *self, const struct broker_signer_issue *message, int *
 						.authority = view_of(signer->keyring->authority_fingerprint, 32)});
 }
 
+/* No frame holds a long list; nothing at all means that there is none. */
+static int answer_list(struct signer *signer, struct view list)
+{
+	int result;
+	do {
+		struct view piece = view_of(list.data, list.size < PIECE_BYTES ? list.size : PIECE_BYTES);
+		list = view_of(list.data + piece.size, list.size - piece.size);
+		result = answer(signer, broker_signer_revocation_list_type,
+				&(struct broker_signer_revocation_list){.piece = piece, .last = list.size == 0});
+	} while (result == 0 && list.size);
+	return result;
+}
+
 static int on_revoked(void *self, const struct broker_signer_revoked *message, int *fd)
 {
 	struct signer *signer = self;
-	OWN_BUF struct buf list = BUF_INIT(65536);
+	OWN_BUF struct buf entries = BUF_INIT(BROKER_SIGNER_ENTRIES_MAX * BROKER_SIGNER_ENTRY_BYTES);
+	OWN_BUF struct buf list = BUF_INIT(BROKER_SIGNER_LIST_MAX);
 	struct diag reason;
-	(void)fd;
-	if (revocations_sign(signer->keyring, message, &list, &reason) < 0) {
+	int result = fd_read_all(*fd, &entries);
+	if (result < 0)
+		diag_set(&reason, result, "the entries of the list of revoked certificates cannot be read");
+	else
+		result = revocations_sign(signer->keyring, message, buf_view(&entries), &list, &reason);
+	if (result < 0) {
 		log_error("%s", reason.text);
 		buf_reset(&list);
 	}
-	return answer(signer, broker_signer_revocation_list_type, &(struct broker_signer_revocation_list){.list = buf_view(&list)});
+	return answer_list(signer, buf_view(&list));
+}
+
+static int on_authority_wanted(void *self, const struct broker_signer_authority_wanted *message, int *fd)
+{
+	struct signer *signer = self;
+	(void)message, (void)fd;
+	return answer(signer, broker_signer_authority_type,
+		      &(struct broker_signer_authority){.fingerprint = view_of(signer->keyring->authority_fingerprint, 32)});
 }
 
 static int on_checkpoint(void *self, const struct broker_signer_checkpoint *message, int *fd)
@@ -96,7 +125,8 @@ static int on_checkpoint(void *self, const struct broker_signer_checkpoint *mess
 }
 
 static const struct broker_signer_handlers handlers = {
-	.verify = on_verify, .issue = on_issue, .revoked = on_revoked, .checkpoint = on_checkpoint};
+	.verify = on_verify, .issue = on_issue, .revoked = on_revoked,
+	.authority_wanted = on_authority_wanted, .checkpoint = on_checkpoint};
 
 int broker_edge_take(struct signer *signer, struct edge_frame *frame)
 {

@@ -5,9 +5,9 @@
 #include "keyring.h"
 #include "sallyport/edge/broker_signer.h"
 
-/* Appends the list in DER. The order's entries: 20 bytes of serial number (zeros in front), 8 bytes of seconds since 1970,
- * both with the highest byte first. ERR_BAD_INPUT, ERR_SYSTEM, with a sentence. */
+/* Appends the list in DER: of the entries (as broker_signer.h has them) those that the own authority has issued.
+ * ERR_BAD_INPUT, ERR_LIMIT, ERR_SYSTEM, with a sentence. */
 [[nodiscard]] int revocations_sign(const struct keyring *keyring, const struct broker_signer_revoked *order,
-				   struct buf *out_list, struct diag *diag);
+				   struct view entries, struct buf *out_list, struct diag *diag);
 
 #endif

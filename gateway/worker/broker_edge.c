@@ -231,9 +231,8 @@ static int on_certificate(void *self, const struct worker_broker_certificate *me
 static int on_revocation_list(void *self, const struct worker_broker_revocation_list *message, int *fd)
 {
 	struct exchange *exchange = exchange_find(self, message->request);
-	(void)fd;
 	if (exchange)
-		enrolment_revocation_list(exchange, message->list);
+		enrolment_revocation_list(exchange, *fd, message->size);
 	return 0;
 }
 

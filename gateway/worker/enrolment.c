@@ -3,8 +3,10 @@
  * Text stops here: of a request only its public key goes on, after its own signature and its strength are checked;
  * names, serial and dates are the broker's and the signer's matter. Counterpart: gateway/broker/enrolment.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/x509.h"
 #include "worker.h"
@@ -95,7 +97,10 @@ void enrolment_revocations(struct exchange *exchange)
 	(void)LINK_SEND(&exchange->worker->broker, worker_broker, revocations, -1, .request = exchange->number);
 }
 
-void enrolment_revocation_list(struct exchange *exchange, struct view list)
+void enrolment_revocation_list(struct exchange *exchange, int list, uint32_t size)
 {
-	exchange_text(exchange, 200, &(struct exchange_text){.content_type = "application/pkix-crl", .body = list});
+	OWN_BUF struct buf body = BUF_INIT(size);
+	if (fd_read_all(list, &body) < 0 || body.size != size)
+		worker_end(EXIT_FAILURE);
+	exchange_text(exchange, 200, &(struct exchange_text){.content_type = "application/pkix-crl", .body = buf_view(&body)});
 }

@@ -27,6 +27,7 @@ static const struct filter_row sockets[] = {
 	FILTER_CALL(getsockopt, FILTER_IS(1, IPPROTO_TCP), FILTER_IS(2, TCP_INFO)),
 	FILTER_CALL(ioctl, FILTER_IS(1, FIONBIO)), /* libuv */
 	FILTER_CALL(ioctl, FILTER_IS(1, FIONREAD)),
+	FILTER_CALL(pread64), /* memory that the broker gives: what is longer than a frame */
 	FILTER_END,
 };
 

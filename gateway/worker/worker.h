@@ -245,7 +245,7 @@ void enrolment_renew(struct exchange *exchange);
 void enrolment_revocations(struct exchange *exchange);
 /* The broker's answers. */
 void enrolment_certificate(struct exchange *exchange, struct view certificate);
-void enrolment_revocation_list(struct exchange *exchange, struct view list);
+void enrolment_revocation_list(struct exchange *exchange, int list, uint32_t size);
 void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s);
 
 /* ---- tunnel.c ---- */

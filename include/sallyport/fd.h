@@ -20,6 +20,8 @@
 /* Makes a new file with its final mode (a temporary name, fsync, then rename). With
  * `replace` 0 an existing file is left alone: ERR_DENIED. */
 [[nodiscard]] int fd_write_file(const char *path, mode_t mode, int replace, struct view bytes, struct diag *diag);
+/* Bytes of any size in memory that nobody can change any more, for another process: its descriptor, or ERR_SYSTEM. */
+[[nodiscard]] int fd_seal(struct view bytes);
 /* Fills from getrandom(2); ends the process when the kernel has none to give. */
 void fd_random(void *out_bytes, size_t size);
 

@@ -8,7 +8,7 @@ static const char *const pairs[] = {"gateway", "name", "version", "version", "si
 				    "certificates ending soon", "certificates_ending_soon", "enrolments pending", "enrolments_pending",
 				    "connections", "connections", "sessions", "sessions", "break-glass sessions", "break_glass_sessions", "tunnels", "tunnels", "logins under way",
 				    "logins_under_way", "signer connected", "signer", "store good", "store_good", "store trouble",
-				    "store_trouble", "alerts not delivered", "alerts_failing", "commits", "commits", "records", "records", "resources", "resources", "rules",
+				    "store_trouble", "alerts not delivered", "alerts_failing", "revocation list trouble", "revocations_trouble", "commits", "commits", "records", "records", "resources", "resources", "rules",
 				    "rules", NULL};
 
 int cmd_status(const struct admin_options *options)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -102,6 +103,15 @@ int fd_write_file(const char *path, mode_t mode, int replace, struct view bytes,
 	if (result < 0 || !replace)
 		unlink(temporary);
 	return result;
+}
+
+int fd_seal(struct view bytes)
+{
+	OWN_FD int fd = memfd_create("sallyport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || fd_write_all(fd, bytes) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return ERR_SYSTEM;
+	return take_fd(&fd);
 }
 
 void fd_random(void *out_bytes, size_t size)

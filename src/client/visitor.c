@@ -55,16 +55,6 @@ static int send_note(struct visitor *visitor, const char *sentence)
 	return 0;
 }
 
-/* Bytes of any size in a descriptor that nobody can change any more. -1 without memory. */
-static int seal(struct view bytes)
-{
-	OWN_FD int fd = memfd_create("sallyport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || fd_write_all(fd, bytes) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -1;
-	return take_fd(&fd);
-}
-
 /* ---- requests ---- */
 
 static int on_hello(void *self, const struct command_agent_hello *message, int *fd)
@@ -95,7 +85,7 @@ static void on_answered(void *owner, const struct errand_result *result)
 {
 	struct visitor *visitor = owner;
 	note_login(visitor, result);
-	OWN_FD int body = seal(result->body);
+	OWN_FD int body = fd_seal(result->body);
 	visitor->errand = NULL;
 	visitor->state = COMMAND_AGENT_READY;
 	if (body < 0) {
@@ -296,7 +286,7 @@ static int on_inquire(void *self, const struct command_agent_inquire *message, i
 	(void)message, (void)fd;
 	struct visitor *visitor = self;
 	OWN_BUF struct buf text = BUF_INIT(64 * 1024 * 1024);
-	OWN_FD int body = report_write(visitor->agent, &text) == STATUS_OK ? seal(buf_view(&text)) : -1;
+	OWN_FD int body = report_write(visitor->agent, &text) == STATUS_OK ? fd_seal(buf_view(&text)) : -1;
 	if (body < 0)
 		return send_done(visitor, STATUS_FAILED, "The agent is out of memory");
 	(void)LINK_SEND(&visitor->link, command_agent, report, body);

@@ -18,10 +18,14 @@
 	M(broker_signer, issue, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                \
 	/* signer: the certificate (DER) */                                                           \
 	M(broker_signer, issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
-	/* broker: sign a list of revoked certificates (CRL) */                                       \
-	M(broker_signer, revoked, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                              \
-	/* signer: the list (DER), or nothing: it could not */                                        \
+	/* broker: sign a list of revoked certificates (CRL); the descriptor holds the entries */     \
+	M(broker_signer, revoked, EDGE_FROM_FIRST, EDGE_ANY, EDGE_WITH_FD)                            \
+	/* signer: the list (DER), in pieces up to the last; all of it empty: it could not */         \
 	M(broker_signer, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                     \
+	/* broker: which authority signs now? */                                                      \
+	M(broker_signer, authority_wanted, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                     \
+	/* signer: SHA-256 of its certificate */                                                      \
+	M(broker_signer, authority, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                           \
 	/* broker: sign that the audit record's chain has this hash at this number (checkpoint.h) */  \
 	M(broker_signer, checkpoint, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                           \
 	/* signer: the same with what else it says, and the signature; or no signature, and why */    \
@@ -36,9 +40,16 @@
 	F(bytes, serial, 16) F(u64, not_before_s, 0) F(u64, not_after_s, 0)
 /* authority: SHA-256 of the certificate of the authority that has signed */
 #define broker_signer_issued_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384) F(bytes, authority, 32)
-/* entries: 20 bytes of serial number and 8 of seconds since 1970 each, highest byte first */
-#define broker_signer_revoked_FIELDS(F) F(u64, number, 0) F(u64, this_s, 0) F(u64, next_s, 0) F(bytes, entries, 65536)
-#define broker_signer_revocation_list_FIELDS(F) F(bytes, list, 65536)
+/* An entry: 20 bytes of serial number, 8 of seconds since 1970, highest byte first; 32: which authority has issued it. The
+ * signer lists those of its own. */
+#define BROKER_SIGNER_ENTRY_BYTES 60
+#define BROKER_SIGNER_ENTRIES_MAX 24000
+/* Of the whole list: what a worker may hold for its client. */
+#define BROKER_SIGNER_LIST_MAX 1000000
+#define broker_signer_revoked_FIELDS(F) F(u64, number, 0) F(u64, this_s, 0) F(u64, next_s, 0)
+#define broker_signer_revocation_list_FIELDS(F) F(bytes, piece, 65536) F(u8, last, 0)
+#define broker_signer_authority_wanted_FIELDS(F)
+#define broker_signer_authority_FIELDS(F) F(bytes, fingerprint, 32)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
 /* kind: enum checkpoint_kind */
 #define broker_signer_checkpoint_FIELDS(F) F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32)

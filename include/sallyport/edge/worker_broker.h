@@ -91,7 +91,7 @@ enum worker_broker_event_kind {
 	M(worker_broker, certificate, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
 	/* worker: the list of revoked certificates (CRL) is wanted; broker: here it is (DER) */              \
 	M(worker_broker, revocations, EDGE_FROM_FIRST, WORKER_BROKER_ENROLLING, EDGE_NO_FD)                   \
-	M(worker_broker, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                             \
+	M(worker_broker, revocation_list, EDGE_FROM_SECOND, EDGE_ANY, EDGE_WITH_FD)                           \
 	/* broker: an admin must approve it first; ask again with the same key */                             \
 	M(worker_broker, pending, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
 	/* ---- presence ---- */                                                                              \
@@ -187,7 +187,7 @@ enum worker_broker_event_kind {
 	F(u32, request, 0) F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16)
 #define worker_broker_certificate_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384)
 #define worker_broker_revocations_FIELDS(F) F(u32, request, 0)
-#define worker_broker_revocation_list_FIELDS(F) F(u32, request, 0) F(bytes, list, 65536)
+#define worker_broker_revocation_list_FIELDS(F) F(u32, request, 0) F(u32, size, 0)
 #define worker_broker_pending_FIELDS(F) F(u32, request, 0) F(u32, retry_after_s, 0)
 /* reason: "client_fin" "target_fin" "client_reset" "target_reset" "ended" "connection_lost" ... */
 #define worker_broker_tunnel_closed_FIELDS(F)                                                         \
