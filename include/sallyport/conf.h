@@ -52,9 +52,9 @@ enum conf_room {
 	K(PATH, server_authority_key, "", 0, 4095, CONF_BROKER, "Its private key (PEM), where it is the gateway's own: for sallyport-admin server renew.") \
 	K(PATH, device_authority, "/etc/sallyport/device-ca.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Authorities that device certificates must chain to (PEM): the own one, and others that are trusted or retired.") \
 	K(KEY, device_authority_key, "/etc/sallyport/device-ca.key", 1, 4095, CONF_MONITOR | CONF_SIGNER | CONF_BROKER, "The private key of the own authority: a PEM file readable by root only, or pkcs11:...?pin-source=file:/PATH.") \
-	K(PATH, token_module, "", 0, 4095, CONF_SIGNER, "PKCS#11 module of keys in tokens, instead of those that p11-kit is configured with.") \
+	K(PATH, token_module, "", 0, 4095, CONF_SIGNER | CONF_BROKER, "PKCS#11 module of keys in tokens, instead of those that p11-kit is configured with.") \
 	K(LIST, token_paths, "", 0, 16, CONF_SIGNER, "Files, folders and devices that the PKCS#11 module reads and writes at work.") \
-	K(LIST, token_environment, "", 0, 16, CONF_SIGNER, "Environment that the PKCS#11 module wants, as NAME=VALUE.") \
+	K(LIST, token_environment, "", 0, 16, CONF_SIGNER | CONF_BROKER, "Environment that the PKCS#11 module wants, as NAME=VALUE.") \
 	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
 	K(DURATION, renew_grace, "0s", 0, 365ULL * CONF_DAY, CONF_WORKER | CONF_BROKER, "For so long after its end a certificate may still be renewed, after a login of one of the device's users; for nothing else.") \
 	K(DURATION, renew_overlap, "10m", 0, CONF_DAY, CONF_BROKER, "For so long after the first use of its successor a certificate is refused without an alarm.") \

@@ -69,6 +69,9 @@ typedef int (*x509_pin_handler)(void *owner, const char *token_label, char *out_
 void x509_token_pins(x509_pin_handler handler, void *owner);
 /* The PIN in the file that a URL names with pin-source=file:PATH. ERR_NOT_FOUND without one. Wipe it. */
 [[nodiscard]] int x509_token_pin_from_file(const char *url, char *out_pin, size_t capacity);
+/* Makes a P-256 key in the token where the URL names one (object=NAME) that is not there; it cannot leave the token.
+ * ERR_BAD_INPUT with a sentence. */
+[[nodiscard]] int x509_token_key_ensure(const char *url, struct diag *diag);
 
 /* ---- for browsers ---- */
 

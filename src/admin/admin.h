@@ -108,6 +108,7 @@ int cmd_device_forget(const struct admin_options *options);
 int cmd_device_pending(const struct admin_options *options);
 int cmd_device_adopt(const struct admin_options *options);
 int cmd_ca_show(const struct admin_options *options);
+int cmd_ca_init(const struct admin_options *options);
 int cmd_ca_rotate(const struct admin_options *options);
 int cmd_ca_request(const struct admin_options *options);
 int cmd_ca_import(const struct admin_options *options);

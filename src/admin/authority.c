@@ -30,6 +30,9 @@ int authority_files(const struct admin_options *options, struct authority_files 
 	out_files->server_authority_key = text_of(answer, "server_authority_key");
 	out_files->device_authority = text_of(answer, "device_authority");
 	out_files->device_authority_key = text_of(answer, "device_authority_key");
+	out_files->own = text_of(answer, "device_authority_fingerprint");
+	out_files->token_module = text_of(answer, "token_module");
+	out_files->token_environment = json_object_get(answer, "token_environment");
 	return ADMIN_DONE;
 }
 
@@ -96,15 +99,27 @@ void authority_bundle_fini(struct authority_bundle *bundle)
 	bundle->count = 0;
 }
 
-bool authority_is_own(struct view der, const char *key_path)
+bool authority_is_own(const struct authority_files *files, struct view der)
 {
-	OWN_SECRET_BUF struct buf pem = BUF_INIT(X509_INPUT_MAX);
-	OWN_BUF struct buf of_key = BUF_INIT(X509_INPUT_MAX);
+	char fingerprint[65];
+	authority_fingerprint(der, fingerprint);
+	return strcmp(fingerprint, files->own) == 0;
+}
+
+bool authority_fits_key(struct view der, struct view public_key)
+{
 	OWN_BUF struct buf of_certificate = BUF_INIT(X509_INPUT_MAX);
 	struct diag ignored;
-	return fd_read_file(key_path, &pem, &ignored) == 0 && x509_key_public(buf_view(&pem), &of_key, &ignored) == 0 &&
-	       x509_certificate_public_key(der, &of_certificate, &ignored) == 0 &&
-	       view_equal(buf_view(&of_key), buf_view(&of_certificate));
+	return x509_certificate_public_key(der, &of_certificate, &ignored) == 0 && view_equal(public_key, buf_view(&of_certificate));
+}
+
+bool authority_fits_file(struct view der, const char *key_path)
+{
+	OWN_SECRET_BUF struct buf pem = BUF_INIT(X509_INPUT_MAX);
+	OWN_BUF struct buf public_key = BUF_INIT(X509_INPUT_MAX);
+	struct diag ignored;
+	return fd_read_file(key_path, &pem, &ignored) == 0 && x509_key_public(buf_view(&pem), &public_key, &ignored) == 0 &&
+	       authority_fits_key(der, buf_view(&public_key));
 }
 
 void authority_fingerprint(struct view der, char *out_text)

@@ -14,6 +14,9 @@ struct authority_files {
 	const char *name; /* of the gateway */
 	const char *server_certificate, *server_key, *server_authority, *server_authority_key;
 	const char *device_authority, *device_authority_key;
+	const char *own; /* fingerprint of the device authority that signs; empty: the signer cannot be asked now */
+	const char *token_module;
+	const json_t *token_environment;
 };
 /* The exit status, or ADMIN_DONE. */
 int authority_files(const struct admin_options *options, struct authority_files *out_files);
@@ -32,8 +35,11 @@ struct authority_bundle {
 void authority_bundle_fini(struct authority_bundle *bundle);
 #define OWN_BUNDLE OWN(authority_bundle_fini)
 
-/* Whether a certificate (DER) holds the public half of the key in that file. */
-bool authority_is_own(struct view der, const char *key_path);
+/* Whether a certificate (DER) is the one whose key signs. */
+bool authority_is_own(const struct authority_files *files, struct view der);
+/* Whether a certificate (DER) holds the public half of a key: a file's, or of a token's that is open. */
+bool authority_fits_file(struct view der, const char *key_path);
+bool authority_fits_key(struct view der, struct view public_key);
 /* Lower-case hexadecimal of its SHA-256; 65 characters. */
 void authority_fingerprint(struct view der, char *out_text);
 /* Has the gateway read its files again; says what it answered. */

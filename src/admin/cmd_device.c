@@ -141,6 +141,10 @@ static bool fits(const struct filter *filter, const json_t *device)
 		return false;
 	if (filter->tag && !has_word(json_object_get(device, "tags"), filter->tag))
 		return false;
+	/* Neither renews nor comes any more, and need not. */
+	const char *state = json_string_value(json_object_get(device, "state"));
+	if ((filter->expiring_ms || filter->unseen_ms) && state && strcmp(state, "revoked") == 0)
+		return false;
 	if (filter->expiring_ms && time_of(device, "certificate_until") > filter->now_ms + filter->expiring_ms)
 		return false;
 	return !filter->unseen_ms || time_of(device, "last_seen_at") + filter->unseen_ms <= filter->now_ms;

@@ -19,6 +19,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/x509.h"
+#include "token.h"
 
 enum { DAY_S = 86400, AUTHORITY_DAYS = 3650, SERVER_DAYS = 397, BACKDATED_S = 300 };
 
@@ -138,13 +139,28 @@ static struct x509_order order_for(enum x509_purpose purpose, const char *name, 
 		.purpose = purpose, .name = name, .not_before_s = now - BACKDATED_S, .not_after_s = now + (int64_t)days * DAY_S};
 }
 
-static int make_device_authority(const struct place *place, const char *host, struct diag *diag)
+/* The key stays in its token. */
+static int make_in_token(struct x509_order *order, const char *url, const char *certificate_path, struct diag *diag)
+{
+	OWN_BUF struct buf public_key = BUF_INIT(8192);
+	OWN_BUF struct buf certificate = BUF_INIT(8192);
+	int result = token_key(&(struct token_place){.url = url}, &public_key, diag);
+	order->public_key = buf_view(&public_key);
+	order->issuer_key_pem = view_string(url);
+	if (result == 0)
+		result = x509_issue(order, &certificate, diag);
+	return result < 0 ? result : save_certificate(certificate_path, buf_view(&certificate), diag);
+}
+
+static int make_device_authority(const struct place *place, const struct admin_options *options, struct diag *diag)
 {
 	char name[300];
 	OWN_SECRET_BUF struct buf key = BUF_INIT(8192);
 	OWN_BUF struct buf certificate = BUF_INIT(8192);
-	snprintf(name, sizeof(name), "Sallyport devices of %s", host);
+	snprintf(name, sizeof(name), "Sallyport devices of %s", options->name);
 	struct x509_order order = order_for(X509_AUTHORITY, name, AUTHORITY_DAYS);
+	if (options->key)
+		return make_in_token(&order, options->key, place->device_ca, diag);
 	return make_pair(&order, place->device_ca, place->device_ca_key, &key, &certificate, diag);
 }
 
@@ -203,7 +219,7 @@ static int set_identities(struct conf *conf, struct diag *diag)
 	return result;
 }
 
-static int set_paths(struct conf *conf, const struct place *place, struct diag *diag)
+static int set_paths(struct conf *conf, const struct place *place, const char *authority_key, struct diag *diag)
 {
 	const struct {
 		const char *key, *value;
@@ -219,7 +235,7 @@ static int set_paths(struct conf *conf, const struct place *place, struct diag *
 		     {"server_authority", place->server_ca},
 		     {"server_authority_key", place->server_ca_key},
 		     {"device_authority", place->device_ca},
-		     {"device_authority_key", place->device_ca_key}};
+		     {"device_authority_key", authority_key ? authority_key : place->device_ca_key}};
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < sizeof(paths) / sizeof(paths[0]); i++)
 		result = set(conf, paths[i].key, paths[i].value, diag);
@@ -243,7 +259,7 @@ static int fill_conf(struct conf *conf, const struct place *place, const struct 
 	snprintf(listen, sizeof(listen), "%s%s", enroll, *enroll ? "\n" : "");
 	if (result == 0)
 		result = set(conf, "enroll_listen", listen, diag);
-	return result < 0 ? result : set_paths(conf, place, diag);
+	return result < 0 ? result : set_paths(conf, place, options->key, diag);
 }
 
 static int write_conf(const struct conf *conf, const struct place *place, struct diag *diag)
@@ -350,14 +366,14 @@ static int make_folders(const struct place *place, const struct conf *conf, stru
 	return result < 0 ? result : own_state(place, conf, diag);
 }
 
-static int make_all(const struct place *place, const struct conf *conf, const char *host, struct view first_policy,
-		    struct diag *diag)
+static int make_all(const struct place *place, const struct conf *conf, const struct admin_options *options,
+		    struct view first_policy, struct diag *diag)
 {
 	int result = make_folders(place, conf, diag);
 	if (result == 0)
-		result = make_device_authority(place, host, diag);
+		result = make_device_authority(place, options, diag);
 	if (result == 0)
-		result = make_server(place, host, diag);
+		result = make_server(place, options->name, diag);
 	if (result == 0)
 		result = make_factor_key(place, diag);
 	if (result == 0)
@@ -372,17 +388,18 @@ static int make_all(const struct place *place, const struct conf *conf, const ch
 	return result < 0 ? result : write_conf(conf, place, diag);
 }
 
-static void tell(const struct place *place, const char *host, bool has_policy)
+static void tell(const struct place *place, const char *host, bool has_policy, bool in_token)
 {
 	printf("Made for %s:\n"
 	       "  %s   the configuration\n"
 	       "  %s   the policy%s\n"
 	       "  %s   what laptops trust (invitations carry its pin)\n"
-	       "  %s   the authority of devices; its key stays here\n"
+	       "  %s   the authority of devices; its key stays %s\n"
 	       "  %s   verifies the audit record (audit verify): keep a copy elsewhere\n\n"
 	       "Next:\n",
 	       host, place->conf, has_policy ? place->first_policy : place->policy, has_policy ? "" : ": nothing is allowed yet",
-	       place->server_ca, place->device_ca, place->audit_public);
+	       place->server_ca, place->device_ca, in_token ? "in its token (token_paths in the configuration: what its module reads)" : "here",
+	       place->audit_public);
 	if (place->is_trial)
 		printf("  sallyport-gateway -f %s -T\n"
 		       "  sallyport-gateway -f %s\n"
@@ -401,7 +418,7 @@ int cmd_init(const struct admin_options *options)
 	struct diag diag;
 	if (!options->name || !*options->name)
 		return admin_say(ADMIN_USAGE, "usage: sallyport-admin init --name HOST [--resource NAME=HOST:PORT --allow-group GROUP] "
-					      "[--dir DIR] [--listen ADDRESS:PORT] [--enroll-listen ADDRESS:PORT]");
+					      "[--dir DIR] [--listen ADDRESS:PORT] [--enroll-listen ADDRESS:PORT] [--key pkcs11:URL]");
 	int result = check_first_policy(options, &first_policy, &diag);
 	if (result == 0)
 		result = fill_place(&place, options->directory, &diag);
@@ -410,10 +427,41 @@ int cmd_init(const struct admin_options *options)
 	if (result == 0)
 		result = fill_conf(&conf, &place, options, &diag);
 	if (result == 0)
-		result = make_all(&place, &conf, options->name, buf_view(&first_policy), &diag);
+		result = make_all(&place, &conf, options, buf_view(&first_policy), &diag);
 	conf_fini(&conf);
 	if (result < 0)
 		return admin_say(ADMIN_FAILED, "%s", diag.text);
-	tell(&place, options->name, first_policy.size > 0);
+	tell(&place, options->name, first_policy.size > 0, options->key);
+	return ADMIN_DONE;
+}
+
+/* ---- the authority alone ---- */
+
+static int check_no_authority(const struct place *place, struct diag *diag)
+{
+	const char *const paths[] = {place->device_ca, place->device_ca_key};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (access(paths[i], F_OK) == 0)
+			return diag_set(diag, ERR_DENIED, "%s exists already; its successor is made by: sallyport-admin ca rotate", paths[i]);
+	return 0;
+}
+
+int cmd_ca_init(const struct admin_options *options)
+{
+	static struct place place;
+	struct diag diag;
+	if (!options->name || !*options->name)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin ca init --name HOST [--dir DIR] [--key pkcs11:URL]");
+	int result = fill_place(&place, options->directory, &diag);
+	if (result == 0)
+		result = check_no_authority(&place, &diag);
+	if (result == 0)
+		result = make_folder(place.etc, 0755, &diag);
+	if (result == 0)
+		result = make_device_authority(&place, options, &diag);
+	if (result < 0)
+		return admin_say(ADMIN_FAILED, "%s", diag.text);
+	printf("device_authority = \"%s\"\ndevice_authority_key = \"%s\"\n", place.device_ca,
+	       options->key ? options->key : place.device_ca_key);
 	return ADMIN_DONE;
 }

@@ -20,7 +20,7 @@ static const struct subcommand {
 	int (*run)(const struct admin_options *options);
 } subcommands[] = {
 	{"init", "", "--name HOST [--resource NAME=HOST:PORT --allow-group GROUP] [--dir DIR] [--listen ADDRESS:PORT] "
-	 "[--enroll-listen ADDRESS:PORT]",
+	 "[--enroll-listen ADDRESS:PORT] [--key pkcs11:URL]",
 	 "make authority, server certificate, configuration, first policy; never overwrites", 0, 0, cmd_init},
 	{"device", "add", "NAME --user USER [--tag TAG] --csr FILE|-", "register a laptop and print its certificate", 1, 1, cmd_device_add},
 	{"device", "invite", "NAME --user USER [--user USER]... | --any-user [--tag TAG]... [--expires 24h] [--qr]", "print the line with which a laptop enrols itself, once", 1, 1, cmd_device_invite},
@@ -52,9 +52,10 @@ static const struct subcommand {
 	{"host", "revoke", "NAME", "answer it no more, for ever", 1, 1, cmd_host_revoke},
 	{"host", "forget", "NAME", "drop a revoked host from the list; its record stays", 1, 1, cmd_host_forget},
 	{"ca", "show", "", "the authorities that vouch for devices", 0, 0, cmd_ca_show},
-	{"ca", "rotate", "", "a new authority; the former one counts until its last certificate is gone", 0, 0, cmd_ca_rotate},
-	{"ca", "request", "", "print a request for an authority above ours to sign", 0, 0, cmd_ca_request},
-	{"ca", "import", "FILE", "put in force what it has signed", 1, 1, cmd_ca_import},
+	{"ca", "init", "--name HOST [--dir DIR] [--key pkcs11:URL]", "make the authority that vouches for devices, where there is none", 0, 0, cmd_ca_init},
+	{"ca", "rotate", "[--key pkcs11:URL]", "a new authority; the former one counts until its last certificate is gone", 0, 0, cmd_ca_rotate},
+	{"ca", "request", "[--key pkcs11:URL]", "print a request for an authority above ours to sign", 0, 0, cmd_ca_request},
+	{"ca", "import", "FILE [--key pkcs11:URL]", "put in force what it has signed", 1, 1, cmd_ca_import},
 	{"ca", "trust", "FILE", "let another authority vouch for devices too; each must still be adopted", 1, 1, cmd_ca_trust},
 	{"ca", "drop", "FINGERPRINT", "trust a retired or another authority no more", 1, 1, cmd_ca_drop},
 	{"server", "show", "", "the certificate that the gateway shows", 0, 0, cmd_server_show},

@@ -14,21 +14,20 @@ static struct {
 	void *owner;
 } pins;
 
-/* Of a PKCS#11 URL the path behind pin-source=file: (RFC 7512 2.4), with its percent signs decoded. */
-static bool pin_source(const char *url, char *out_path, size_t capacity)
+/* Of a PKCS#11 URL what stands behind an attribute, with its percent signs decoded (RFC 7512 2.3). */
+static bool attribute(const char *url, const char *name, char *out_value, size_t capacity)
 {
-	static const char attribute[] = "pin-source=file:";
-	const char *from = strstr(url, attribute);
+	const char *from = strstr(url, name);
 	size_t used = 0;
 	if (!from)
 		return false;
-	for (from += sizeof(attribute) - 1; *from && *from != '&' && *from != ';' && used + 1 < capacity; from++) {
+	for (from += strlen(name); *from && !strchr("&;?", *from) && used + 1 < capacity; from++) {
 		uint8_t byte = (uint8_t)*from;
 		if (byte == '%' && str_from_hex(view_of(from + 1, strnlen(from + 1, 2)), &byte, 1) == 0)
 			from += 2;
-		out_path[used++] = (char)byte;
+		out_value[used++] = (char)byte;
 	}
-	out_path[used] = 0;
+	out_value[used] = 0;
 	return true;
 }
 
@@ -37,7 +36,7 @@ int x509_token_pin_from_file(const char *url, char *out_pin, size_t capacity)
 	char path[4096];
 	struct diag ignored;
 	OWN_SECRET_BUF struct buf text = BUF_INIT(PIN_FILE_MAX);
-	if (!pin_source(url, path, sizeof(path)) || fd_read_file(path, &text, &ignored) < 0)
+	if (!attribute(url, "pin-source=file:", path, sizeof(path)) || fd_read_file(path, &text, &ignored) < 0)
 		return ERR_NOT_FOUND;
 	while (text.size && isspace(text.data[text.size - 1]))
 		text.size--;
@@ -59,4 +58,31 @@ void x509_token_pins(x509_pin_handler handler, void *owner)
 	pins.handler = handler;
 	pins.owner = owner;
 	gnutls_pkcs11_set_pin_function(on_pin, NULL);
+}
+
+/* ---- a new key ---- */
+
+static int make_key(const char *url, struct diag *diag)
+{
+	char label[256];
+	if (!attribute(url, "object=", label, sizeof(label)) || !*label)
+		return diag_set(diag, ERR_BAD_INPUT, "the token holds no such key, and its URL names none that could be made: add ;object=NAME");
+	int code = gnutls_pkcs11_privkey_generate3(url, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), label, NULL,
+						   GNUTLS_X509_FMT_DER, NULL, 0,
+						   GNUTLS_PKCS11_OBJ_FLAG_LOGIN | GNUTLS_PKCS11_OBJ_FLAG_MARK_SENSITIVE |
+							   GNUTLS_PKCS11_OBJ_FLAG_MARK_PRIVATE);
+	return code < 0 ? diag_set(diag, ERR_BAD_INPUT, "the token cannot make a key (%s); make one with its own tools, such as: "
+				   "p11tool --login --generate-privkey ecdsa --curve secp256r1 --label %s URL", gnutls_strerror(code), label)
+			: 0;
+}
+
+int x509_token_key_ensure(const char *url, struct diag *diag)
+{
+	OWN(own_private_key) gnutls_privkey_t key = NULL;
+	if (gnutls_privkey_init(&key) < 0)
+		return diag_set(diag, ERR_SYSTEM, "out of memory");
+	int code = gnutls_privkey_import_url(key, url, 0);
+	if (code == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		return make_key(url, diag);
+	return code < 0 ? diag_set(diag, ERR_BAD_INPUT, "the token's key cannot be used (%s)", gnutls_strerror(code)) : 0;
 }

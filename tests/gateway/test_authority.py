@@ -1,8 +1,13 @@
 """Who vouches for devices and for the gateway: successors, others, and no tunnel lost meanwhile (D4)."""
 import json
+import os
+import pathlib
+import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 from cryptography import x509
@@ -129,6 +134,127 @@ def test_rotate_and_no_laptop_is_visited(new_world):
     assert not list(key.parent.glob("device-ca.key.*")), "no other key lies about"
 
 
+def test_a_rotation_that_cannot_replace_the_key_changes_nothing(new_world):
+    world = new_world(laptops=())
+    names = ("device-ca.crt", "device-ca.key")
+    before = [world.path("etc", name).read_bytes() for name in names]
+    blocked = world.private_folder("etc", "device-ca.key.former")
+    with pytest.raises(WorldError, match="cannot be replaced"):
+        world.admin("ca", "rotate")
+    assert [world.path("etc", name).read_bytes() for name in names] == before
+    blocked.rmdir()
+    world.admin("ca", "rotate")
+    assert [a["role"] for a in authorities(world)] == ["own", "trusted"]
+
+
+# ---- its key in a token ----------------------------------------------------------------------------------------
+
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+class Token:
+    """A token of softhsm2 for the gateway."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.chmod(0o755)
+        (folder / "tokens").mkdir(mode=0o700)
+        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+        (folder / "pin").write_text("4711-pin\n")
+        (folder / "pin").chmod(0o600)
+        run(["softhsm2-util", "--init-token", "--free", "--label", "gateway", "--so-pin", "12345678", "--pin", "4711-pin"],
+            env=self.environment)
+
+    @property
+    def environment(self):
+        return dict(os.environ, SOFTHSM2_CONF=str(self.folder / "softhsm2.conf"))
+
+    @property
+    def settings(self):
+        return [f'token_module = "{SOFTHSM}"', f'token_paths = {{"{self.folder}/tokens"}}',
+                f'token_environment = {{"SOFTHSM2_CONF={self.folder}/softhsm2.conf"}}']
+
+    def url(self, name):
+        return f"pkcs11:token=gateway;object={name};type=private?pin-source=file:{self.folder}/pin"
+
+    def give(self):
+        """What the module writes as root, to the signer's identity."""
+        if os.geteuid() == 0:
+            for path in [self.folder / "tokens", *(self.folder / "tokens").rglob("*")]:
+                os.chown(path, 64102, 64102)
+
+
+@pytest.fixture
+def token():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-token.", dir="/tmp"))
+    yield Token(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_key(world, printed):
+    """The line that the command printed, into the configuration."""
+    (line,) = [line for line in printed.splitlines() if line.strip().startswith("device_authority_key = ")]
+    with world.conf.open("a") as conf:
+        conf.write(line.strip() + "\n")
+
+
+def test_F2_rotate_and_import_with_keys_in_a_token(new_world, token, tmp_path):
+    world = new_world(settings=token.settings)
+    printed = world.admin("ca", "rotate", "--key", token.url("first"), cwd=tmp_path)
+    token.give()
+    assert [a["role"] for a in authorities(world)] == ["trusted", "own"], "it signs when the configuration says so"
+    set_key(world, printed)
+    with pytest.raises(WorldError, match="takes a restart"):
+        world.admin("reload")
+    world.stop_process("gateway")
+    world.start_gateway()
+    assert [(a["role"], a["certificates"]) for a in authorities(world)] == [("own", 0), ("retired", 2)]
+    laptop = world.enroll("by-token", "alice")
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+    with pytest.raises(WorldError, match="--key"):
+        world.admin("ca", "rotate", cwd=tmp_path)
+    with pytest.raises(WorldError, match="--key"):
+        world.admin("ca", "request", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == [], "no key lies about"
+    # the next one, in the same token: reloaded, not restarted, and a tunnel lives on
+    h2, number = tunnel(world)
+    certificate, key, _ = make_authority(world, "Enterprise root")
+    request = x509.load_pem_x509_csr(world.admin("ca", "request", "--key", token.url("second")).encode())
+    token.give()
+    signed = (x509.CertificateBuilder().subject_name(request.subject).issuer_name(certificate.subject)
+              .public_key(request.public_key()).serial_number(x509.random_serial_number())
+              .not_valid_before(NOW - DAY).not_valid_after(NOW + 50 * DAY)
+              .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256()))
+    path = world.private_folder("others") / "signed.pem"
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(WorldError, match="not for the token's key"):
+        world.admin("ca", "import", path, "--key", token.url("first"))
+    set_key(world, world.admin("ca", "import", path, "--key", token.url("second")))
+    world.admin("reload")
+    assert [(a["role"], a["certificates"]) for a in authorities(world)] == [("own", 0), ("retired", 1), ("retired", 2)]
+    assert world.enroll("by-second", "alice") and still_works(h2, number)
+    assert b"4711" not in world.path("log", "gateway.log").read_bytes()
+
+
+def test_F2_init_with_the_authority_in_a_token(programs, token, tmp_path):
+    admin = pathlib.Path(programs) / "bin" / "sallyport-admin"
+    run([admin, "init", "--name", "localhost", "--dir", tmp_path / "gateway", "--listen", "127.0.0.1:1", "--key", token.url("ca")],
+        env=token.environment)
+    token.give()
+    etc = tmp_path / "gateway" / "etc"
+    tmp_path.chmod(0o755)
+    assert not (etc / "device-ca.key").exists() and "PRIVATE" not in (etc / "device-ca.crt").read_text()
+    with (etc / "gateway.conf").open("a") as conf:
+        conf.write("\n".join(token.settings) + "\n")
+    run([pathlib.Path(programs) / "sbin" / "sallyport-gateway", "-f", etc / "gateway.conf", "-T"])
+    # the authority alone
+    alone = ["ca", "init", "--name", "localhost", "--dir", tmp_path / "alone"]
+    made = run([admin, *alone])
+    assert (tmp_path / "alone" / "etc" / "device-ca.key").stat().st_mode & 0o777 == 0o600 and "device_authority_key" in made
+    with pytest.raises(WorldError, match="exists already"):
+        run([admin, *alone])
+
+
 def test_a_subordinate_of_an_enterprise(new_world):
     world = new_world()
     certificate, key, _ = make_authority(world, "Enterprise root")
@@ -197,8 +323,8 @@ def test_without_adopt_unknown_nobody_is_kept(world):
     assert json.loads(world.admin("device", "pending", "--json"))["pending"] == []
 
 
-def revoked(world):
-    done = subprocess.run(["curl", "-sS", "--cacert", world.path("etc", "server-ca.crt"),
+def revoked(world, *options):
+    done = subprocess.run(["curl", "-sS", *options, "--cacert", world.path("etc", "server-ca.crt"),
                            f"https://localhost:{world.enroll_port}/crl"], capture_output=True, check=True)
     crl = x509.load_der_x509_crl(done.stdout)
     authority_certificate = x509.load_pem_x509_certificate(world.path("etc", "device-ca.crt").read_bytes())
@@ -220,3 +346,42 @@ def test_the_list_of_revoked_certificates_is_published(new_world):
     assert sallyport(world, folder, "renew").returncode == 0
     assert sallyport(world, folder, "status").returncode == 4
     assert revoked(world)[1] == {serial, old}, "what was superseded is on it too"
+
+
+def fill_with_revoked(world, count):
+    """So many certificates of alice's laptop were revoked and have not expired."""
+    own = next(a["fingerprint"] for a in authorities(world) if a["role"] == "own")
+    device = query(world, "SELECT id FROM device WHERE name = 'alice-laptop'")[0][0]
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("DELETE FROM certificate WHERE fingerprint LIKE 'feed%'")
+        database.executemany(
+            "INSERT INTO certificate (fingerprint, serial, device, generation, public_key, key_kind, not_before, not_after, state,"
+            " issued_at, first_used_at, authority) VALUES (?, ?, ?, ?, 'aa', 'ec-p256', 1, 4000000000000, 'revoked', 1, 1, ?)",
+            ((f"feed{n:060x}", f"4{n:031x}", device, n + 10, own) for n in range(count)))
+    database.close()
+    world.start_gateway()
+
+
+def test_the_list_of_a_fleet_is_published_whole(new_world):
+    world = new_world()
+    fill_with_revoked(world, 20000)
+    for version in ("--http1.1", "--http2"):
+        assert revoked(world, version)[1] == {int(f"4{n:031x}", 16) for n in range(20000)}
+    assert json.loads(world.admin("status", "--json"))["revocations_trouble"] == ""
+    fill_with_revoked(world, 24001)
+    done = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", world.path("etc", "server-ca.crt"),
+                           f"https://localhost:{world.enroll_port}/crl"], capture_output=True, text=True, check=True)
+    assert done.stdout == "503", "no list is better than one that is not whole"
+    assert "24000" in json.loads(world.admin("status", "--json"))["revocations_trouble"]
+
+
+def test_a_list_holds_what_its_authority_has_issued(new_world):
+    world = new_world()
+    world.admin("device", "revoke", "bob-laptop")
+    assert len(revoked(world)[1]) == 1
+    world.admin("ca", "rotate")
+    assert revoked(world)[1] == set(), "the serial number of another authority's certificate means nothing on it"
+    laptop = world.enroll("later", "bob")
+    world.admin("device", "revoke", "later")
+    assert revoked(world)[1] == {x509.load_pem_x509_certificate(laptop.certificate.read_bytes()).serial_number}
