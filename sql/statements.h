@@ -43,8 +43,13 @@
 	S(invitation_insert, "INSERT INTO invitation (id, secret_hash, device_name, device, users, tags, state, "  \
 			     "attempts, created_at, expires_at, public_key, key_kind, key_store, address, kind) "  \
 			     "VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, $8, '', '', '', '', $9)")             \
-	S(invitation_set_state, "UPDATE invitation SET state = $1 WHERE id = $2")                                  \
-	S(invitation_attempt, "UPDATE invitation SET attempts = $1, state = $2 WHERE id = $3")                     \
+	S(invitation_set_state, "UPDATE invitation SET state = $1 WHERE id = $2 AND state IN ('open', 'pending', 'approved')") \
+	S(invitation_attempt, "UPDATE invitation SET attempts = $1, state = CASE WHEN state IN ('open', 'pending', 'approved') " \
+			      "THEN $2 ELSE state END WHERE id = $3")                                              \
+	S(invitation_withdraw_device, "UPDATE invitation SET state = 'withdrawn' "                                 \
+				      "WHERE device = $1 AND state IN ('open', 'pending', 'approved')")            \
+	S(invitation_rename_device, "UPDATE invitation SET device_name = $1 "                                      \
+				    "WHERE device = $2 AND state IN ('open', 'pending', 'approved')")              \
 	S(invitation_claim, "UPDATE invitation SET state = $1, device = $2, public_key = $3, key_kind = $4, "      \
 			    "key_store = $5, address = $6 WHERE id = $7 AND state IN ('open', 'pending', 'approved')") \
 	/* ---- sessions ---- */                                                                                   \

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "ending.h"
 #include "issuance.h"
 #include "registry_memory.h"
 #include "sallyport/clock.h"
@@ -21,10 +22,14 @@
 #include "worker.h"
 
 enum { ASK_AGAIN_S = 5 };
+/* Why what a device has open ends when its next certificate is a new laptop's. */
+#define REINVITED "reinvited"
 
 struct enrolment {
 	struct issuance issuance;
 	struct store_operation operation; /* of what needs no certificate */
+	struct ending ending;             /* of what the lost disk has open */
+	struct view certificate;          /* the new one, attached */
 	struct worker *worker;            /* held */
 	uint32_t request;
 	struct invitation *invitation;
@@ -144,9 +149,12 @@ static int record_claim(struct store_db *db, const struct enrolment *enrolment, 
 {
 	char key[2 * INVITATION_KEY_MAX + 1];
 	str_hex(buf_view(&enrolment->public_key), key);
-	return STORE_RUN(db, diag, invitation_claim, TEXT(invitation_state_name(enrolment->state)),
-			 TEXT(*enrolment->device_id ? enrolment->device_id : NULL), TEXT(key), TEXT(enrolment->key_kind),
-			 TEXT(enrolment->key_store), TEXT(enrolment->worker->address), TEXT(enrolment->invitation->id));
+	int result = STORE_RUN(db, diag, invitation_claim, TEXT(invitation_state_name(enrolment->state)),
+			       TEXT(*enrolment->device_id ? enrolment->device_id : NULL), TEXT(key), TEXT(enrolment->key_kind),
+			       TEXT(enrolment->key_store), TEXT(enrolment->worker->address), TEXT(enrolment->invitation->id));
+	if (result == 0 && store_changed(db) == 0)
+		return diag_set(diag, ERR_DENIED, "the invitation was withdrawn meanwhile");
+	return result;
 }
 
 /* The invitation is this key's from now on. */
@@ -203,37 +211,59 @@ static void wait_for_approval(struct enrolment *enrolment)
 
 /* ---- the certificate ---- */
 
+/* A reinvitation: what the lost disk held is no longer good. */
+static int record_again(struct store_db *db, const struct issuance *issuance, struct diag *diag)
+{
+	int result = STORE_RUN(db, diag, device_set_generation, NUMBER(issuance->certificate->generation), TEXT(issuance->device_id));
+	/* Revoked in the moment that the signer needed. */
+	if (result == 0 && store_changed(db) == 0)
+		return diag_set(diag, ERR_DENIED, "the device is revoked");
+	if (result == 0)
+		result = STORE_RUN(db, diag, certificate_revoke, TEXT(issuance->device_id));
+	return result < 0 ? result : registry_record_ends(db, issuance->device_id, REINVITED, diag);
+}
+
 static int record(struct store_db *db, struct issuance *issuance, struct diag *diag)
 {
 	struct enrolment *enrolment = issuance->owner;
-	int result;
-	if (enrolment->device)
-		result = registry_record_device(db, enrolment->device, diag);
-	else
-		result = STORE_RUN(db, diag, device_set_generation, NUMBER(issuance->certificate->generation),
-				   TEXT(issuance->device_id));
-	/* A reinvitation: what the lost disk held is no longer good. */
-	if (result == 0 && !enrolment->device)
-		result = STORE_RUN(db, diag, certificate_revoke, TEXT(issuance->device_id));
+	int result = enrolment->device ? registry_record_device(db, enrolment->device, diag) : record_again(db, issuance, diag);
 	if (result == 0)
 		result = record_claim(db, enrolment, diag);
 	return result < 0 ? result : audit_append(db, &enrolment->entry, diag);
 }
 
-static struct device *take_place(struct enrolment *enrolment)
+static void tell_certificate(struct enrolment *enrolment)
 {
-	struct registry *registry = &enrolment->worker->broker->registry;
-	struct certificate *certificate;
-	if (enrolment->device) {
-		struct device *device = take_pointer(&enrolment->device);
-		registry_attach(registry, device);
-		return device;
+	WORKER_SEND(enrolment->worker, certificate, -1, .request = enrolment->request, .certificate = enrolment->certificate);
+	enrolment_free(enrolment);
+}
+
+static void on_old_ended(struct ending *ending)
+{
+	tell_certificate(ending->context);
+}
+
+/* The device is in the registry; of one that was there, all that lives ends, and then the laptop is told. */
+static void take_place(struct enrolment *enrolment, struct device *device)
+{
+	struct broker *broker = enrolment->worker->broker;
+	struct certificate *certificate = take_pointer(&enrolment->issuance.certificate);
+	bool again = device != enrolment->device;
+	if (again)
+		registry_revoke_certificates(broker, device);
+	else
+		registry_attach(&broker->registry, take_pointer(&enrolment->device));
+	device->generation = certificate->generation;
+	registry_attach_certificate(&broker->registry, device, certificate);
+	enrolment->certificate = buf_view(&certificate->der);
+	if (!again) {
+		tell_certificate(enrolment);
+		return;
 	}
-	struct device *device = registry_device_by_id(registry, enrolment->device_id);
-	LIST_FOREACH(certificate, &device->certificates, of_device)
-		if (certificate->state == CERTIFICATE_ACTIVE)
-			certificate->state = CERTIFICATE_REVOKED;
-	return device;
+	enrolment->ending.context = enrolment;
+	ending_begin(&enrolment->ending, broker, REINVITED, on_old_ended);
+	(void)registry_end_device(&enrolment->ending, device);
+	ending_commit(&enrolment->ending);
 }
 
 static void refuse_issue(struct enrolment *enrolment, const struct diag *diag)
@@ -257,15 +287,11 @@ static void on_issued(struct issuance *issuance, int result, const struct diag *
 		enrolment_free(enrolment);
 		return;
 	}
-	struct device *device = take_place(enrolment);
-	struct certificate *certificate = take_pointer(&issuance->certificate);
-	device->generation = certificate->generation;
-	registry_attach_certificate(&issuance->broker->registry, device, certificate);
 	invitation->state = INVITATION_USED;
-	str_copy(invitation->device_id, sizeof(invitation->device_id), device->id);
+	str_copy(invitation->device_id, sizeof(invitation->device_id), enrolment->device_id);
 	(void)!claim(enrolment);
-	WORKER_SEND(enrolment->worker, certificate, -1, .request = enrolment->request, .certificate = buf_view(&certificate->der));
-	enrolment_free(enrolment);
+	take_place(enrolment, enrolment->device ? enrolment->device
+						: registry_device_by_id(&issuance->broker->registry, enrolment->device_id));
 }
 
 static int prepare(struct enrolment *enrolment)
@@ -285,7 +311,7 @@ static int prepare(struct enrolment *enrolment)
 		return ERR_SYSTEM;
 	str_copy(enrolment->device_id, sizeof(enrolment->device_id), device->id);
 	issuance->device_id = enrolment->device_id;
-	issuance->device_name = invitation->device_name;
+	issuance->device_name = device->name;
 	return 0;
 }
 
@@ -332,6 +358,13 @@ static bool is_same_key(const struct invitation *invitation, struct view key)
 	return view_equal(buf_view(&invitation->public_key), key);
 }
 
+/* It is for a device that was there, and is so no more. */
+static bool is_orphan(const struct registry *registry, const struct invitation *invitation)
+{
+	const struct device *device = registry_device_by_id(registry, invitation->device_id);
+	return *invitation->device_id && invitation->state != INVITATION_USED && (!device || device->state == DEVICE_REVOKED);
+}
+
 /* The secret is right. */
 static void judge(struct enrolment *enrolment)
 {
@@ -340,7 +373,9 @@ static void judge(struct enrolment *enrolment)
 	uint32_t request = enrolment->request;
 	struct view key = buf_view(&enrolment->public_key);
 	bool claimed = invitation->public_key.size > 0;
-	if (invitation->busy || (claimed && !is_same_key(invitation, key))) {
+	if (is_orphan(&worker->broker->registry, invitation)) {
+		refuse_stranger(worker, request, "the device is revoked or forgotten");
+	} else if (invitation->busy || (claimed && !is_same_key(invitation, key))) {
 		refuse_used(worker, request, invitation);
 	} else if (invitation->state == INVITATION_USED) {
 		if (!give_again(worker, request, invitation))

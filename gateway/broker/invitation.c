@@ -35,6 +35,22 @@ struct invitation *invitation_for(const struct invitations *invitations, const c
 	return NULL;
 }
 
+void invitations_withdraw_device(struct invitations *invitations, const char *device_id)
+{
+	struct invitation *invitation;
+	LIST_FOREACH(invitation, &invitations->all, all)
+		if (invitation->state <= INVITATION_APPROVED && strcmp(invitation->device_id, device_id) == 0)
+			invitation->state = INVITATION_WITHDRAWN;
+}
+
+void invitations_rename_device(struct invitations *invitations, const char *device_id, const char *name)
+{
+	struct invitation *invitation;
+	LIST_FOREACH(invitation, &invitations->all, all)
+		if (invitation->state <= INVITATION_APPROVED && strcmp(invitation->device_id, device_id) == 0)
+			str_copy(invitation->device_name, sizeof(invitation->device_name), name);
+}
+
 void invitation_confirmation(const struct invitation *invitation, char *out_code)
 {
 	uint8_t hash[HASH_BYTES];

@@ -67,6 +67,9 @@ struct invitation *invitation_for(const struct invitations *invitations, const c
 bool invitation_is_live(const struct invitation *invitation, uint64_t now_ms);
 /* "ABCD-EFGH": the same at both ends when the same key has arrived. 10 characters with NUL. */
 void invitation_confirmation(const struct invitation *invitation, char *out_code);
+/* Memory alone: the device is revoked or forgotten, so its live invitations are worth nothing; or it has a new name. */
+void invitations_withdraw_device(struct invitations *invitations, const char *device_id);
+void invitations_rename_device(struct invitations *invitations, const char *device_id, const char *name);
 /* Forgets those that are long over. */
 void invitations_prune(struct invitations *invitations, uint64_t now_ms);
 

@@ -218,6 +218,8 @@ static int record_state(struct store_db *db, struct store_operation *operation, 
 	struct inviting *inviting = operation->context;
 	int result = STORE_RUN(db, diag, invitation_set_state, TEXT(invitation_state_name(inviting->state)),
 			       TEXT(inviting->invitation->id));
+	if (result == 0 && store_changed(db) == 0)
+		return diag_set(diag, ERR_DENIED, "the invitation was withdrawn at this moment");
 	return result < 0 ? result : audit_append(db, &inviting->entry, diag);
 }
 

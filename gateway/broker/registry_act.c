@@ -5,7 +5,7 @@
 #include "broker.h"
 #include "ending.h"
 #include "login.h"
-#include "registry.h"
+#include "registry_memory.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -39,15 +39,18 @@ static void answer(struct act *act)
 	free(act);
 }
 
-static int end_sessions(struct store_db *db, const struct act *act, struct diag *diag)
+int registry_record_ends(struct store_db *db, const char *device_id, const char *reason, struct diag *diag)
 {
-	if (!act->kind->reason)
-		return 0;
-	int result = STORE_RUN(db, diag, session_end_device, NUMBER(clock_wall_ms()), TEXT(act->kind->reason),
-			       TEXT(act->device->id));
-	if (result == 0 && act->kind->state == DEVICE_REVOKED)
-		result = STORE_RUN(db, diag, certificate_revoke, TEXT(act->device->id));
-	return result;
+	return STORE_RUN(db, diag, session_end_device, NUMBER(clock_wall_ms()), TEXT(reason), TEXT(device_id));
+}
+
+static int record_ends(struct store_db *db, const struct act *act, struct diag *diag)
+{
+	int result = act->kind->reason ? registry_record_ends(db, act->device->id, act->kind->reason, diag) : 0;
+	if (result < 0 || act->kind->state != DEVICE_REVOKED)
+		return result;
+	result = STORE_RUN(db, diag, certificate_revoke, TEXT(act->device->id));
+	return result < 0 ? result : STORE_RUN(db, diag, invitation_withdraw_device, TEXT(act->device->id));
 }
 
 static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)
@@ -58,7 +61,7 @@ static int record(struct store_db *db, struct store_operation *operation, struct
 	if (result == 0 && store_changed(db) == 0)
 		result = diag_set(diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", act->device->name);
 	if (result == 0)
-		result = end_sessions(db, act, diag);
+		result = record_ends(db, act, diag);
 	return result < 0 ? result : audit_append(db, &act->entry, diag);
 }
 
@@ -69,29 +72,35 @@ static void on_tunnels_ended(struct ending *ending)
 	answer(act);
 }
 
-static void revoke_certificates(struct device *device)
+void registry_revoke_certificates(struct broker *broker, struct device *device)
 {
 	struct certificate *certificate;
+	revocations_changed(broker);
 	LIST_FOREACH(certificate, &device->certificates, of_device)
 		if (certificate->state == CERTIFICATE_ACTIVE)
 			certificate->state = CERTIFICATE_REVOKED;
 }
 
-static void end_everything(struct act *act)
+unsigned registry_end_device(struct ending *ending, struct device *device)
 {
 	struct session *session;
+	unsigned sessions = 0;
+	for (; (session = LIST_FIRST(&device->sessions)); sessions++)
+		session_mark_ended(&ending->broker->sessions, session, ending->reason);
+	login_end_device(ending->broker, device);
+	ending_add_device(ending, device);
+	return sessions;
+}
+
+static void end_everything(struct act *act)
+{
 	if (act->kind->state == DEVICE_REVOKED) {
-		revoke_certificates(act->device);
-		revocations_changed(act->broker);
+		registry_revoke_certificates(act->broker, act->device);
+		invitations_withdraw_device(&act->broker->invitations, act->device->id);
 	}
-	while ((session = LIST_FIRST(&act->device->sessions))) {
-		session_mark_ended(&act->broker->sessions, session, act->kind->reason);
-		act->result.sessions_ended++;
-	}
-	login_end_device(act->broker, act->device);
 	act->ending.context = act;
 	ending_begin(&act->ending, act->broker, act->kind->reason, on_tunnels_ended);
-	ending_add_device(&act->ending, act->device);
+	act->result.sessions_ended = registry_end_device(&act->ending, act->device);
 	ending_commit(&act->ending);
 }
 

@@ -76,13 +76,20 @@ static void spell_forgotten(const struct device *device, char *out_name, size_t 
 	snprintf(out_name, capacity, "%s~%.8s", device->name, device->id);
 }
 
+/* A reinvitation that is under way goes on under the new name. */
+static int write_name(struct store_db *db, const struct device *device, const char *name, struct diag *diag)
+{
+	int result = STORE_RUN(db, diag, device_rename, TEXT(name), TEXT(device->id));
+	return result < 0 ? result : STORE_RUN(db, diag, invitation_rename_device, TEXT(name), TEXT(device->id));
+}
+
 static int write_change(struct store_db *db, const struct edit *edit, struct diag *diag)
 {
 	const struct device *device = edit->device;
 	char name[DEVICE_NAME_MAX + 16];
 	switch (edit->change) {
 	case REGISTRY_RENAME:
-		return STORE_RUN(db, diag, device_rename, TEXT(edit->value), TEXT(device->id));
+		return write_name(db, device, edit->value, diag);
 	case REGISTRY_TAGS:
 		return STORE_RUN(db, diag, device_set_tags, TEXT(edit->value), TEXT(device->id));
 	case REGISTRY_BIND:
@@ -93,7 +100,8 @@ static int write_change(struct store_db *db, const struct edit *edit, struct dia
 		break;
 	}
 	spell_forgotten(device, name, sizeof(name));
-	return STORE_RUN(db, diag, device_forget, NUMBER(clock_wall_ms()), TEXT(name), TEXT(device->id));
+	int result = STORE_RUN(db, diag, device_forget, NUMBER(clock_wall_ms()), TEXT(name), TEXT(device->id));
+	return result < 0 ? result : STORE_RUN(db, diag, invitation_withdraw_device, TEXT(device->id));
 }
 
 static int end_sessions(struct store_db *db, const struct edit *edit, struct diag *diag)
@@ -132,6 +140,7 @@ static void rename_in_memory(struct edit *edit)
 	map_remove(&registry->names, &edit->device->by_name);
 	str_copy(edit->device->name, sizeof(edit->device->name), edit->value);
 	map_add(&registry->names, &edit->device->by_name, view_string(edit->device->name));
+	invitations_rename_device(&edit->broker->invitations, edit->device->id, edit->value);
 }
 
 /* The object stays: sessions and tunnels of the past may point to it. It is found no more. */
@@ -143,6 +152,7 @@ static void forget_in_memory(struct edit *edit)
 		map_remove(&registry->fingerprints, &certificate->by_fingerprint);
 	map_remove(&registry->names, &edit->device->by_name);
 	map_remove(&registry->ids, &edit->device->by_id);
+	invitations_withdraw_device(&edit->broker->invitations, edit->device->id);
 	LIST_REMOVE(edit->device, all);
 	registry->device_count--;
 }
@@ -254,8 +264,10 @@ static int check(const struct edit *edit, const char *name, struct diag *diag)
 	if (!registry_name_is_good(edit->value))
 		return diag_set(diag, ERR_BAD_INPUT, "\"%s\" is no name for a device: 1 to %d of a-z A-Z 0-9 . _ -, beginning with a "
 						     "letter or digit", edit->value, DEVICE_NAME_MAX);
-	return registry_device(&edit->broker->registry, edit->value)
-		       ? diag_set(diag, ERR_DENIED, "there is a device \"%s\" already", edit->value)
+	if (registry_device(&edit->broker->registry, edit->value))
+		return diag_set(diag, ERR_DENIED, "there is a device \"%s\" already", edit->value);
+	return invitation_for(&edit->broker->invitations, edit->value, clock_wall_ms())
+		       ? diag_set(diag, ERR_DENIED, "\"%s\" is invited already", edit->value)
 		       : 0;
 }
 
@@ -369,35 +381,42 @@ static void notice_end(struct broker *broker, struct certificate *certificate, u
 	store_submit(broker->store, &notice->operation);
 }
 
-/* Of an active device, the newest certificate, and its end is near. */
-static bool is_overdue(const struct certificate *certificate, uint64_t now_ms)
+/* The newest that counts; generations may have gaps. NULL: none. */
+static struct certificate *newest(const struct device *device)
 {
-	const struct device *device = certificate->device;
-	return certificate->generation == device->generation && device->state == DEVICE_ACTIVE &&
-	       certificate_ends_soon(certificate, now_ms);
+	struct certificate *certificate, *found = NULL;
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		if (certificate->state == CERTIFICATE_ACTIVE && (!found || certificate->generation > found->generation))
+			found = certificate;
+	return found;
+}
+
+/* Of an active device, the newest certificate, when its end is near; else NULL. */
+static struct certificate *overdue(const struct device *device, uint64_t now_ms)
+{
+	struct certificate *certificate = device->state == DEVICE_ACTIVE ? newest(device) : NULL;
+	return certificate && certificate_ends_soon(certificate, now_ms) ? certificate : NULL;
 }
 
 void registry_notice_ends(struct broker *broker)
 {
 	const struct device *device;
-	struct certificate *certificate;
 	uint64_t now_ms = clock_wall_ms();
-	LIST_FOREACH(device, &broker->registry.devices, all)
-		LIST_FOREACH(certificate, &device->certificates, of_device)
-			if (!certificate->noticed_at_ms && is_overdue(certificate, now_ms))
-				notice_end(broker, certificate, now_ms);
+	LIST_FOREACH(device, &broker->registry.devices, all) {
+		struct certificate *certificate = overdue(device, now_ms);
+		if (certificate && !certificate->noticed_at_ms)
+			notice_end(broker, certificate, now_ms);
+	}
 	invitations_prune(&broker->invitations, now_ms);
 }
 
 void registry_count_ends(const struct registry *registry, unsigned *out_count)
 {
 	const struct device *device;
-	const struct certificate *certificate;
 	uint64_t now_ms = clock_wall_ms();
 	*out_count = 0;
 	LIST_FOREACH(device, &registry->devices, all)
-		LIST_FOREACH(certificate, &device->certificates, of_device)
-			*out_count += is_overdue(certificate, now_ms);
+		*out_count += overdue(device, now_ms) != NULL;
 }
 
 unsigned registry_devices_of(const struct registry *registry, const char *user)

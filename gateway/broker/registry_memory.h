@@ -24,4 +24,13 @@ struct device *registry_new_device(const char *name, const char *users, const ch
 void registry_attach(struct registry *registry, struct device *device);
 void registry_attach_certificate(struct registry *registry, struct device *device, struct certificate *certificate);
 
+/* ---- registry_act.c ---- */
+/* Inside an operation: the ends of a device's sessions. */
+[[nodiscard]] int registry_record_ends(struct store_db *db, const char *device_id, const char *reason, struct diag *diag);
+/* Memory alone: no certificate that it has now is good any more. */
+void registry_revoke_certificates(struct broker *broker, struct device *device);
+struct ending;
+/* Memory alone, between ending_begin and ending_commit: its sessions, logins, connections. How many sessions there were. */
+unsigned registry_end_device(struct ending *ending, struct device *device);
+
 #endif

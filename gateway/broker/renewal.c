@@ -95,7 +95,7 @@ static void issue(struct worker *worker, const struct worker_broker_renew *messa
 		renewal_free(renewal);
 		return;
 	}
-	/* Two renewals at the same instant are two generations. */
+	/* Two renewals at the same instant are two generations. One that fails leaves a gap, and no more. */
 	device->generation++;
 	worker_fill_audit(worker, message->request, &renewal->entry);
 	audit_fill(&renewal->entry, "device_renewed", "generation %u, certificate %s%s", device->generation,

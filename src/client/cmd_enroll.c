@@ -35,10 +35,18 @@ struct enrolment {
 	char code[10];           /* both ends show the same */
 };
 
-static int read_line(const char *argument, struct buf *out_line, struct diag *diag)
+/* The command line of a process is public: the secret stays there no longer than it takes to read it. */
+static int take_argument(char *argument, struct buf *out_line, struct diag *diag)
+{
+	int result = buf_add_string(out_line, argument);
+	wipe(argument, strlen(argument));
+	return result < 0 ? diag_set(diag, STATUS_USAGE, "The invitation is too long") : STATUS_OK;
+}
+
+static int read_line(char *argument, struct buf *out_line, struct diag *diag)
 {
 	if (strcmp(argument, "-") != 0)
-		return buf_add_string(out_line, argument) < 0 ? diag_set(diag, STATUS_USAGE, "The invitation is too long") : STATUS_OK;
+		return take_argument(argument, out_line, diag);
 	for (;;) {
 		uint8_t *place = buf_reserve(out_line, 1024);
 		ssize_t count = place ? read(STDIN_FILENO, place, 1024) : -1;
@@ -54,7 +62,7 @@ static int take_invitation(struct enrolment *enrolment, struct diag *diag)
 {
 	char when[32];
 	OWN_SECRET_BUF struct buf line = BUF_INIT(LINE_BYTES_MAX);
-	int status = read_line(enrolment->options->argument, &line, diag);
+	int status = read_line((char *)(uintptr_t)enrolment->options->argument, &line, diag);
 	if (status == STATUS_OK)
 		status = invitation_parse(buf_view(&line), &enrolment->invitation, diag);
 	if (status != STATUS_OK)

@@ -43,6 +43,7 @@ static const struct {
 	{"certificate_revoked", TLS_ALERT_CERTIFICATE_REVOKED},
 	{"certificate_superseded", TLS_ALERT_CERTIFICATE_REVOKED},
 	{"device_revoked", TLS_ALERT_CERTIFICATE_REVOKED},
+	{"reinvited", TLS_ALERT_CERTIFICATE_REVOKED},
 	{"device_unknown", TLS_ALERT_CERTIFICATE_UNKNOWN},
 	{"device_locked", TLS_ALERT_ACCESS_DENIED},
 	{"wrong_purpose", TLS_ALERT_UNSUPPORTED_CERTIFICATE},

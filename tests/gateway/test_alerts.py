@@ -337,20 +337,15 @@ def test_logs_by_every_way(new_world, scratch):
 # ---- the gateway itself --------------------------------------------------------------------------------------
 
 
-def children(world, name):
-    listing = subprocess.run(["ps", "--ppid", str(world.gateway.pid), "-o", "pid=,args="], text=True, capture_output=True, check=False)
-    return [int(line.split()[0]) for line in listing.stdout.splitlines() if name in line]
-
-
 def test_rooms_that_die_and_settings_that_change_are_told(new_world, hook):
     world = new_world(settings=[webhook(hook, events=["room-restarted", "gateway-changed"])])
-    (courier,) = children(world, "sallyport-courier")
-    (signer,) = children(world, "sallyport-signer")
+    (courier,) = clients.children(world, "sallyport-courier")
+    (signer,) = clients.children(world, "sallyport-signer")
     os.kill(courier, signal.SIGKILL)
     os.kill(signer, signal.SIGSEGV)
     details = lambda: " ".join(event["detail"] for event in hook.events())
     wait_until(lambda: "the courier ended (signal 9)" in details() and "the signer ended (signal" in details(), "both", 20)
-    assert children(world, "sallyport-courier") not in ([], [courier])
+    assert clients.children(world, "sallyport-courier") not in ([], [courier])
     with world.policy.open("a") as policy:
         policy.write("# another one\n")
     world.admin("reload")
@@ -381,14 +376,14 @@ def test_trouble_with_the_store_is_told_although_it_cannot_be_recorded(new_world
 
 def test_the_courier_is_there_only_when_somebody_is_to_be_told(new_world, hook):
     world = new_world()
-    assert children(world, "sallyport-courier") == []
+    assert clients.children(world, "sallyport-courier") == []
     before = world.conf.read_text()
     configure(world, webhook(hook, "late"))
     assert len(children(world, "sallyport-courier")) == 1
     assert world.admin("alert", "test", "late")
     world.conf.write_text(before)
     world.admin("reload")
-    assert children(world, "sallyport-courier") == []
+    assert clients.children(world, "sallyport-courier") == []
     with pytest.raises(WorldError) as why:
         world.admin("alert", "test", "late")
     assert "no alert" in str(why.value)

@@ -104,6 +104,22 @@ def test_F3_only_a_hash_of_the_secret_is_kept(world):
     assert secret not in world.path("log", "gateway.log").read_text()
 
 
+def test_F1_the_secret_leaves_the_command_line(new_world):
+    """Whoever lists processes while the laptop waits for its approval reads no invitation."""
+    world = new_world(settings=["enroll_needs_approval = yes"], laptops=())
+    line = world.invite("seen", "alice")
+    folder = world.private_folder("laptops", "seen")
+    with subprocess.Popen([world.program("sallyport"), "enroll", line], stdout=subprocess.PIPE, text=True,
+                          env=world.laptop_environment(folder)) as process:
+        try:
+            assert process.stdout.readline().startswith("Confirmation code")
+            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                words = file.read()
+            assert b"enroll" in words and parts(line)[4].encode() not in words
+        finally:
+            process.kill()
+
+
 def test_F3_a_line_is_good_once(world):
     line = world.invite("once", "alice")
     assert enroll(world, "once", line).returncode == 0

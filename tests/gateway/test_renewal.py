@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -238,6 +239,86 @@ def test_a_lost_disk_has_a_way_back(world):
         world.admin("device", "reinvite", "nobody")
 
 
+def test_C1_a_reinvitation_ends_what_the_lost_disk_has_open(new_world):
+    """The disk may have been stolen while its user was logged in: its tunnels end when the new laptop takes its place."""
+    world = new_world(laptops=("alice",))
+    token = api.login(world, "alice", "alice-laptop").body["session"]
+    h2 = clients.Http2(world, "alice-laptop")
+    number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+    assert status == 200
+    line = world.admin("device", "reinvite", "alice-laptop").strip()
+    assert not h2.wait(lambda: h2.closed or h2.streams[number].ended, 0.5), "inviting alone ends nothing"
+    assert enroll(world, "reborn", line).returncode == 0
+    assert h2.wait(lambda: h2.closed, 10)
+    assert query(world, "SELECT end_reason FROM session") == [("reinvited",)]
+    assert query(world, "SELECT close_reason FROM tunnel") == [("reinvited",)]
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_C2_an_invitation_of_a_revoked_device_is_worth_nothing(new_world, forgotten):
+    world = new_world()
+    line = world.admin("device", "reinvite", "alice-laptop").strip()
+    assert query(world, "SELECT state FROM invitation WHERE device_name = 'alice-laptop' ORDER BY created_at") == [("used",), ("open",)]
+    world.admin("device", "revoke", "alice-laptop")
+    assert query(world, "SELECT state FROM invitation WHERE device_name = 'alice-laptop' ORDER BY created_at") == [("used",), ("withdrawn",)]
+    if forgotten:
+        world.admin("device", "forget", "alice-laptop")
+    done = enroll(world, "too-late", line)
+    assert done.returncode != 0 and "invitation_invalid" in done.stderr
+    assert query(world, "SELECT count(*) FROM device WHERE state = 'active'") == [(1,)]
+
+
+def test_C2_also_one_that_an_older_gateway_has_left_open(new_world):
+    world = new_world()
+    lines = {name: world.admin("device", "reinvite", name).strip() for name in ("alice-laptop", "bob-laptop")}
+    world.admin("device", "revoke", "alice-laptop")
+    world.admin("device", "revoke", "bob-laptop")
+    world.admin("device", "forget", "bob-laptop")
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE invitation SET state = 'open' WHERE state = 'withdrawn'")
+    database.close()
+    world.start_gateway()
+    for name, line in lines.items():
+        done = enroll(world, f"{name}-again", line)
+        assert done.returncode != 0 and "invitation_invalid" in done.stderr
+    assert query(world, "SELECT count(*) FROM certificate WHERE state = 'active'") == [(0,)]
+
+
+def test_a_renamed_device_is_reinvited_under_its_new_name(new_world):
+    world = new_world()
+    line = world.admin("device", "reinvite", "alice-laptop").strip()
+    world.admin("device", "rename", "alice-laptop", "alice-pc")
+    folder = world.private_folder("laptops", "alice-pc")
+    assert enroll(world, "alice-pc", line, folder=folder).returncode == 0
+    assert certificate_of(folder).subject.rfc4514_string() == "CN=alice-pc"
+    world.invite("taken", "bob")
+    with pytest.raises(WorldError, match="invited already"):
+        world.admin("device", "rename", "bob-laptop", "taken")
+
+
+def test_a_renewal_that_fails_hides_no_coming_end(new_world):
+    world = new_world(settings=["certificate_life = 1h"], laptops=("alice",))
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE certificate SET not_before = not_before - 3000000, not_after = not_after - 3000000")
+    database.close()
+    world.start_gateway()
+    ending = lambda: json.loads(world.admin("status", "--json"))["certificates_ending_soon"]
+    assert ending() == 1
+    peer = clients.connect(world, "alice-laptop", alpn=("http/1.1",))
+    (signer,) = clients.children(world, "sallyport-signer")
+    os.kill(signer, signal.SIGSTOP)
+    body = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
+    peer.sendall((f"POST {EST}simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
+                  f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+    time.sleep(1)  # the question is at the signer, or on its way
+    os.kill(signer, signal.SIGKILL)
+    assert b" 503 " in peer.recv(4096)
+    assert states(world, "alice-laptop") == [(1, "active")]
+    assert ending() == 1, "nothing was renewed"
+
+
 def expire(world, name, days):
     """The device's certificate ended some days ago: made behind the gateway's back, and registered."""
     device = query(world, "SELECT id FROM device WHERE name = ?", name)[0][0]
@@ -316,6 +397,10 @@ def test_the_inventory_can_be_filtered_and_printed(new_world):
     assert names(world, "--unseen", "30d") == names(world), "none has ever come"
     curl_with(world, world.laptops["bob-laptop"].certificate, world.laptops["bob-laptop"].key)
     assert names(world, "--unseen", "30d") == {"alice-laptop"}
+    world.enroll("sold", "alice")
+    world.admin("device", "revoke", "sold")
+    assert names(world, "--unseen", "30d") == {"alice-laptop"} and "sold" not in names(world, "--expiring", "31d")
+    world.admin("device", "forget", "sold")
     rows = list(csv.DictReader(io.StringIO(world.admin("device", "list", "--csv"))))
     assert {r["name"]: r["tags"] for r in rows} == {"alice-laptop": "managed,berlin", "bob-laptop": "-"}
     with pytest.raises(WorldError, match="--expiring 14: wanted is a time with its unit"):

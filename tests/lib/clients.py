@@ -5,6 +5,7 @@ All are blocking and bounded in time, so that a test that hangs fails instead.
 import json
 import socket
 import ssl
+import subprocess
 import time
 
 import h2.config
@@ -192,3 +193,9 @@ class Http2:
     def reset(self, number, code=8):
         self.h2.reset_stream(number, code)
         self.flush()
+
+
+def children(world, name):
+    """Processes of the monitor's that are called so: rooms."""
+    listing = subprocess.run(["ps", "--ppid", str(world.gateway.pid), "-o", "pid=,args="], text=True, capture_output=True, check=False)
+    return [int(line.split()[0]) for line in listing.stdout.splitlines() if name in line]
