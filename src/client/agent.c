@@ -2,8 +2,11 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "child.h"
 #include "entrance.h"
@@ -14,6 +17,7 @@
 #include "passage.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "say.h"
 #include "visitor.h"
 
@@ -78,7 +82,11 @@ static void on_checked(void *owner, const struct errand_result *result)
 {
 	struct agent *agent = owner;
 	agent->check = NULL;
-	if (result->status == STATUS_LOGIN_NEEDED || result->status == STATUS_DEVICE_REFUSED)
+	bool no_session = result->status == STATUS_LOGIN_NEEDED;
+	/* Another gateway may have the session, and be back soon. */
+	if (no_session && settings_gateway_count(agent->settings) > 1)
+		agent_note(agent, NULL, result->diag.text);
+	else if (no_session || result->status == STATUS_DEVICE_REFUSED)
 		agent_hopeless(agent, result->status, &result->diag);
 }
 
@@ -119,6 +127,9 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 	(void)status, (void)events;
 	struct agent *agent = poll->data;
 	int fd = accept4(agent->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	/* EMFILE and its like leave the visitor in the queue: watching on would turn in a circle (on_watch opens again). */
+	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)
+		uv_poll_stop(poll);
 	if (fd < 0)
 		return;
 	agent->needed_ms = clock_monotonic_ms();
@@ -126,9 +137,15 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 		close(fd);
 }
 
+static void watch_door(struct agent *agent)
+{
+	uv_poll_start(&agent->door, UV_READABLE, on_knock);
+}
+
 static void on_watch(uv_timer_t *timer)
 {
 	struct agent *agent = timer->data;
+	watch_door(agent);
 	uint64_t now_ms = clock_monotonic_ms();
 	if (agent->stays || agent->visitors || agent->entrances || agent->passages)
 		agent->needed_ms = now_ms;
@@ -154,12 +171,12 @@ static void raise_descriptor_limit(void)
 
 static int open_door(struct agent *agent, struct diag *diag)
 {
-	if (!agent_place_stands(&agent->place, &agent->inode) || uv_poll_init(&agent->loop.uv, &agent->door, agent->fd) < 0 ||
-	    uv_poll_start(&agent->door, UV_READABLE, on_knock) < 0)
+	if (!agent_place_stands(&agent->place, &agent->inode) || uv_poll_init(&agent->loop.uv, &agent->door, agent->fd) < 0)
 		return diag_set(diag, STATUS_FAILED, "The agent cannot watch its socket in %s", agent->place.folder);
 	uv_timer_init(&agent->loop.uv, &agent->watch);
 	uv_timer_start(&agent->watch, on_watch, WATCH_MS, WATCH_MS);
 	agent->door.data = agent->watch.data = agent;
+	watch_door(agent);
 	return STATUS_OK;
 }
 
@@ -201,6 +218,22 @@ static void take_down(struct agent *agent)
 	loop_fini(&agent->loop);
 }
 
+/* sd_notify(3): from now on a command finds this agent and starts none of its own. */
+static void tell_service_manager(void)
+{
+	static const char ready[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = path ? strlen(path) : 0;
+	OWN_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!length || !strchr("/@", *path) || !str_copy(address.sun_path, sizeof(address.sun_path), path) || fd < 0)
+		return;
+	if (*path == '@')
+		address.sun_path[0] = 0;
+	(void)sendto(fd, ready, strlen(ready), MSG_NOSIGNAL, (struct sockaddr *)&address,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
+
 static int live(struct agent *agent, struct diag *diag)
 {
 	int status = loop_init(&agent->loop, diag);
@@ -214,8 +247,10 @@ static int live(struct agent *agent, struct diag *diag)
 	agent->news = news_open(agent);
 	upkeep_look(agent);
 	kept_restore(agent);
-	if (agent->stays)
+	if (agent->stays) {
+		tell_service_manager();
 		uplink_wanted(agent->uplink);
+	}
 	status = loop_wait(&agent->loop, is_leaving, agent);
 	/* A signal is one of the ways to be sent away. */
 	take_down(agent);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -187,6 +188,32 @@ def test_L_keeps_its_port_while_the_agent_is_replaced(world):
         assert command.poll() is None
 
 
+def cpu_ticks(pid):
+    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_agent_without_descriptors_rests_and_goes_on(world):
+    """Visitors have taken all that it may have: it neither turns in a circle nor leaves, and whoever knocks waits."""
+    client(world, "down")
+    few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))}
+    with Held(world, "agent", **few) as agent:
+        wait_until(lambda: client(world, "status").returncode == 0, "the agent")
+        (path,) = state_folder(world).glob("*.agent")
+        peers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(60)]
+        for peer in peers:
+            peer.connect(str(path))
+        wait_until(lambda: len(os.listdir(f"/proc/{agent.pid}/fd")) == 48, "the last descriptor")
+        knock = subprocess.Popen([world.program("sallyport"), "ls"], env=world.client_environment(), stdout=subprocess.DEVNULL)
+        before = cpu_ticks(agent.pid)
+        time.sleep(4)
+        assert cpu_ticks(agent.pid) - before < 0.2 * os.sysconf("SC_CLK_TCK")
+        assert agent.poll() is None and knock.poll() is None
+        for peer in peers:
+            peer.close()
+        assert knock.wait(30) == 0 and agent.poll() is None
+
+
 def test_agent_leaves_when_its_socket_is_gone(world):
     pid = agent_pid(world)
     (path,) = state_folder(world).glob("*.agent")
@@ -236,10 +263,15 @@ def test_logout_ends_the_ports(new_world):
             assert command.wait(20) != 0 and b"sallyport login" in command.stderr.read()
 
 
-def test_agent_of_a_service_manager_connects_and_stays(world):
+def test_agent_of_a_service_manager_connects_and_stays(world, monkeypatch):
     client(world, "down")
-    with Held(world, "agent") as service:
-        wait_until(lambda: list(state_folder(world).glob("*.agent")), "the agent")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(world.path("notify.sock")))
+    manager.settimeout(30)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(world.path("notify.sock")))
+    with manager, Held(world, "agent") as service:
+        # Whoever comes after this word finds it, and starts none of its own.
+        assert manager.recv(100) == b"READY=1"
         report = json.loads(client(world, "status", "--json").stdout)["agent"]
         assert int(report["pid"]) == service.pid and report["stays"]
         assert client(world, "down").returncode == 0
