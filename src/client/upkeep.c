@@ -50,23 +50,6 @@ void upkeep_warning(const struct agent *agent, char *out_sentence, size_t capaci
 		 left_s(&dates) < 0 ? "expired" : "expires", when);
 }
 
-static void on_renewed(void *owner, bool well)
-{
-	struct agent *agent = owner;
-	agent->upkeep.renewing = false;
-	if (!well)
-		say("The certificate was not renewed; the agent tries again within the hour");
-}
-
-/* An expired one needs a login first: that is a person's matter. */
-static void renew_when_due(struct agent *agent, const struct identity_dates *dates)
-{
-	static const char *const words[] = {"renew", "--if-due", NULL};
-	bool due = (int64_t)(clock_wall_ms() / 1000) >= identity_due_s(dates);
-	if (due && left_s(dates) > 0 && !agent->upkeep.renewing)
-		agent->upkeep.renewing = child_start_self(agent, words, on_renewed, agent, NULL);
-}
-
 static void warn(struct agent *agent)
 {
 	char sentence[256];
@@ -76,6 +59,25 @@ static void warn(struct agent *agent)
 	agent->upkeep.warn_ms = clock_monotonic_ms() + WARN_AGAIN_MS;
 	agent_note(agent, NULL, sentence);
 	child_notify(agent, "Sallyport", sentence);
+}
+
+static void on_renewed(void *owner, bool well)
+{
+	struct agent *agent = owner;
+	agent->upkeep.renewing = false;
+	if (well)
+		return;
+	say("The certificate was not renewed; the agent tries again within the hour");
+	warn(agent);
+}
+
+/* An expired one needs a login first: that is a person's matter. */
+static void renew_when_due(struct agent *agent, const struct identity_dates *dates)
+{
+	static const char *const words[] = {"renew", "--if-due", NULL};
+	bool due = (int64_t)(clock_wall_ms() / 1000) >= identity_due_s(dates);
+	if (due && left_s(dates) > 0 && !agent->upkeep.renewing)
+		agent->upkeep.renewing = child_start_self(agent, words, on_renewed, agent, NULL);
 }
 
 static void notice_change(struct agent *agent)

@@ -32,6 +32,13 @@ class Tunnel:
         self.peer.sendall(word)
         return self.peer.recv(100) == word
 
+    def is_served(self):
+        """False: it is closed instead, in whichever way."""
+        try:
+            return self.echoes()
+        except OSError:
+            return False
+
     def __enter__(self):
         return self
 
@@ -112,6 +119,8 @@ def test_expiry_is_told_ahead(new_world, release):
     done = client(world, "status")
     assert "warning  The certificate of this device expires at" in done.stdout, done.stdout
     assert "run: sallyport renew" in json.loads(client(world, "status", "--json").stdout)["agent"]["warnings"][0]
+    wait_until(lambda: said.exists() and "expires at" in said.read_text(), "the desktop's word")
+    assert said.read_text().startswith("--app-name=Sallyport -- Sallyport The certificate of this device expires at")
 
 
 # ---- news --------------------------------------------------------------------------------------------------
