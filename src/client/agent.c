@@ -27,19 +27,6 @@ enum {
 	IDLE_MS = 600000,
 };
 
-int agent_token(const struct agent *agent, struct token *out_token, struct diag *diag)
-{
-	char authority[272], path[4096];
-	struct device device;
-	*out_token = (struct token){0};
-	int status = device_identify(agent->settings, &device, diag);
-	if (status != STATUS_OK)
-		return status;
-	settings_authority(agent->settings, authority, sizeof(authority));
-	status = token_path(authority, view_of(device.name, sizeof(device.name)), path, sizeof(path), diag);
-	return status == STATUS_OK ? token_load(path, out_token, diag) : status;
-}
-
 void agent_leave(struct agent *agent)
 {
 	agent->leaving = true;
@@ -94,18 +81,11 @@ static void on_checked(void *owner, const struct errand_result *result)
 static void on_stands(void *owner, bool again)
 {
 	struct agent *agent = owner;
-	struct token token;
 	struct diag diag;
+	const struct api_request request = {.method = "GET", .path = "/v1/session", .with_session = true};
 	news_look_anew(agent->news);
-	if (!again || !agent->entrances || agent->check)
-		return;
-	int status = agent_token(agent, &token, &diag);
-	const struct api_request request = {.method = "GET", .path = "/v1/session", .token = token.text};
-	if (status == STATUS_OK)
+	if (again && agent->entrances && !agent->check)
 		(void)!errand_start(agent->uplink, &request, on_checked, agent, &agent->check, &diag);
-	else if (status == STATUS_LOGIN_NEEDED)
-		agent_hopeless(agent, status, &diag);
-	token_wipe(&token);
 }
 
 static void on_refused(void *owner, int status, const struct diag *diag)

@@ -53,8 +53,6 @@ struct agent {
 
 /* Runs until it leaves. `fd`: the listening socket that was handed down, or -1: then it makes one, connects and stays. */
 [[nodiscard]] int agent_run(const struct settings *settings, int fd, struct diag *diag);
-/* The stored session as it is now. */
-[[nodiscard]] int agent_token(const struct agent *agent, struct token *out_token, struct diag *diag);
 /* A sentence for whoever uses the tunnels, or only for those of a tunnel to there. */
 void agent_note(struct agent *agent, const struct destination *destination, const char *sentence);
 /* Session or device are no longer good: whoever keeps a local port is told. */

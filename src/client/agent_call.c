@@ -120,6 +120,7 @@ static int on_answer(void *self, const struct command_agent_answer *message, int
 	waiting->status = (int)message->status;
 	waiting->http_status = message->http_status;
 	waiting->retry_after_s = message->retry_after_s;
+	(void)!view_to_string(message->gateway, waiting->call->gateway, sizeof(waiting->call->gateway));
 	waiting->over = true;
 	struct buf *into = message->status == STATUS_OK ? waiting->body : &waiting->problem;
 	if (into && fd_read_all(body, into) < 0)
@@ -191,6 +192,7 @@ int agent_call_ask(struct agent_call *call, const struct api_request *request, i
 	if (request->body.size > COMMAND_AGENT_BODY_MAX)
 		return diag_set(diag, STATUS_FAILED, "The answers are longer than %d bytes", COMMAND_AGENT_BODY_MAX);
 	AGENT_CALL_SEND(call, ask, -1, .method = view_string(request->method), .path = view_string(request->path),
+			.with_session = request->with_session, .only_at = view_string(request->only_at),
 			.token = view_string(request->token), .body = request->body);
 	int status = wait_until_over(&waiting, limit_ms, diag);
 	char wait[16] = "";

@@ -15,6 +15,7 @@ struct agent_call {
 	int socket;   /* -1: no agent */
 	bool lost;    /* the agent has ended in the middle */
 	uint32_t pid; /* of the agent */
+	char gateway[COMMAND_AGENT_GATEWAY_MAX + 1]; /* that gave the last answer; empty: none has */
 };
 
 enum agent_call_start { AGENT_CALL_START, AGENT_CALL_ONLY_IF_RUNNING };

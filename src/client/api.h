@@ -10,6 +10,10 @@ struct api_request {
 	const char *method; /* "GET" */
 	const char *path;   /* "/v1/session" */
 	const char *token;  /* NULL: without */
+	/* For the agent and client_call: with the stored session of the gateway that is asked, instead of `token`; and at that
+	 * gateway ("host:port") or at none. NULL: any. */
+	bool with_session;
+	const char *only_at;
 	struct view body;   /* JSON unless content_type says otherwise; or empty */
 	const char *content_type;  /* NULL: application/json */
 	const char *authorization; /* the whole header, instead of a token; NULL: none */

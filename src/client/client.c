@@ -9,14 +9,8 @@ enum { FAREWELL_LIMIT_MS = 3000 };
 
 int client_init(struct client *client, const struct settings *settings, struct diag *diag)
 {
-	char authority[272];
 	*client = (struct client){.settings = settings, .agent = {.socket = -1}};
-	int status = device_identify(settings, &client->device, diag);
-	if (status != STATUS_OK)
-		return status;
-	settings_authority(settings, authority, sizeof(authority));
-	struct view device = view_of(client->device.name, sizeof(client->device.name));
-	return token_path(authority, device, client->token_path, sizeof(client->token_path), diag);
+	return device_identify(settings, &client->device, diag);
 }
 
 int client_attach(struct client *client, struct diag *diag)
@@ -24,9 +18,9 @@ int client_attach(struct client *client, struct diag *diag)
 	return agent_call_open(&client->agent, client->settings, AGENT_CALL_START, diag);
 }
 
-int client_load_token(struct client *client, struct diag *diag)
+int client_look_for_session(struct client *client, struct diag *diag)
 {
-	return token_load(client->token_path, &client->token, diag);
+	return session_look(client->settings, diag);
 }
 
 static void on_change(struct connection *connection, void *owner)
@@ -56,20 +50,42 @@ int client_connect(struct client *client, struct diag *diag)
 	return status;
 }
 
+/* As an errand of the agent: without a session the gateway is asked all the same, for what it says to the device. */
+static int call_directly(struct client *client, const struct api_request *request, struct buf *out_body,
+			 struct refused *out_refused, struct diag *diag)
+{
+	OWN_TOKEN struct token token = {""};
+	struct api_request own = *request;
+	struct diag no_session;
+	int found = STATUS_OK;
+	if (request->with_session)
+		found = session_load(client->settings, connection_authority(client->connection), &token, &no_session);
+	if (found == STATUS_OK && request->with_session)
+		own.token = token.text;
+	int status = api_call(&client->loop, client->connection, &own, out_body, out_refused, diag);
+	if (status == STATUS_LOGIN_NEEDED && found != STATUS_OK)
+		*diag = no_session;
+	return status;
+}
+
 int client_call(struct client *client, const struct api_request *request, struct buf *out_body,
 		struct refused *out_refused, struct diag *diag)
 {
 	if (client->connection)
-		return api_call(&client->loop, client->connection, request, out_body, out_refused, diag);
+		return call_directly(client, request, out_body, out_refused, diag);
 	return agent_call_ask(&client->agent, request, -1, out_body, out_refused, diag);
 }
 
 int client_ask(struct client *client, const char *method, const char *path, struct buf *out_body,
 	       struct refused *out_refused, struct diag *diag)
 {
-	const char *token = client->token.text[0] ? client->token.text : NULL;
-	const struct api_request request = {.method = method, .path = path, .token = token};
+	const struct api_request request = {.method = method, .path = path, .with_session = true};
 	return client_call(client, &request, out_body, out_refused, diag);
+}
+
+const char *client_gateway(const struct client *client)
+{
+	return client->connection ? connection_authority(client->connection) : client->agent.gateway;
 }
 
 void client_call_briefly(struct client *client, const struct api_request *request)
@@ -99,5 +115,4 @@ void client_fini(struct client *client)
 		loop_fini(&client->loop);
 	client->has_loop = false;
 	device_fini(&client->device);
-	token_wipe(&client->token);
 }

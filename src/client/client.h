@@ -4,7 +4,7 @@
 
 #include "agent_call.h"
 #include "api.h"
-#include "token.h"
+#include "session.h"
 
 struct client {
 	const struct settings *settings;
@@ -13,14 +13,12 @@ struct client {
 	bool has_loop;
 	struct device device;
 	struct connection *connection;
-	char token_path[4096];
-	struct token token; /* empty until client_load_token */
 };
 
 /* Looks at the device's own files. Release with client_fini, after an error too. */
 [[nodiscard]] int client_init(struct client *client, const struct settings *settings, struct diag *diag);
-/* The stored session; STATUS_LOGIN_NEEDED without one. Before the gateway is asked at all. */
-[[nodiscard]] int client_load_token(struct client *client, struct diag *diag);
+/* STATUS_LOGIN_NEEDED where no session is stored. Before any gateway is asked at all. */
+[[nodiscard]] int client_look_for_session(struct client *client, struct diag *diag);
 /* Reaches the agent, and starts it when there is none. */
 [[nodiscard]] int client_attach(struct client *client, struct diag *diag);
 /* A connection of this command's own, beside the agent's: connects and waits. */
@@ -28,9 +26,11 @@ struct client {
 /* A request by the connection of its own if there is one, else by the agent. As api_call. */
 [[nodiscard]] int client_call(struct client *client, const struct api_request *request, struct buf *out_body,
 			      struct refused *out_refused, struct diag *diag);
-/* Asks with the session's token, if there is one. */
+/* Asks with the stored session of the gateway that is asked; STATUS_LOGIN_NEEDED where there is none. */
 [[nodiscard]] int client_ask(struct client *client, const char *method, const char *path, struct buf *out_body,
 			     struct refused *out_refused, struct diag *diag);
+/* The gateway that gave the last answer ("host:port"). */
+const char *client_gateway(const struct client *client);
 /* A farewell: whatever signals come, for a short time. */
 void client_call_briefly(struct client *client, const struct api_request *request);
 /* --json: prints the gateway's answer on standard output, ASCII only. */

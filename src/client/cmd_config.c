@@ -85,7 +85,7 @@ static int collect(const struct options *options, pattern_handler add, struct bu
 	struct answer_resources resources;
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&client, diag);
+		status = client_look_for_session(&client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&client, diag);
 	if (status == STATUS_OK)

@@ -7,6 +7,7 @@
  * key the same certificate again.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct enrolment {
 	struct identity_place place;
 	struct loop loop;
 	char waiting[3300];      /* the file of the key that waits for its certificate */
+	char *gateways;          /* of the profile that is replaced, this one among them; NULL: there is none */
 	struct buf key;          /* PEM, or a PKCS#11 URL */
 	bool in_token;
 	struct buf certificate;  /* DER */
@@ -83,21 +85,30 @@ static void spell_gateway(const struct invitation *invitation, char *out_url, si
 		 invitation->gateway.port);
 }
 
-/* A profile for the same gateway may be replaced: that is what a new invitation is for. */
-static int check_profile(const struct enrolment *enrolment, struct diag *diag)
+static bool has_gateway(const struct settings *settings, const struct invitation *invitation)
+{
+	struct settings one = *settings;
+	struct diag ignored;
+	for (size_t i = 0; settings->value[SETTING_gateway] && i < settings_gateway_count(settings); i++)
+		if (settings_use_gateway(&one, i, &ignored) == STATUS_OK && strcmp(one.host, invitation->gateway.host) == 0 &&
+		    one.port == invitation->gateway.port)
+			return true;
+	return false;
+}
+
+/* A profile for the same gateway may be replaced: that is what a new invitation is for. Its other gateways stay in it. */
+static int check_profile(struct enrolment *enrolment, struct diag *diag)
 {
 	struct settings settings = {.profile = enrolment->options->settings.profile};
-	char host[256], url[300];
-	uint16_t port = 0;
-	OWN_BUF struct buf text = BUF_INIT(LINE_BYTES_MAX);
+	char url[300];
 	if (access(enrolment->place.profile, F_OK) < 0)
 		return STATUS_OK;
 	spell_gateway(&enrolment->invitation, url, sizeof(url));
 	int status = settings_complete(&settings, diag);
 	const char *known = settings.value[SETTING_gateway];
-	bool same = status == STATUS_OK && known && settings_parse_url(known, host, sizeof(host), &port, diag) == STATUS_OK &&
-		    strcmp(host, enrolment->invitation.gateway.host) == 0 && port == enrolment->invitation.gateway.port;
-	if (status == STATUS_OK && !same)
+	if (status == STATUS_OK && has_gateway(&settings, &enrolment->invitation))
+		enrolment->gateways = strdup(known);
+	else if (status == STATUS_OK)
 		status = diag_set(diag, STATUS_USAGE, "This device is set up for %s already, and the invitation is for %s; to leave the "
 						      "old one, move %s away", known ? known : "another gateway", url,
 				  enrolment->place.profile);
@@ -208,7 +219,8 @@ static int write_profile(const struct enrolment *enrolment, struct diag *diag)
 	const char *user = enrolment->options->settings.value[SETTING_user];
 	OWN_BUF struct buf text = BUF_INIT(LINE_BYTES_MAX);
 	spell_gateway(&enrolment->invitation, url, sizeof(url));
-	int result = buf_add_format(&text, "# Written by: sallyport enroll\ngateway = %s\ncert = %s\nkey = %.*s\n", url, place->device,
+	int result = buf_add_format(&text, "# Written by: sallyport enroll\ngateway = %s\ncert = %s\nkey = %.*s\n",
+				    enrolment->gateways ? enrolment->gateways : url, place->device,
 				    enrolment->in_token ? (int)enrolment->key.size : (int)strlen(place->device),
 				    enrolment->in_token ? (const char *)enrolment->key.data : place->device);
 	if (result == 0 && enrolment->invitation.has_pin)
@@ -274,5 +286,6 @@ int cmd_enroll(const struct options *options, struct diag *diag)
 	invitation_wipe(&enrolment.invitation);
 	buf_wipe(&enrolment.key);
 	buf_fini(&enrolment.certificate);
+	free(enrolment.gateways);
 	return status;
 }

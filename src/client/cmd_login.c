@@ -14,6 +14,7 @@
 #include "prompt.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "say.h"
 #include "signals.h"
 
@@ -34,6 +35,8 @@ struct login {
 	bool goes_on;      /* the present session does; the new one is only a proof */
 	/* Of the conversation that is open at the gateway; empty when there is none to cancel. */
 	char conversation[ANSWER_ID_MAX + 1];
+	/* Where it began: what is said there is said to no other gateway. Empty: not yet. */
+	char gateway[COMMAND_AGENT_GATEWAY_MAX + 1];
 };
 
 struct round {
@@ -76,8 +79,9 @@ static int advance(struct login *login, const char *path, struct view body, stru
 {
 	OWN_SECRET_BUF struct buf answer = BUF_INIT(1024 * 1024);
 	struct refused refused = {0};
-	const struct api_request request = {.method = "POST", .path = path, .body = body};
+	const struct api_request request = {.method = "POST", .path = path, .body = body, .only_at = login->gateway};
 	int status = client_call(&login->client, &request, &answer, &refused, diag);
+	str_copy(login->gateway, sizeof(login->gateway), client_gateway(&login->client));
 	if (refused.http_status)
 		login->conversation[0] = 0;
 	if (status != STATUS_OK)
@@ -129,44 +133,50 @@ static void cancel(struct login *login)
 	if (!login->conversation[0])
 		return;
 	snprintf(path, sizeof(path), "/v1/login/%s", login->conversation);
-	const struct api_request request = {.method = "DELETE", .path = path};
+	const struct api_request request = {.method = "DELETE", .path = path, .only_at = login->gateway};
 	/* When it does not arrive, the gateway's own time limit ends the conversation. */
 	client_call_briefly(&login->client, &request);
 }
 
-static void end_session(struct client *client, const char *token)
+static void end_session(struct login *login, const char *token)
 {
-	const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = token};
-	client_call_briefly(client, &logout);
+	const struct api_request logout = {.method = "DELETE", .path = "/v1/session", .token = token, .only_at = login->gateway};
+	client_call_briefly(&login->client, &logout);
 }
 
 /* An earlier session would live on with nobody holding its token. It goes, unless something still runs in it. */
-static void end_earlier_session(struct client *client)
+static void end_earlier_session(struct login *login, const char *token)
 {
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	struct answer_session session;
 	struct diag diag;
-	if (!client->token.text[0] || client_ask(client, "GET", "/v1/session", &body, NULL, &diag) != STATUS_OK ||
+	const struct api_request request = {.method = "GET", .path = "/v1/session", .token = token, .only_at = login->gateway};
+	if (!*token || client_call(&login->client, &request, &body, NULL, &diag) != STATUS_OK ||
 	    answer_parse_session(buf_view(&body), &session, &diag) != STATUS_OK)
 		return;
 	if (session.tunnels)
 		printf("An earlier session still carries %llu connections; it stays until %s.\n",
 		       (unsigned long long)session.tunnels, session.expires_at);
 	else
-		(void)!client_ask(client, "DELETE", "/v1/session", NULL, NULL, &diag);
+		end_session(login, token);
 	answer_session_fini(&session);
 }
 
 static int keep_session(struct login *login, struct diag *diag)
 {
-	struct client *client = &login->client;
 	const struct answer_step *step = &login->step;
-	int status = token_store(client->token_path, step->token, diag);
+	OWN_TOKEN struct token earlier = {""};
+	char path[4096];
+	struct diag none;
+	(void)!session_load(login->client.settings, login->gateway, &earlier, &none);
+	int status = session_path(login->client.settings, login->gateway, path, sizeof(path), diag);
+	if (status == STATUS_OK)
+		status = token_store(path, step->token, diag);
 	if (status != STATUS_OK) {
-		end_session(client, step->token);
+		end_session(login, step->token);
 		return status;
 	}
-	end_earlier_session(client);
+	end_earlier_session(login, earlier.text);
 	fputs("Logged in as ", stdout);
 	say_cell(stdout, step->user, 0);
 	size_t allowed = 0;
@@ -184,8 +194,8 @@ static bool find_session(struct login *login, struct answer_session *out_session
 {
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	struct diag diag;
-	return login->client.token.text[0] &&
-	       client_ask(&login->client, "GET", "/v1/session", &body, NULL, &diag) == STATUS_OK &&
+	const struct api_request request = {.method = "GET", .path = "/v1/session", .with_session = true, .only_at = login->gateway};
+	return client_call(&login->client, &request, &body, NULL, &diag) == STATUS_OK &&
 	       answer_parse_session(buf_view(&body), out_session, &diag) == STATUS_OK;
 }
 
@@ -193,7 +203,7 @@ static bool find_session(struct login *login, struct answer_session *out_session
  * tunnels run in goes on, and the one that was made for the proof ends. */
 static int keep_earlier_session(struct login *login, struct diag *diag)
 {
-	end_session(&login->client, login->step.token);
+	end_session(login, login->step.token);
 	struct answer_session session;
 	if (!find_session(login, &session))
 		return diag_set(diag, STATUS_LOGIN_NEEDED, "Your session has ended meanwhile; run: sallyport login");
@@ -220,6 +230,8 @@ static int choose_user(struct login *login, const struct options *options, char 
 	const char *named = options->argument ? options->argument : goes_on ? session.user : NULL;
 	int status = settings_user(&options->settings, named, out_user, capacity, diag);
 	login->goes_on = goes_on && status == STATUS_OK && strcmp(session.user, out_user) == 0;
+	if (login->goes_on)
+		str_copy(login->gateway, sizeof(login->gateway), client_gateway(&login->client));
 	if (goes_on)
 		answer_session_fini(&session);
 	return status;
@@ -228,13 +240,11 @@ static int choose_user(struct login *login, const struct options *options, char 
 static int log_in(struct login *login, const struct options *options, struct diag *diag)
 {
 	char user[257];
-	struct diag none;
 	int status = client_init(&login->client, &options->settings, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&login->client, diag);
 	if (status != STATUS_OK)
 		return status;
-	(void)!client_load_token(&login->client, &none);
 	status = choose_user(login, options, user, sizeof(user), diag);
 	if (status == STATUS_OK && options->purpose)
 		tell_purpose(login, options->purpose, user);

@@ -71,7 +71,7 @@ int cmd_ls(const struct options *options, struct diag *diag)
 	OWN_BUF struct buf body = BUF_INIT(8 * 1024 * 1024);
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&client, diag);
+		status = client_look_for_session(&client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&client, diag);
 	if (status == STATUS_OK)

@@ -82,9 +82,9 @@ static bool is_due(const struct identity_dates *dates, char *out_when, size_t ca
 
 /* ---- renewing ---- */
 
-static int fetch(struct renewal *renewal, struct view key, struct buf *out_certificate, struct diag *diag)
+static int fetch_from(struct renewal *renewal, const struct settings *settings, struct view key, struct buf *out_certificate,
+		      struct diag *diag)
 {
-	const struct settings *settings = renewal->settings;
 	const struct tls_client_files files = {
 		.authority = settings->value[SETTING_ca], .certificate = renewal->certificate, .key = renewal->key};
 	const struct est_request request = {.path = "/.well-known/est/simplereenroll", .key = key};
@@ -115,6 +115,19 @@ static int keep(const struct renewal *renewal, struct view key, struct view cert
 	return put_in_place(renewal, diag);
 }
 
+/* From the first of the gateways that answers and knows this device. */
+static int fetch(struct renewal *renewal, struct view key, struct buf *out_certificate, struct diag *diag)
+{
+	struct settings one = *renewal->settings;
+	int status = STATUS_UNREACHABLE;
+	for (size_t i = 0; i < settings_gateway_count(&one) && (status == STATUS_UNREACHABLE || status == STATUS_DEVICE_REFUSED); i++) {
+		status = settings_use_gateway(&one, i, diag);
+		if (status == STATUS_OK)
+			status = fetch_from(renewal, &one, key, out_certificate, diag);
+	}
+	return status;
+}
+
 /* The session belongs to the device and lives on; its file is named by the certificate. */
 static bool session_path(const struct settings *settings, const uint8_t *name, char *out_path, size_t capacity)
 {
@@ -125,7 +138,7 @@ static bool session_path(const struct settings *settings, const uint8_t *name, c
 }
 
 /* Before the certificate is replaced, so that whoever looks in between finds a session by either name. */
-static void copy_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+static void copy_session_of(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
 {
 	char from[4096], to[4096];
 	struct diag ignored;
@@ -136,13 +149,25 @@ static void copy_session(const struct settings *settings, const uint8_t *old_nam
 	token_wipe(&token);
 }
 
-static void remove_session(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
+static void remove_session_of(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name)
 {
 	char path[4096];
 	struct diag ignored;
 	/* The same certificate again, after an answer that was lost. */
 	if (memcmp(old_name, new_name, X509_FINGERPRINT_SIZE) != 0 && session_path(settings, old_name, path, sizeof(path)))
 		(void)!token_remove(path, &ignored);
+}
+
+typedef void (*session_mover)(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name);
+
+/* Of each gateway, for each has its own. */
+static void move_sessions(const struct settings *settings, const uint8_t *old_name, const uint8_t *new_name, session_mover move)
+{
+	struct settings one = *settings;
+	struct diag ignored;
+	for (size_t i = 0; i < settings_gateway_count(settings); i++)
+		if (settings_use_gateway(&one, i, &ignored) == STATUS_OK)
+			move(&one, old_name, new_name);
 }
 
 static int name_of(const char *certificate_path, uint8_t *out_name, struct diag *diag)
@@ -177,13 +202,13 @@ static int renew(struct renewal *renewal, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	x509_fingerprint(buf_view(&certificate), new_name);
-	copy_session(renewal->settings, old_name, new_name);
+	move_sessions(renewal->settings, old_name, new_name, copy_session_of);
 	status = keep(renewal, buf_view(&key), buf_view(&certificate), diag);
 	if (status == STATUS_OK)
 		status = identity_dates(renewal->certificate, &dates, diag);
 	if (status != STATUS_OK)
 		return status;
-	remove_session(renewal->settings, old_name, new_name);
+	move_sessions(renewal->settings, old_name, new_name, remove_session_of);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
 	printf("Renewed until %s.\n", until);
 	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");

@@ -22,12 +22,13 @@ static int print_session(const struct client *client, struct view body, struct d
 	int status = answer_parse_session(body, &session, diag);
 	if (status != STATUS_OK)
 		return status;
-	char tunnels[24];
+	char tunnels[24], gateway[COMMAND_AGENT_GATEWAY_MAX + 16];
+	snprintf(gateway, sizeof(gateway), "https://%s", client_gateway(client));
 	snprintf(tunnels, sizeof(tunnels), "%llu", (unsigned long long)session.tunnels);
 	const struct {
 		const char *name, *value;
 	} rows[] = {
-		{"gateway", client->settings->value[SETTING_gateway]},
+		{"gateway", gateway},
 		{"user", session.user},
 		{"device", session.device},
 		{"realm", session.realm},
@@ -88,7 +89,7 @@ int cmd_status(const struct options *options, struct diag *diag)
 	OWN_BUF struct buf body = BUF_INIT(65536);
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&client, diag);
+		status = client_look_for_session(&client, diag);
 	/* Asks even without a session: whether gateway and device are well is part of the answer. */
 	if (status == STATUS_OK || status == STATUS_LOGIN_NEEDED)
 		status = client_attach(&client, diag);
@@ -119,7 +120,7 @@ int cmd_logout(const struct options *options, struct diag *diag)
 	struct refused refused = {0};
 	int status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&client, diag);
+		status = client_look_for_session(&client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&client, diag);
 	if (status == STATUS_OK)
@@ -129,10 +130,19 @@ int cmd_logout(const struct options *options, struct diag *diag)
 	 * it can be ended from here. */
 	if (status != STATUS_OK && !was_over)
 		return status;
-	status = token_remove(client.token_path, diag);
+	char path[4096];
+	if (!*client_gateway(&client))
+		return status;
+	status = session_path(&options->settings, client_gateway(&client), path, sizeof(path), diag);
+	if (status == STATUS_OK)
+		status = token_remove(path, diag);
 	if (status == STATUS_OK && was_over)
 		puts("Your session was over already.");
 	else if (status == STATUS_OK)
 		status = print_logout(buf_view(&body), diag);
+	struct diag none;
+	if (status == STATUS_OK && session_look(&options->settings, &none) == STATUS_OK)
+		printf("At another gateway of this profile than %s you are still logged in; it ends with its time, or when you log "
+		       "out there.\n", client_gateway(&client));
 	return status;
 }

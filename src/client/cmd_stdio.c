@@ -86,7 +86,7 @@ int cmd_stdio(const struct options *options, struct diag *diag)
 	struct stdio stdio = {.client.agent.socket = -1, .input = {.fd = -1}, .output = {.fd = -1}};
 	int status = client_init(&stdio.client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&stdio.client, diag);
+		status = client_look_for_session(&stdio.client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&stdio.client, diag);
 	if (status == STATUS_OK)

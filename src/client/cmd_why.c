@@ -74,7 +74,7 @@ int cmd_why(const struct options *options, struct diag *diag)
 	destination_text(&destination, target);
 	status = client_init(&client, &options->settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(&client, diag);
+		status = client_look_for_session(&client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&client, diag);
 	if (status == STATUS_OK)

@@ -13,6 +13,7 @@ struct errand_result {
 	struct diag diag;
 	struct view body;
 	const struct refused *refused; /* how the gateway refused; NULL unless it did */
+	const char *gateway;           /* that was asked ("host:port"); empty: none was */
 };
 /* Called once; the errand is gone afterwards. */
 typedef void (*errand_done_handler)(void *owner, const struct errand_result *result);

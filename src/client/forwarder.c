@@ -76,7 +76,7 @@ int forwarder_open(struct forwarder *forwarder, const struct settings *settings,
 	*forwarder = (struct forwarder){.client.agent.socket = -1, .forward = forward, .count = count};
 	int status = client_init(client, settings, diag);
 	if (status == STATUS_OK)
-		status = client_load_token(client, diag);
+		status = client_look_for_session(client, diag);
 	if (status == STATUS_OK)
 		status = bind_all(forwarder, diag);
 	if (status == STATUS_OK)

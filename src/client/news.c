@@ -10,6 +10,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "session.h"
 
 enum {
 	NEWS_LINE_BYTES_MAX = 64 * 1024,
@@ -111,7 +112,8 @@ static void on_session_ended(struct news *news, const struct answer_event *event
 	const struct reason *reason = find_reason(event->reason);
 	struct token now;
 	struct diag diag;
-	bool replaced = agent_token(news->agent, &now, &diag) == STATUS_OK && strcmp(now.text, news->token.text) != 0;
+	const char *gateway = connection_authority(news->stream.connection);
+	bool replaced = session_load(news->agent->settings, gateway, &now, &diag) == STATUS_OK && strcmp(now.text, news->token.text) != 0;
 	token_wipe(&now);
 	news->warning[0] = 0;
 	if (replaced || strcmp(reason->code, "gateway_stopped") == 0)
@@ -249,7 +251,7 @@ void news_look(struct news *news)
 	/* While it does not answer it is not given up either. */
 	if (!connection)
 		return;
-	bool logged_in = agent_token(news->agent, &token, &diag) == STATUS_OK;
+	bool logged_in = session_load(news->agent->settings, connection_authority(connection), &token, &diag) == STATUS_OK;
 	bool same = strcmp(token.text, news->token.text) == 0;
 	if (!logged_in || !same || (news->listening && news->stream.connection != connection))
 		stop(news);

@@ -15,6 +15,8 @@
 #include "sallyport/clock.h"
 #include "news.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
+#include "session.h"
 #include "stepup.h"
 
 struct passage {
@@ -24,7 +26,9 @@ struct passage {
 	struct tunnel *tunnel;
 	struct errand *inquiry;
 	struct stepup_waiter stepup;
-	bool asked_again, stepped_up, stands, cut;
+	char gateway[272]; /* by which it goes */
+	unsigned asked; /* how often the tunnel was asked for */
+	bool stepped_up, stands, cut;
 	uint64_t begun_ms;
 	struct passage_ending ending;
 	struct passage *previous, *next;
@@ -90,13 +94,11 @@ static void on_inquired(void *owner, const struct errand_result *result)
 static void inquire(struct passage *passage)
 {
 	struct agent *agent = passage->options.agent;
-	struct token token;
 	struct diag diag;
-	int status = agent_token(agent, &token, &diag);
-	const struct api_request request = {.method = "GET", .path = "/v1/session", .token = token.text};
-	if (status == STATUS_OK)
-		status = errand_start(agent->uplink, &request, on_inquired, passage, &passage->inquiry, &diag);
-	token_wipe(&token);
+	/* Another gateway knows nothing of it. */
+	const struct api_request request = {
+		.method = "GET", .path = "/v1/session", .with_session = true, .only_at = passage->gateway};
+	int status = errand_start(agent->uplink, &request, on_inquired, passage, &passage->inquiry, &diag);
 	if (status != STATUS_OK) {
 		const struct errand_result nothing = {.status = status, .diag = diag};
 		on_inquired(passage, &nothing);
@@ -106,6 +108,7 @@ static void inquire(struct passage *passage)
 static void on_stepped(struct stepup_waiter *waiter, bool fresh)
 {
 	struct passage *passage = (struct passage *)(void *)((char *)waiter - offsetof(struct passage, stepup));
+	passage->asked = 0;
 	if (fresh)
 		uplink_wait(passage->options.agent->uplink, &passage->waiter);
 	else
@@ -122,9 +125,13 @@ static bool step_up(struct passage *passage)
 	return stepup_wait(passage->options.agent, &passage->options.destination, &passage->stepup);
 }
 
-static bool was_lost_unanswered(const struct tunnel_ending *ending)
+/* Another connection may serve it: the next one, or that to another gateway where this one refuses the device. */
+static bool may_ask_again(const struct passage *passage, const struct tunnel_ending *ending)
 {
-	return !ending->stood && ending->code == H2_CONNECTION_LOST && ending->status == STATUS_UNREACHABLE;
+	bool lost = !ending->stood && ending->code == H2_CONNECTION_LOST;
+	return (lost && ending->status == STATUS_UNREACHABLE && passage->asked == 1) ||
+	       (lost && ending->status == STATUS_DEVICE_REFUSED &&
+		uplink_may_try_another(passage->options.agent->uplink, passage->asked));
 }
 
 /* Not by the other side, but by the gateway: perhaps because the session is over. */
@@ -145,8 +152,7 @@ static void on_tunnel_over(void *owner, const struct tunnel_ending *ending)
 		finish(passage);
 	} else if (ending->wants_fresh_login && step_up(passage)) {
 		return;
-	} else if (was_lost_unanswered(ending) && !passage->asked_again) {
-		passage->asked_again = true;
+	} else if (may_ask_again(passage, ending)) {
 		uplink_wait(passage->options.agent->uplink, &passage->waiter);
 	} else if (was_cut_by_gateway(ending)) {
 		inquire(passage);
@@ -169,7 +175,7 @@ static void on_ready(struct uplink_waiter *waiter, struct connection *connection
 	struct token token;
 	struct diag diag;
 	/* Read each time: a login may have replaced it. */
-	int status = agent_token(passage->options.agent, &token, &diag);
+	int status = session_load(passage->options.agent->settings, connection_authority(connection), &token, &diag);
 	const struct tunnel_options options = {
 		.loop = &passage->options.agent->loop.uv,
 		.connection = connection,
@@ -182,6 +188,8 @@ static void on_ready(struct uplink_waiter *waiter, struct connection *connection
 		.on_over = on_tunnel_over,
 		.owner = passage,
 	};
+	passage->asked++;
+	str_copy(passage->gateway, sizeof(passage->gateway), connection_authority(connection));
 	if (status == STATUS_OK)
 		status = tunnel_start(&options, &passage->tunnel, &diag);
 	token_wipe(&token);

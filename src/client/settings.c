@@ -82,7 +82,7 @@ int settings_check(struct settings *settings, struct diag *diag)
 		return missing(settings, SETTING_cert, "The certificate of this device", diag);
 	if (!settings->value[SETTING_key])
 		return missing(settings, SETTING_key, "The private key of this device", diag);
-	/* Each must be good; the first one names the session (token.h). */
+	/* Each must be good. */
 	int status = STATUS_OK;
 	for (size_t i = settings_gateway_count(settings); i > 0 && status == STATUS_OK; i--)
 		status = settings_use_gateway(settings, i - 1, diag);
@@ -105,13 +105,18 @@ size_t settings_gateway_count(const struct settings *settings)
 	return count;
 }
 
-int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag)
+void settings_gateway_url(const struct settings *settings, size_t place, char *out_url, size_t capacity)
 {
 	const char *at = settings->value[SETTING_gateway];
-	char url[512];
 	while (place--)
 		at = skip_gateway(at);
-	snprintf(url, sizeof(url), "%.*s", (int)strcspn(at, BETWEEN_GATEWAYS), at);
+	snprintf(out_url, capacity, "%.*s", (int)strcspn(at, BETWEEN_GATEWAYS), at);
+}
+
+int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag)
+{
+	char url[512];
+	settings_gateway_url(settings, place, url, sizeof(url));
 	return settings_parse_url(url, settings->host, sizeof(settings->host), &settings->port, diag);
 }
 

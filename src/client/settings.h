@@ -30,7 +30,7 @@ extern const struct setting_row setting_rows[SETTING_COUNT];
 struct settings {
 	char *value[SETTING_COUNT]; /* heap; NULL when nobody said */
 	const char *profile;        /* -p, or NULL: the one of everyday */
-	char host[256];             /* of the (first) gateway, without brackets */
+	char host[256];             /* of the gateway in use (the first one), without brackets */
 	uint16_t port;
 };
 
@@ -45,6 +45,7 @@ struct settings {
 [[nodiscard]] int settings_check(struct settings *settings, struct diag *diag);
 /* How many gateways the setting names (separated by spaces or commas), and one of them into host and port. */
 size_t settings_gateway_count(const struct settings *settings);
+void settings_gateway_url(const struct settings *settings, size_t place, char *out_url, size_t capacity);
 [[nodiscard]] int settings_use_gateway(struct settings *settings, size_t place, struct diag *diag);
 void settings_fini(struct settings *settings);
 

@@ -14,7 +14,10 @@
 #include "sallyport/str.h"
 #include "sallyport/x509.h"
 
-#define NOT_LOGGED_IN "You are not logged in; run: sallyport login"
+int token_none(struct diag *diag)
+{
+	return diag_set(diag, STATUS_LOGIN_NEEDED, "You are not logged in; run: sallyport login");
+}
 
 static bool find_folder(char *out_path, size_t capacity)
 {
@@ -85,7 +88,7 @@ static int open_token(const char *path, int *out_fd, struct diag *diag)
 	char folder[4096];
 	OWN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)
-		return diag_set(diag, STATUS_LOGIN_NEEDED, NOT_LOGGED_IN);
+		return token_none(diag);
 	if (fd < 0) {
 		diag_system(diag, "cannot open %s", path);
 		return STATUS_FAILED;

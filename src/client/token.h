@@ -20,7 +20,9 @@ struct token {
  * name it). Makes nothing. STATUS_FAILED with a sentence when there is no folder to keep it in. */
 [[nodiscard]] int token_path(const char *gateway, struct view device, char *out_path, size_t capacity,
 			     struct diag *diag);
-/* STATUS_LOGIN_NEEDED ("You are not logged in; run: sallyport login") when there is none. */
+/* STATUS_LOGIN_NEEDED, with the sentence. */
+int token_none(struct diag *diag);
+/* token_none when there is none. */
 [[nodiscard]] int token_load(const char *path, struct token *out_token, struct diag *diag);
 /* Makes the folder when needed, replaces the file atomically. */
 [[nodiscard]] int token_store(const char *path, const char *text, struct diag *diag);

@@ -44,7 +44,10 @@ struct path {
 
 struct uplink {
 	struct uplink_options options;
-	size_t gateway; /* the one to try, its place in the settings */
+	size_t gateway; /* the one in use or to try, its place in the settings */
+	size_t tried;   /* of the gateways, in this round: each gets its turn before anybody is told */
+	size_t refusals; /* among them */
+	struct diag refusal;
 	struct path *current, *retired;
 	struct uplink_waiter *first, **last_waiter;
 	uv_timer_t pause, look;
@@ -238,26 +241,49 @@ static void begin_after(struct uplink *uplink, uint64_t pause_ms)
 }
 
 /* It never stood. */
-static void attempt_failed(struct uplink *uplink, int status, const struct diag *diag)
+static void all_have_failed(struct uplink *uplink, int status, const struct diag *diag)
 {
-	size_t gateways = settings_gateway_count(uplink->options.settings);
 	uplink->failures++;
-	turn_to_next(uplink);
-	if (uplink->failures % gateways) {
-		/* Every gateway of the profile gets its turn before anybody is told. */
-		begin_after(uplink, 0);
-		return;
-	}
 	fail_waiters(uplink, uplink->connections ? WHOM_EAGER : WHOM_ALL, status, diag);
-	begin_after(uplink, uplink_pause_ms(uplink->failures / (unsigned)gateways));
+	begin_after(uplink, uplink_pause_ms(uplink->failures));
 }
 
-static void refused(struct uplink *uplink, int status, const struct diag *diag)
+static void all_have_refused(struct uplink *uplink, int status, const struct diag *diag)
 {
 	fail_waiters(uplink, WHOM_ALL, status, diag);
 	uplink->options.on_refused(uplink->options.owner, status, diag);
 	/* An administrator may unlock it: those who stay ask again, seldom. */
 	begin_after(uplink, LONGEST_PAUSE_MS);
+}
+
+/* Every gateway of the profile gets its turn before anybody is told. */
+static void begin_round(struct uplink *uplink)
+{
+	uplink->tried = uplink->refusals = 0;
+}
+
+static void attempt_failed(struct uplink *uplink, int status, const struct diag *diag)
+{
+	size_t gateways = settings_gateway_count(uplink->options.settings);
+	if (is_final(status)) {
+		uplink->refusals++;
+		uplink->refusal = *diag;
+	}
+	turn_to_next(uplink);
+	if (++uplink->tried < gateways) {
+		begin_after(uplink, 0);
+		return;
+	}
+	size_t refusals = uplink->refusals;
+	const struct diag refusal = uplink->refusal;
+	begin_round(uplink);
+	/* One that is away may be back soon; that another one does not know this device says nothing about it. */
+	if (refusals == gateways)
+		all_have_refused(uplink, status, diag);
+	else if (refusals)
+		all_have_failed(uplink, STATUS_UNREACHABLE, &refusal);
+	else
+		all_have_failed(uplink, status, diag);
 }
 
 static void tell_cut(struct uplink *uplink, const struct diag *diag, size_t cut, const char *what_next)
@@ -280,11 +306,12 @@ static void current_over(struct uplink *uplink)
 	path_free(path);
 	changed(uplink);
 	uplink->last = diag;
-	if (good)
+	/* One that merely stood may have been refused after it. */
+	if (good) {
 		uplink->failures = 0;
-	if (is_final(status)) {
-		refused(uplink, status, &diag);
-	} else if (!stood) {
+		begin_round(uplink);
+	}
+	if (is_final(status) || !stood) {
 		attempt_failed(uplink, status, &diag);
 	} else {
 		tell_cut(uplink, &diag, cut, is_wanted(uplink) ? "; trying again" : "");
@@ -375,10 +402,7 @@ static void begin(struct uplink *uplink)
 	if (status == STATUS_OK)
 		return;
 	uplink->last = diag;
-	if (is_final(status) || status == STATUS_DEVICE_REFUSED)
-		refused(uplink, status, &diag);
-	else
-		attempt_failed(uplink, status, &diag);
+	attempt_failed(uplink, status, &diag);
 }
 
 void uplink_wanted(struct uplink *uplink)
@@ -404,6 +428,16 @@ void uplink_certificate_changed(struct uplink *uplink)
 	retire(uplink);
 	if (is_wanted(uplink))
 		begin(uplink);
+}
+
+bool uplink_may_try_another(const struct uplink *uplink, unsigned tries)
+{
+	return tries < settings_gateway_count(uplink->options.settings);
+}
+
+const struct settings *uplink_settings(const struct uplink *uplink)
+{
+	return uplink->options.settings;
 }
 
 struct connection *uplink_connection(const struct uplink *uplink)
@@ -494,6 +528,7 @@ void uplink_look(struct uplink *uplink)
 		if (uplink->current)
 			path_free(take_pointer(&uplink->current));
 		uplink->failures = 0;
+		begin_round(uplink);
 		begin(uplink);
 	}
 	look_soon(uplink);
@@ -544,12 +579,12 @@ void uplink_state(const struct uplink *uplink, struct uplink_state *out_state)
 	bool pausing = uv_is_active((const uv_handle_t *)&uplink->pause);
 	*out_state = (struct uplink_state){
 		.word = stands(uplink) ? "ready" : uplink->current ? "connecting" : pausing ? "waiting" : "none",
-		.gateway = uplink->options.settings->value[SETTING_gateway],
 		.since_ms = uplink->changed_ms,
 		.retry_in_ms = pausing ? uv_timer_get_due_in(&uplink->pause) : 0,
 		.connections = uplink->connections,
 		.sentence = uplink->last.text,
 	};
+	settings_gateway_url(uplink->options.settings, uplink->gateway, out_state->gateway, sizeof(out_state->gateway));
 	for (const struct path *path = uplink->retired; path; path = path->next)
 		out_state->retired++;
 }

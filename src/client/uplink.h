@@ -41,7 +41,7 @@ struct uplink_options {
 	void (*on_note)(void *owner, const char *sentence);
 	/* The connection stands; `again`: another one has stood before. */
 	void (*on_stands)(void *owner, bool again);
-	/* The gateway says no to this device: nothing follows by itself. */
+	/* The gateway (of several, each of them) says no to this device: nothing follows by itself. */
 	void (*on_refused)(void *owner, int status, const struct diag *diag);
 	void *owner;
 };
@@ -61,13 +61,16 @@ void uplink_look(struct uplink *uplink);
 
 /* The device's certificate is another one now: what is new goes by a new connection; what the present one carries stays. */
 void uplink_certificate_changed(struct uplink *uplink);
+/* After so many tries, each of them refused by a gateway: is there one that was not asked? */
+bool uplink_may_try_another(const struct uplink *uplink, unsigned tries);
+const struct settings *uplink_settings(const struct uplink *uplink);
 /* The connection that takes requests now, or NULL. */
 struct connection *uplink_connection(const struct uplink *uplink);
 
 /* For the report. */
 struct uplink_state {
 	const char *word;     /* "ready", "connecting", "waiting", "none" */
-	const char *gateway;  /* its URL */
+	char gateway[300];    /* the URL of the one in use, or of the one that is tried next */
 	uint64_t since_ms;    /* of that word (clock_wall_ms) */
 	uint64_t retry_in_ms; /* "waiting": until the next attempt */
 	unsigned connections; /* how many have stood */

@@ -30,6 +30,7 @@ struct visitor {
 	struct errand *errand;
 	bool asks_login;               /* that errand is about a login */
 	char login[ANSWER_ID_MAX + 1]; /* under way at the gateway; empty: none */
+	char login_at[COMMAND_AGENT_GATEWAY_MAX + 1];
 	struct passage *passage;
 	struct uplink_waiter stay;
 	int in_fd, out_fd; /* of a passage that does not stand */
@@ -78,6 +79,7 @@ static void note_login(struct visitor *visitor, const struct errand_result *resu
 	if (result->status != STATUS_OK || answer_parse_step(result->body, &step, &diag) != STATUS_OK)
 		return;
 	memcpy(visitor->login, step.conversation, sizeof(visitor->login));
+	str_copy(visitor->login_at, sizeof(visitor->login_at), result->gateway);
 	answer_step_fini(&step);
 }
 
@@ -95,7 +97,8 @@ static void on_answered(void *owner, const struct errand_result *result)
 	(void)LINK_SEND(&visitor->link, command_agent, answer, body, .status = (uint32_t)result->status,
 			.sentence = sentence_view(result->status == STATUS_OK ? "" : result->diag.text),
 			.http_status = result->refused ? result->refused->http_status : 0,
-			.retry_after_s = result->refused ? result->refused->retry_after_s : 0);
+			.retry_after_s = result->refused ? result->refused->retry_after_s : 0,
+			.gateway = view_string(result->gateway));
 }
 
 static int on_ask(void *self, const struct command_agent_ask *message, int *fd)
@@ -104,13 +107,15 @@ static int on_ask(void *self, const struct command_agent_ask *message, int *fd)
 	struct visitor *visitor = self;
 	struct token token;
 	struct diag diag;
-	char method[17], path[1025];
+	char method[17], path[1025], only_at[COMMAND_AGENT_GATEWAY_MAX + 1];
 	if (view_to_string(message->method, method, sizeof(method)) < 0 ||
+	    view_to_string(message->only_at, only_at, sizeof(only_at)) < 0 ||
 	    view_to_string(message->path, path, sizeof(path)) < 0 ||
 	    view_to_string(message->token, token.text, sizeof(token.text)) < 0)
 		return ERR_BAD_PEER;
 	const struct api_request request = {
-		.method = method, .path = path, .token = token.text[0] ? token.text : NULL, .body = message->body};
+		.method = method, .path = path, .token = token.text, .with_session = message->with_session, .only_at = only_at,
+		.body = message->body};
 	visitor->state = COMMAND_AGENT_ASKED;
 	visitor->asks_login = strncmp(path, "/v1/login", 9) == 0;
 	errand_drop(take_pointer(&visitor->errand));
@@ -339,7 +344,7 @@ static void cancel_login(struct visitor *visitor)
 	if (!visitor->login[0])
 		return;
 	snprintf(path, sizeof(path), "/v1/login/%s", visitor->login);
-	const struct api_request request = {.method = "DELETE", .path = path};
+	const struct api_request request = {.method = "DELETE", .path = path, .only_at = visitor->login_at};
 	(void)!errand_start(visitor->agent->uplink, &request, on_cancelled, NULL, &errand, &diag);
 }
 

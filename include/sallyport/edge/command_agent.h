@@ -18,9 +18,10 @@ enum command_agent_state {
 };
 
 /* Changes with every change of this table: an older agent is replaced. */
-#define COMMAND_AGENT_PROTOCOL 1
+#define COMMAND_AGENT_PROTOCOL 2
 #define COMMAND_AGENT_BODY_MAX 150000
 #define COMMAND_AGENT_HOST_MAX 255
+#define COMMAND_AGENT_GATEWAY_MAX 271 /* "host:port" */
 #define COMMAND_AGENT_SENTENCE_MAX 1024
 
 /* `kind` of listen and add: what a connection to the local port says first. */
@@ -35,9 +36,10 @@ enum command_agent_kind {
 	M(command_agent, hello, EDGE_FROM_FIRST, COMMAND_AGENT_NEW, EDGE_NO_FD)                     \
 	/* agent: who I am */                                                                       \
 	M(command_agent, welcome, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                           \
-	/* command: a request for the gateway (token empty: without); an earlier one is given up */ \
+	/* command: a request for the gateway, with the stored session or that token (empty: none), at the gateway `only_at` \
+	 * or nowhere (empty: anywhere); an earlier one is given up */                              \
 	M(command_agent, ask, EDGE_FROM_FIRST, COMMAND_AGENT_READY | COMMAND_AGENT_ASKED, EDGE_NO_FD) \
-	/* agent: what became of it; the descriptor holds the body (sealed memory) */               \
+	/* agent: what became of it, and at which gateway; the descriptor holds the body (sealed memory) */ \
 	M(command_agent, answer, EDGE_FROM_SECOND, EDGE_ANY, EDGE_WITH_FD)                          \
 	/* command: the input of the tunnel that `carry` asks for, when it is not also the output */ \
 	M(command_agent, input, EDGE_FROM_FIRST, COMMAND_AGENT_READY, EDGE_WITH_FD)                 \
@@ -67,9 +69,11 @@ enum command_agent_kind {
 #define command_agent_hello_FIELDS(F) F(u32, protocol, 0) F(str, version, 64)
 #define command_agent_welcome_FIELDS(F) F(u32, protocol, 0) F(str, version, 64) F(u32, pid, 0)
 #define command_agent_ask_FIELDS(F)                                                                 \
-	F(str, method, 16) F(str, path, 1024) F(secret, token, 128) F(secret, body, COMMAND_AGENT_BODY_MAX)
+	F(str, method, 16) F(str, path, 1024) F(u8, with_session, 0) F(str, only_at, COMMAND_AGENT_GATEWAY_MAX) \
+	F(secret, token, 128) F(secret, body, COMMAND_AGENT_BODY_MAX)
 #define command_agent_answer_FIELDS(F)                                                              \
-	F(u32, status, 0) F(str, sentence, COMMAND_AGENT_SENTENCE_MAX) F(u32, http_status, 0) F(u32, retry_after_s, 0)
+	F(u32, status, 0) F(str, sentence, COMMAND_AGENT_SENTENCE_MAX) F(u32, http_status, 0) F(u32, retry_after_s, 0) \
+	F(str, gateway, COMMAND_AGENT_GATEWAY_MAX)
 #define command_agent_input_FIELDS(F)
 #define command_agent_carry_FIELDS(F) F(str, host, COMMAND_AGENT_HOST_MAX) F(u32, port, 0)
 #define command_agent_opened_FIELDS(F)
