@@ -1,337 +1,312 @@
 /* admin_policy_try.c: a policy tried over everybody whom the registry knows: expectations that an admin keeps beside his
  * policy, and who gains or loses what by a new one.
  *
- * Whoever is asked about has just logged in, has nothing else open, and uses an active device (a locked one reaches
- * nothing under any policy).
+ * That may take a while: it is done on a thread of libuv's pool, over copies and policies that are held, while the loop
+ * goes on. One at a time, so that the other threads stay for the name services.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "admin_policy.h"
-#include "people.h"
-#include "sallyport/clock.h"
+#include "expectation.h"
 #include "sallyport/conf.h"
 #include "sallyport/own.h"
-#include "sallyport/str.h"
+
+/* More differences than a person reads; all are counted. */
+enum { DIFFERENCES_MAX = 10000 };
 
 struct trial {
 	struct admin_call *call;
-	struct policy *policy; /* the new one; NULL: the one in force */
-	bool is_diff;
+	struct policy *in_force, *policy; /* held; the second is the one on trial */
+	struct people *people;
+	char *realms;       /* a copy of the configuration's */
+	char *expectations; /* NULL: a diff */
+	struct circumstances circumstances; /* of a diff */
+	const atomic_bool *over; /* the broker ends */
+	uv_work_t work;
+	json_t *answer;
 };
 
-static const struct policy *policy_of(const struct trial *trial)
+static void trial_free(struct trial *trial)
 {
-	return trial->policy ? trial->policy : trial->call->broker->policy;
-}
-
-static struct policy_facts facts_of(const struct person *person, int64_t time_s, const struct sockaddr_storage *source)
-{
-	const struct certificate *certificate = LIST_FIRST(&person->device->certificates);
-	return (struct policy_facts){
-		.user = person->user,
-		.groups = (const char *const *)person->groups,
-		.group_count = person->group_count,
-		.device = person->device->name,
-		.tags = person->device->tags,
-		.key_kind = certificate ? certificate->key_kind : NULL,
-		.source = source,
-		.times_s = {time_s},
-		.time_count = 1,
-		.local_offset_s = admin_policy_local_offset(time_s),
-	};
-}
-
-static bool is_allowed(const struct policy *policy, const struct policy_facts *facts, const struct target *target, const char **out_rule)
-{
-	struct policy_verdict verdict;
-	policy_decide(policy, facts, target, &verdict);
-	*out_rule = verdict.rule;
-	return verdict.allowed;
+	policy_free(trial->in_force);
+	policy_free(trial->policy);
+	people_free(trial->people);
+	free(trial->realms);
+	free(trial->expectations);
+	json_decref(trial->answer);
+	free(trial);
 }
 
 /* ---- expectations ---- */
 
-/* "USER on DEVICE may [not] reach HOST:PORT [at DATE or DAY TIME] [from ADDRESS]"; "nobody [on tag TAG] may reach ..." */
-struct expectation {
-	const char *user, *device, *tag; /* NULL: any */
-	bool allowed, everybody;
-	struct target target, source;
-	bool has_source;
-	int64_t time_s;
-};
-
-enum { EXPECTATION_WORDS = 16 };
-
-/* The next such day at that time. */
-static int parse_day_and_time(const char *day, const char *time_text, int64_t *out_time_s)
+static void try_line(const struct trial *trial, char *line, unsigned number, unsigned *count, json_t *failed)
 {
-	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	time_t now = (time_t)(clock_wall_ms() / 1000);
-	struct tm parts;
-	localtime_r(&now, &parts);
-	const char *end = strptime(time_text, "%H:%M", &parts);
-	if (!end || *end)
-		return ERR_BAD_INPUT;
-	for (int i = 0; i < 7; i++)
-		if (strncmp(day, days[i], 3) == 0) {
-			parts.tm_mday += (i - parts.tm_wday + 7) % 7;
-			parts.tm_sec = 0;
-			parts.tm_isdst = -1;
-			*out_time_s = mktime(&parts);
-			return 0;
-		}
-	return ERR_BAD_INPUT;
-}
-
-static int take_circumstances(char **words, size_t count, struct expectation *expectation, struct diag *diag)
-{
-	for (size_t i = 0; i < count;) {
-		if (strcmp(words[i], "at") == 0 && i + 1 < count && admin_policy_moment(words[i + 1], &expectation->time_s) == 0) {
-			i += 2;
-		} else if (strcmp(words[i], "at") == 0 && i + 2 < count &&
-			   parse_day_and_time(words[i + 1], words[i + 2], &expectation->time_s) == 0) {
-			i += 3;
-		} else if (strcmp(words[i], "from") == 0 && i + 1 < count) {
-			if (admin_policy_source(words[i + 1], &expectation->source, diag) < 0)
-				return ERR_BAD_INPUT;
-			expectation->has_source = true;
-			i += 2;
-		} else {
-			return diag_set(diag, ERR_BAD_INPUT, "\"%s\" is not understood; it may end in: at 2026-11-24T10:00, at Tue 10:00, "
-					"from ADDRESS", words[i]);
-		}
-	}
-	return 0;
-}
-
-/* Takes the words before "may": who. Returns how many, or 0. */
-static size_t take_who(char **words, size_t count, struct expectation *expectation)
-{
-	if (count >= 3 && strcmp(words[0], "nobody") == 0) {
-		expectation->everybody = true;
-		if (strcmp(words[1], "on") != 0)
-			return 1;
-		bool is_tag = strcmp(words[2], "tag") == 0 && count > 3;
-		expectation->tag = is_tag ? words[3] : NULL;
-		expectation->device = is_tag ? NULL : words[2];
-		return is_tag ? 4 : 3;
-	}
-	if (count < 4 || strcmp(words[1], "on") != 0)
-		return 0;
-	expectation->user = words[0];
-	expectation->device = words[2];
-	return 3;
-}
-
-static int parse_expectation(char **words, size_t count, struct expectation *out, struct diag *diag)
-{
-	*out = (struct expectation){.allowed = true, .time_s = (int64_t)(clock_wall_ms() / 1000)};
-	size_t at = take_who(words, count, out);
-	bool good = at && at < count && strcmp(words[at], "may") == 0;
-	if (good && at + 1 < count && strcmp(words[at + 1], "not") == 0) {
-		out->allowed = false;
-		at++;
-	}
-	if (!good || at + 2 >= count || strcmp(words[at + 1], "reach") != 0)
-		return diag_set(diag, ERR_BAD_INPUT, "it is written: USER on DEVICE may [not] reach HOST:PORT, or: nobody [on tag TAG] may "
-				"reach HOST:PORT");
-	out->allowed = out->allowed && !out->everybody;
-	if (admin_policy_target(words[at + 2], &out->target, diag) < 0)
-		return ERR_BAD_INPUT;
-	return take_circumstances(words + at + 3, count - at - 3, out, diag);
-}
-
-static bool has_tag(const struct device *device, const char *wanted)
-{
-	size_t position = 0;
-	struct view tag;
-	while (conf_list_next(device->tags, &position, &tag))
-		if (view_is(tag, wanted))
-			return true;
-	return false;
-}
-
-static bool is_about(const struct expectation *expectation, const struct person *person)
-{
-	return (!expectation->user || strcmp(expectation->user, person->user) == 0) &&
-	       (!expectation->device || strcmp(expectation->device, person->device->name) == 0) &&
-	       (!expectation->tag || has_tag(person->device, expectation->tag));
-}
-
-/* 0 when it is so; else a sentence that says what is. */
-static int hold_against(const struct policy *policy, const struct people *people, const struct expectation *expectation,
-			struct diag *diag)
-{
-	size_t asked = 0;
-	for (size_t i = 0; i < people->count; i++) {
-		const struct person *person = &people->list[i];
-		const char *rule;
-		if (!is_about(expectation, person))
-			continue;
-		asked++;
-		struct policy_facts facts =
-			facts_of(person, expectation->time_s, expectation->has_source ? &expectation->source.address : NULL);
-		bool allowed = is_allowed(policy, &facts, &expectation->target, &rule);
-		if (allowed != expectation->allowed)
-			return diag_set(diag, ERR_DENIED, "%s on %s %s%s%s%s", person->user, person->device->name,
-					allowed ? "reaches it" : "does not reach it", *rule ? " (rule \"" : "", rule, *rule ? "\")" : "");
-	}
-	/* Who is bound to no such device cannot log in there. */
-	if (asked == 0 && expectation->allowed)
-		return diag_set(diag, ERR_DENIED, "%s is not bound to %s: no login is possible there", expectation->user, expectation->device);
-	return 0;
-}
-
-static size_t split(char *line, char **out_words)
-{
-	size_t count = 0;
-	char *rest = line, *word;
-	line[strcspn(line, "#")] = 0;
-	while ((word = strtok_r(rest, " \t\r", &rest)) && count < EXPECTATION_WORDS)
-		out_words[count++] = word;
-	return count;
-}
-
-static void try_line(const struct trial *trial, const struct people *people, char *line, unsigned number, unsigned *count, json_t *failed)
-{
-	char *words[EXPECTATION_WORDS], text[512];
+	OWN_MEMORY char *text = strdup(line);
 	struct expectation expectation;
 	struct diag diag;
-	str_copy(text, sizeof(text), line);
-	size_t word_count = split(line, words);
-	if (word_count == 0)
+	int result = expectation_parse(line, trial->realms, &expectation, &diag);
+	if (result == ERR_NOT_FOUND)
 		return;
 	++*count;
-	int result = parse_expectation(words, word_count, &expectation, &diag);
 	if (result == 0)
-		result = hold_against(policy_of(trial), people, &expectation, &diag);
+		result = expectation_hold(&expectation, trial->policy, trial->realms, trial->people, &diag);
 	if (result < 0)
-		json_array_append_new(failed, json_pack("{s:i, s:s, s:s}", "line", (int)number, "text", text, "what", diag.text));
+		json_array_append_new(failed, json_pack("{s:i, s:s, s:s}", "line", (int)number, "text", text ? text : "", "what", diag.text));
 }
 
-static void reply_test(const struct trial *trial, const struct people *people)
+static json_t *test(const struct trial *trial)
 {
-	OWN_MEMORY char *text = strdup(json_string_value(json_object_get(trial->call->body, "expectations")));
 	json_t *failed = json_array();
 	unsigned number = 0, count = 0;
-	char *rest = text, *line;
-	while (rest && (line = strsep(&rest, "\n")))
-		try_line(trial, people, line, ++number, &count, failed);
-	admin_reply(trial->call, 200, json_pack("{s:b, s:i, s:o}", "good", text && json_array_size(failed) == 0, "expectations", (int)count,
-						"failed", failed));
+	char *rest = trial->expectations, *line;
+	while ((line = strsep(&rest, "\n")) && !atomic_load(trial->over))
+		try_line(trial, line, ++number, &count, failed);
+	return json_pack("{s:b, s:i, s:o}", "good", json_array_size(failed) == 0, "expectations", (int)count, "failed", failed);
 }
 
 /* ---- differences ---- */
 
-static void note_difference(const struct trial *trial, const struct person *person, const struct target *target, json_t *array)
-{
-	struct policy_facts facts = facts_of(person, (int64_t)(clock_wall_ms() / 1000), NULL);
-	const char *old_rule, *new_rule;
+/* A target that one of the policies names, and what each of them takes it for. */
+struct sample {
+	struct map_entry by_text;
 	char text[TARGET_HOST_MAX + 16];
-	bool before = is_allowed(trial->call->broker->policy, &facts, target, &old_rule);
-	bool after = is_allowed(trial->policy, &facts, target, &new_rule);
-	if (before == after)
-		return;
-	snprintf(text, sizeof(text), strchr(target->host, ':') ? "[%s]:%u" : "%s:%u", target->host, target->port);
-	json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "change", after ? "gains" : "loses", "user", person->user,
-					       "device", person->device->name, "target", text, "old_rule", old_rule, "new_rule", new_rule));
-}
-
-static bool is_known(const struct target *list, size_t count, const struct target *target)
-{
-	for (size_t i = 0; i < count; i++)
-		if (list[i].port == target->port && strcmp(list[i].host, target->host) == 0)
-			return true;
-	return false;
-}
+	struct target before, after;
+};
 
 struct samples {
-	struct target *list;
+	struct map texts;
+	struct sample **list;
 	size_t count;
 };
 
-static void add_sample(struct samples *samples, const struct target *target)
+static void samples_fini(struct samples *samples)
 {
-	if (is_known(samples->list, samples->count, target))
-		return;
-	struct target *grown = reallocarray(samples->list, samples->count + 1, sizeof(*grown));
-	if (!grown)
-		return;
-	samples->list = grown;
-	samples->list[samples->count++] = *target;
+	for (size_t i = 0; i < samples->count; i++)
+		free(samples->list[i]);
+	free(samples->list);
+	map_fini(&samples->texts);
 }
 
-static void add_samples(struct samples *samples, const struct policy *policy)
+static int add_sample(struct samples *samples, const struct trial *trial, const struct target *target)
+{
+	char text[TARGET_HOST_MAX + 16];
+	snprintf(text, sizeof(text), strchr(target->host, ':') ? "[%s]:%u" : "%s:%u", target->host, target->port);
+	if (map_find(&samples->texts, view_string(text)))
+		return 0;
+	struct sample **grown = samples->list, *sample = calloc(1, sizeof(*sample));
+	if ((samples->count & (samples->count - 1)) == 0)
+		grown = reallocarray(samples->list, samples->count ? 2 * samples->count : 1, sizeof(struct sample *));
+	if (!grown || !sample) {
+		free(sample);
+		return ERR_SYSTEM;
+	}
+	memcpy(sample->text, text, sizeof(text));
+	sample->before = sample->after = *target;
+	(void)policy_follow_name(trial->in_force, &sample->before);
+	(void)policy_follow_name(trial->policy, &sample->after);
+	samples->list = grown;
+	samples->list[samples->count++] = sample;
+	map_add(&samples->texts, &sample->by_text, view_string(sample->text));
+	return 0;
+}
+
+static int add_samples(struct samples *samples, const struct trial *trial, const struct policy *policy)
 {
 	const struct policy_resource *resource;
 	size_t position = 0;
-	while ((resource = policy_next_resource(policy, &position))) {
+	int result = 0;
+	while (result == 0 && (resource = policy_next_resource(policy, &position))) {
 		struct target target;
 		size_t entry = 0;
-		while (policy_next_sample(resource, &entry, &target))
-			add_sample(samples, &target);
+		while (result == 0 && policy_next_sample(resource, &entry, &target))
+			result = add_sample(samples, trial, &target);
 	}
+	return result;
 }
 
-/* What is compared: the first and last address and port of whatever either policy names. */
-static void reply_diff(const struct trial *trial, const struct people *people)
+/* Returns how many differences that is. */
+static unsigned compare(const struct trial *trial, const struct person *person, const struct sample *sample, json_t *array)
+{
+	const char *old_rule, *new_rule;
+	char who[TRIAL_WHO_MAX];
+	bool before = trial_reaches(trial->in_force, trial->realms, person, &trial->circumstances, &sample->before, &old_rule);
+	bool after = trial_reaches(trial->policy, trial->realms, person, &trial->circumstances, &sample->after, &new_rule);
+	if (before == after)
+		return 0;
+	trial_who(person, who, sizeof(who));
+	if (json_array_size(array) < DIFFERENCES_MAX)
+		json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "change", after ? "gains" : "loses", "user", who,
+						       "device", person->device, "target", sample->text, "old_rule", old_rule, "new_rule",
+						       new_rule));
+	return 1;
+}
+
+/* What is compared: the first and last address and port of whatever either policy names. NULL without memory. */
+static json_t *diff(const struct trial *trial)
 {
 	struct samples samples = {.count = 0};
+	json_int_t count = 0;
+	if (map_init(&samples.texts) < 0)
+		return NULL;
 	json_t *array = json_array();
-	add_samples(&samples, trial->call->broker->policy);
-	add_samples(&samples, trial->policy);
-	for (size_t i = 0; i < people->count; i++)
+	int result = add_samples(&samples, trial, trial->in_force);
+	if (result == 0)
+		result = add_samples(&samples, trial, trial->policy);
+	for (size_t i = 0; result == 0 && i < trial->people->count && !atomic_load(trial->over); i++)
 		for (size_t j = 0; j < samples.count; j++)
-			note_difference(trial, &people->list[i], &samples.list[j], array);
-	free(samples.list);
-	admin_reply(trial->call, 200, json_pack("{s:i, s:i, s:o}", "people", (int)people->count, "targets", (int)samples.count,
-						"differences", array));
+			count += compare(trial, &trial->people->list[i], samples.list[j], array);
+	size_t targets = samples.count;
+	samples_fini(&samples);
+	if (result < 0) {
+		json_decref(array);
+		return NULL;
+	}
+	return json_pack("{s:I, s:I, s:I, s:o}", "people", (json_int_t)trial->people->count, "targets", (json_int_t)targets,
+			 "difference_count", count, "differences", array);
 }
 
 /* ---- both ---- */
 
-static void on_people(void *context, int result, const struct people *people)
+static void work(uv_work_t *work)
 {
-	OWN_MEMORY struct trial *trial = context;
-	if (result < 0)
-		admin_fail(trial->call, 503, "the name services did not answer");
-	else if (trial->is_diff)
-		reply_diff(trial, people);
-	else
-		reply_test(trial, people);
-	policy_free(trial->policy);
+	struct trial *trial = work->data;
+	trial->answer = trial->expectations ? test(trial) : diff(trial);
 }
 
-static void begin(struct admin_call *call, struct policy *policy, bool is_diff)
+static void finish(struct trial *trial)
 {
-	struct trial *trial = calloc(1, sizeof(*trial));
+	trial->call->broker->trying = false;
+	if (trial->answer)
+		admin_reply(trial->call, 200, json_incref(trial->answer));
+	else
+		admin_fail(trial->call, 503, "no memory");
+	trial_free(trial);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+	(void)status;
+	finish(work->data);
+}
+
+static void on_people(void *context, int result, struct people *people)
+{
+	struct trial *trial = context;
+	struct broker *broker = trial->call->broker;
+	trial->people = people;
+	trial->work.data = trial;
+	if (result == 0 && uv_queue_work(broker->loop, &trial->work, work, on_worked) == 0)
+		return;
+	broker->trying = false;
+	if (result == ERR_LIMIT)
+		admin_fail(trial->call, 409, "there are more than %d pairs of user and device", PEOPLE_MAX);
+	else
+		admin_fail(trial->call, 503, "the name services did not answer");
+	trial_free(trial);
+}
+
+/* Who may come to a device for any user: whoever the policies name. */
+static int add_names(const struct policy *policy, struct buf *users, struct buf *groups)
+{
+	const char *person;
+	size_t position = 0;
+	int result = 0;
+	while (result == 0 && (person = policy_next_person(policy, &position)))
+		result = buf_add_format(person[0] == 'u' ? users : groups, "%s\n", person + 1);
+	return result;
+}
+
+static int add_expected(char *text, struct buf *users)
+{
+	int result = 0;
+	for (const char *line = text; result == 0 && line && *line; line = strchr(line, '\n'), line += line != NULL)
+		result = expectation_add_user(line, users);
+	return result;
+}
+
+static int gather(struct trial *trial)
+{
+	OWN_BUF struct buf users = BUF_INIT(16 << 20), groups = BUF_INIT(16 << 20);
+	int result = add_names(trial->in_force, &users, &groups);
+	if (result == 0)
+		result = add_names(trial->policy, &users, &groups);
+	if (result == 0 && trial->expectations)
+		result = add_expected(trial->expectations, &users);
+	if (result == 0)
+		result = buf_add(&users, view_of("", 1));
+	if (result == 0)
+		result = buf_add(&groups, view_of("", 1));
+	if (result < 0)
+		return result;
+	people_gather(trial->call->broker, &(struct people_names){(char *)users.data, (char *)groups.data}, on_people, trial);
+	return 0;
+}
+
+/* Takes the policy over; NULL: the one in force. */
+static void begin(struct admin_call *call, struct policy *policy, const char *expectations, const struct circumstances *circumstances)
+{
+	struct broker *broker = call->broker;
+	struct trial *trial = broker->trying ? NULL : calloc(1, sizeof(*trial));
 	if (!trial) {
 		policy_free(policy);
-		admin_fail(call, 503, "no memory");
+		if (broker->trying)
+			admin_fail(call, 409, "somebody else tries a policy just now; try again in a moment");
+		else
+			admin_fail(call, 503, "no memory");
 		return;
 	}
-	*trial = (struct trial){.call = call, .policy = policy, .is_diff = is_diff};
-	people_gather(call->broker, on_people, trial);
+	*trial = (struct trial){.call = call, .in_force = policy_hold(broker->policy), .circumstances = *circumstances,
+				.policy = policy ? policy : policy_hold(broker->policy), .over = &broker->trials_over,
+				.realms = strdup(broker->room->conf.realm), .expectations = expectations ? strdup(expectations) : NULL};
+	broker->trying = true;
+	if (!trial->realms || (expectations && !trial->expectations) || gather(trial) < 0)
+		finish(trial);
 }
 
 void admin_policy_test(struct admin_call *call)
 {
 	struct policy *policy = NULL;
-	if (!json_string_value(json_object_get(call->body, "expectations"))) {
+	const char *expectations = json_string_value(json_object_get(call->body, "expectations"));
+	const struct circumstances none = {.any_time = false};
+	if (!expectations) {
 		admin_fail(call, 400, "wanted: expectations, a text; and perhaps files");
 		return;
 	}
 	if (json_object_get(call->body, "files") && admin_policy_parse(call, &policy) < 0)
 		return;
-	begin(call, policy, false);
+	begin(call, policy, expectations, &none);
+}
+
+/* What is not said is left open. */
+static int take_circumstances(const struct admin_call *call, struct circumstances *circumstances, struct diag *diag)
+{
+	const char *at = json_string_value(json_object_get(call->body, "at"));
+	const char *from = json_string_value(json_object_get(call->body, "from"));
+	const char *realm = json_string_value(json_object_get(call->body, "realm"));
+	*circumstances = trial_anyhow();
+	if (at && admin_policy_moment(at, &circumstances->time_s) < 0)
+		return diag_set(diag, ERR_BAD_INPUT, "a moment is written 2026-11-24T10:00, not \"%s\"", at);
+	if (from && admin_policy_source(from, &circumstances->source, diag) < 0)
+		return ERR_BAD_INPUT;
+	if (realm && trial_take_realm(realm, call->broker->room->conf.realm, circumstances, diag) < 0)
+		return ERR_BAD_INPUT;
+	circumstances->local_offset_s = at ? admin_policy_local_offset(circumstances->time_s) : 0;
+	circumstances->any_time = !at;
+	circumstances->has_source = from;
+	circumstances->any_source = !from;
+	return 0;
 }
 
 void admin_policy_diff(struct admin_call *call)
 {
 	struct policy *policy = NULL;
-	if (admin_policy_parse(call, &policy) == 0)
-		begin(call, policy, true);
+	struct circumstances circumstances;
+	struct diag diag;
+	if (take_circumstances(call, &circumstances, &diag) < 0)
+		admin_fail(call, 400, "%s", diag.text);
+	else if (admin_policy_parse(call, &policy) == 0)
+		begin(call, policy, NULL, &circumstances);
 }

@@ -271,6 +271,7 @@ void broker_stop(struct broker *broker)
 	if (broker->stopping)
 		return;
 	broker->stopping = true;
+	atomic_store(&broker->trials_over, true);
 	/* Who asks at the admin socket from here on finds nobody, or the next gateway. */
 	admin_stop(take_pointer(&broker->admin));
 	admin_stop(take_pointer(&broker->factor_door));

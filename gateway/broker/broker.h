@@ -7,6 +7,7 @@
 #ifndef SALLYPORT_BROKER_BROKER_H
 #define SALLYPORT_BROKER_BROKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -87,6 +88,8 @@ struct broker {
 	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;
+	bool trying;             /* a policy is tried on a thread (admin_policy_try.c) */
+	atomic_bool trials_over; /* that thread is to come back */
 	uint64_t judged_minute, judged_furthest_minute; /* since 1970; by the wall clock, by judge_furthest_ms */
 	bool stopping;
 };

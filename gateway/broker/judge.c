@@ -61,10 +61,7 @@ static const char *key_kind_of(const struct judgement *judgement, const struct w
 		certificate = registry_certificate(&judgement->broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
 		return certificate ? certificate->key_kind : NULL;
 	}
-	LIST_FOREACH(certificate, &judgement->device->certificates, of_device)
-		if (certificate->state == CERTIFICATE_ACTIVE)
-			return certificate->key_kind;
-	return NULL;
+	return registry_key_kind(judgement->device);
 }
 
 static void fill_client(const struct judgement *judgement, struct policy_facts *facts, struct target *source)

@@ -60,17 +60,19 @@ static bool is_of_kind(const struct policy_rule *rule, const char *key_kind)
 	return rule->key_kinds.all;
 }
 
-static bool is_from(const struct policy_rule *rule, const struct sockaddr_storage *source)
+static bool is_from(const struct policy_rule *rule, const struct policy_facts *facts)
 {
-	for (size_t i = 0; source && i < rule->from_count; i++)
-		if (policy_in_network(&rule->from[i].address, rule->from[i].prefix, source))
+	for (size_t i = 0; facts->source && i < rule->from_count; i++)
+		if (policy_in_network(&rule->from[i].address, rule->from[i].prefix, facts->source))
 			return true;
-	return false;
+	return facts->any_source && !rule->deny;
 }
 
 /* What allows must be open at all of the moments, what denies at one: a doubt about the time opens nothing. */
 static bool is_open(const struct policy_rule *rule, const struct policy_facts *facts)
 {
+	if (facts->any_time)
+		return !rule->deny;
 	for (unsigned i = 0; i < facts->time_count; i++)
 		if (policy_is_open(rule, facts->times_s[i], facts->local_offset_s) == rule->deny)
 			return rule->deny;
@@ -95,7 +97,7 @@ enum policy_lack policy_lack_of(const struct policy_rule *rule, const struct pol
 		return POLICY_LACKS_TAG;
 	if (is_condition(&rule->key_kinds) && !is_of_kind(rule, facts->key_kind))
 		return POLICY_LACKS_KEY_KIND;
-	if (rule->from_count && !is_from(rule, facts->source))
+	if (rule->from_count && !is_from(rule, facts))
 		return POLICY_LACKS_SOURCE;
 	if (is_condition(&rule->realms) && !policy_words_have(&rule->realms, facts->realm ? facts->realm : REALM_DEFAULT))
 		return POLICY_LACKS_REALM;
@@ -522,6 +524,11 @@ size_t policy_resource_count(const struct policy *policy)
 size_t policy_rule_count(const struct policy *policy)
 {
 	return policy->rule_count;
+}
+
+const char *policy_next_person(const struct policy *policy, size_t *position)
+{
+	return *position < policy->person_count ? policy->persons[(*position)++]->key : NULL;
 }
 
 const char *policy_next_name(const struct policy_resource *resource, size_t *position)

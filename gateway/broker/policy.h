@@ -44,6 +44,8 @@ struct policy_errors {
 /* Parses and compiles. The files together are one policy. ERR_BAD_CONFIG with the errors, ERR_SYSTEM. */
 [[nodiscard]] int policy_parse(const struct policy_file *files, size_t count, struct policy **out_policy,
 			       struct policy_errors *out_errors);
+/* It is freed when policy_free was called once more than this. Both only on the loop; asking it is for every thread. */
+struct policy *policy_hold(struct policy *policy);
 /* NULL-safe. */
 void policy_free(struct policy *policy);
 
@@ -66,6 +68,8 @@ struct policy_facts {
 	 * of a rule that allows; one is enough for a rule that denies. */
 	int64_t times_s[2];
 	unsigned time_count;
+	/* For questions that leave it open: hours, or networks, fit every rule that allows and none that denies. */
+	bool any_time, any_source;
 	int32_t local_offset_s; /* the gateway's, east of UTC */
 	/* The rules of the session's other live tunnels, one for each tunnel. */
 	const char *const *tunnel_rules;
@@ -137,6 +141,9 @@ void policy_decide_resource(const struct policy *policy, const struct policy_fac
 bool policy_counts_tunnels(const struct policy *policy);
 /* Host names that resources mention, without wildcards and addresses: NULL after the last. */
 const char *policy_next_name(const struct policy_resource *resource, size_t *position);
+
+/* Whom rules name: "u" and a user, or "g" and a group; NULL after the last. */
+const char *policy_next_person(const struct policy *policy, size_t *position);
 
 /* Targets that stand for what a resource names: of each address the first and the last host and port. false after the
  * last. *position starts at 0. */

@@ -109,6 +109,7 @@ struct policy_person {
 };
 
 struct policy {
+	unsigned holds; /* beyond the first */
 	struct policy_resource **resources;
 	size_t resource_count;
 	struct policy_rule **rules;

@@ -98,9 +98,15 @@ static void calendar_free(struct policy_calendar *calendar)
 	free(calendar);
 }
 
+struct policy *policy_hold(struct policy *policy)
+{
+	policy->holds++;
+	return policy;
+}
+
 void policy_free(struct policy *policy)
 {
-	if (!policy)
+	if (!policy || policy->holds-- > 0)
 		return;
 	for (size_t i = 0; i < policy->resource_count; i++)
 		resource_free(policy->resources[i]);

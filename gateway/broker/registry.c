@@ -67,6 +67,15 @@ bool device_is_bound_to(const struct device *device, const char *user)
 	return false;
 }
 
+const char *registry_key_kind(const struct device *device)
+{
+	const struct certificate *certificate;
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		if (certificate->state == CERTIFICATE_ACTIVE)
+			return certificate->key_kind;
+	return NULL;
+}
+
 int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code)
 {
 	const struct device *device = certificate->device;

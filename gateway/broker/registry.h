@@ -99,6 +99,8 @@ struct device *registry_device_by_id(const struct registry *registry, const char
 struct certificate *registry_certificate(const struct registry *registry, struct view fingerprint);
 /* Exact match with one of the device's users; an empty name is never bound (A4). */
 bool device_is_bound_to(const struct device *device, const char *user);
+/* "EC P-256": of its newest certificate that is active; NULL when it has none. */
+const char *registry_key_kind(const struct device *device);
 bool registry_name_is_good(const char *name);
 bool registry_key_is_in_use(const struct registry *registry, struct view public_key);
 /* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. */

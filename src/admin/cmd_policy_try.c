@@ -64,7 +64,10 @@ static int post_files(const struct admin_options *options, const char *path, jso
 	json_t *files = policy_read_files(options->words, options->word_count, &diag);
 	if (!files)
 		return admin_say(ADMIN_FAILED, "%s", diag.text);
-	return call(options, "POST", path, json_pack("{s:o}", "files", files), out_answer);
+	/* json_pack leaves out what is NULL and marked with a star. */
+	return call(options, "POST", path,
+		    json_pack("{s:o, s:s*, s:s*, s:s*}", "files", files, "at", options->at, "from", options->from, "realm", options->realm),
+		    out_answer);
 }
 
 int cmd_policy_diff(const struct admin_options *options)
@@ -80,7 +83,9 @@ int cmd_policy_diff(const struct admin_options *options)
 	const json_t *differences = json_object_get(answer, "differences");
 	if (json_array_size(differences))
 		table_print(differences, columns);
-	printf("%zu differences, over %lld pairs of user and device and %lld targets\n", json_array_size(differences),
+	if ((size_t)number(answer, "difference_count") > json_array_size(differences))
+		printf("and %lld more\n", number(answer, "difference_count") - (long long)json_array_size(differences));
+	printf("%lld differences, over %lld pairs of user and device and %lld targets\n", number(answer, "difference_count"),
 	       number(answer, "people"), number(answer, "targets"));
 	return ADMIN_DONE;
 }

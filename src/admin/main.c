@@ -91,7 +91,7 @@ static const struct subcommand {
 	 "the verdict, each rule considered, and what would be needed", 0, 0, cmd_policy_explain},
 	{"policy", "apply", "", "read configuration and policy again; say which live tunnels that closed", 0, 0, cmd_policy_apply},
 	{"policy", "test", "EXPECTATIONS [FILE...]", "are the expectations met? Without FILE by the policy in force", 1, 1000, cmd_policy_test},
-	{"policy", "diff", "FILE...", "who would gain or lose what", 1, 1000, cmd_policy_diff},
+	{"policy", "diff", "[--at 2026-11-24T10:00] [--from ADDRESS] [--realm NAME] FILE...", "who would gain or lose what", 1, 1000, cmd_policy_diff},
 	{"policy", "shadow", "FILE...|report|end", "try a policy beside the one in force; it changes nothing", 1, 1000, cmd_policy_shadow},
 	{"sources", "list", "", "addresses that came in vain or too often, and which are refused now", 0, 0, cmd_sources_list},
 	{"sources", "clear", "ADDRESS|--all", "forget what one address, or every one, has done", 0, 1, cmd_sources_clear},
