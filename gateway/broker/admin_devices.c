@@ -13,6 +13,13 @@
 
 /* ---- invitations ---- */
 
+static const char *purpose(const struct invitation *invitation)
+{
+	if (invitation_is_renewal(invitation))
+		return "late renewal";
+	return *invitation->device_id && invitation->state != INVITATION_USED ? "reinvitation" : "enrolment";
+}
+
 static json_t *invitation_json(const struct invitation *invitation)
 {
 	char code[10];
@@ -23,13 +30,13 @@ static json_t *invitation_json(const struct invitation *invitation)
 				    : "expired";
 	invitation_confirmation(invitation, code);
 	bool claimed = invitation->public_key.size > 0;
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "kind",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "purpose", purpose(invitation), "kind",
 			 registry_kind_name(invitation->is_host), "invitation", invitation->id, "name",
 			 invitation->device_name, "state", state, "users", admin_json_lines(invitation->users), "tags",
 			 admin_json_lines(invitation->tags), "again", *invitation->device_id && invitation->state != INVITATION_USED,
 			 "created_at", admin_json_time(invitation->created_at_ms), "expires_at",
 			 admin_json_time(invitation->expires_at_ms), "attempts", (int)invitation->attempts, "confirmation",
-			 claimed ? code : "", "key_kind", invitation->key_kind, "address", invitation->address);
+			 claimed && !invitation_is_renewal(invitation) ? code : "", "key_kind", invitation->key_kind, "address", invitation->address);
 }
 
 void admin_get_invitations(struct admin_call *call)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alert_desk.h"
+#include "networks.h"
 #include "policy.h"
 #include "sallyport/clock.h"
 #include "sallyport/conf.h"
@@ -61,6 +62,7 @@ json_t *admin_json_status(const struct broker *broker)
 			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
 			 (json_int_t)policy_rule_count(broker->policy));
 	json_object_set_new(json, "alerts_failing", failing_alerts(broker));
+	json_object_set_new(json, "unknown_devices_pending", json_integer(status.strangers));
 	json_object_set_new(json, "revocations_trouble", json_string(revocations_trouble(broker)));
 	return json;
 }
@@ -89,12 +91,13 @@ static json_t *connections_json(const struct device *device)
 	return array;
 }
 
-/* The certificate that is in use: the newest that was used, or the newest. */
-static const struct certificate *current(const struct device *device)
+/* The certificate that is in use: the newest that was used, or the newest. How many came after the first. */
+static const struct certificate *current(const struct device *device, int *out_renewals)
 {
 	const struct certificate *certificate, *found = NULL;
+	*out_renewals = -1;
 	LIST_FOREACH(certificate, &device->certificates, of_device)
-		if (!found || (certificate->first_used_at_ms && !found->first_used_at_ms) ||
+		if (++*out_renewals == 0 || (certificate->first_used_at_ms && !found->first_used_at_ms) ||
 		    (certificate->generation > found->generation &&
 		     !!certificate->first_used_at_ms == !!found->first_used_at_ms))
 			found = certificate;
@@ -103,7 +106,10 @@ static const struct certificate *current(const struct device *device)
 
 static void add_current(json_t *json, const struct device *device)
 {
-	const struct certificate *certificate = current(device);
+	int renewals;
+	const struct certificate *certificate = current(device, &renewals);
+	json_object_set_new(json, "renewals", json_integer(renewals < 0 ? 0 : renewals));
+	json_object_set_new(json, "networks", json_integer(networks_of(device)));
 	json_object_set_new(json, "key_kind", json_string(certificate ? certificate->key_kind : ""));
 	json_object_set_new(json, "key_store", json_string(certificate ? certificate->key_store : ""));
 	json_object_set_new(json, "certificate_until", certificate ? admin_json_time(certificate->not_after_ms) : json_null());
@@ -128,26 +134,46 @@ json_t *admin_json_account(const struct broker *broker, const char *user)
 			 admin_json_time(account ? account->wait_until_ms : 0), "devices", devices, "sessions", sessions);
 }
 
-json_t *admin_json_device(const struct device *device)
+json_t *admin_json_device_brief(const struct device *device)
 {
-	const struct certificate *certificate;
 	const struct session *session;
-	json_t *certificates = json_array();
 	int sessions = 0, tunnels = 0;
-	LIST_FOREACH(certificate, &device->certificates, of_device)
-		json_array_append_new(certificates, certificate_json(certificate));
 	LIST_FOREACH(session, &device->sessions, of_device) {
 		sessions++;
 		tunnels += (int)session->tunnel_count;
 	}
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "kind",
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:i}", "kind",
 				 registry_kind_name(device->is_host), "name", device->name, "id",
 				 device->id, "state", device_state_name(device->state), "users", admin_json_lines(device->users),
 				 "tags", admin_json_lines(device->tags), "generation", (int)device->generation, "created_at",
 				 admin_json_time(device->created_at_ms), "last_seen_at", admin_json_time(device->last_seen_at_ms),
-				 "last_seen_from", text_or_null(device->last_seen_from), "sessions", sessions, "tunnels", tunnels,
-				 "connections", connections_json(device), "certificates", certificates);
+				 "last_seen_from", text_or_null(device->last_seen_from), "sessions", sessions, "tunnels", tunnels);
 	add_current(json, device);
+	return json;
+}
+
+json_t *admin_json_device(const struct device *device)
+{
+	const struct certificate *certificate;
+	json_t *json = admin_json_device_brief(device), *certificates = json_array();
+	LIST_FOREACH(certificate, &device->certificates, of_device)
+		json_array_append_new(certificates, certificate_json(certificate));
+	json_object_set_new(json, "connections", connections_json(device));
+	json_object_set_new(json, "certificates", certificates);
+	return json;
+}
+
+/* Who has issued how many active certificates, by fingerprint. */
+json_t *admin_json_authorities(const struct registry *registry)
+{
+	json_t *json = json_object();
+	const struct device *device;
+	const struct certificate *certificate;
+	LIST_FOREACH(device, &registry->devices, all)
+		LIST_FOREACH(certificate, &device->certificates, of_device)
+			if (certificate->state == CERTIFICATE_ACTIVE && *certificate->authority)
+				json_object_set_new(json, certificate->authority,
+						    json_integer(1 + json_integer_value(json_object_get(json, certificate->authority))));
 	return json;
 }
 

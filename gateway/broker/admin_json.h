@@ -16,6 +16,9 @@ json_t *admin_json_lines(const char *lines);
 json_t *admin_json_status(const struct broker *broker);
 json_t *admin_json_account(const struct broker *broker, const char *user);
 json_t *admin_json_device(const struct device *device);
+/* Without certificates and connections. */
+json_t *admin_json_device_brief(const struct device *device);
+json_t *admin_json_authorities(const struct registry *registry);
 json_t *admin_json_session(const struct session *session);
 json_t *admin_json_tunnel(const struct tunnel *tunnel);
 json_t *admin_json_tunnel_row(const struct tunnel_row *row);

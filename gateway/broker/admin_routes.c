@@ -65,9 +65,11 @@ static void get_devices(struct admin_call *call)
 {
 	json_t *array = json_array();
 	const struct device *device;
+	/* Ten thousand devices with all their certificates are many megabytes: a list for people wants none of them. */
+	bool brief = admin_query(call, "brief");
 	LIST_FOREACH(device, &call->broker->registry.devices, all)
-		json_array_append_new(array, admin_json_device(device));
-	admin_reply(call, 200, json_pack("{s:o}", "devices", array));
+		json_array_append_new(array, brief ? admin_json_device_brief(device) : admin_json_device(device));
+	admin_reply(call, 200, json_pack("{s:o, s:o}", "devices", array, "authorities", admin_json_authorities(&call->broker->registry)));
 }
 
 static void get_device(struct admin_call *call)

@@ -50,6 +50,7 @@ void broker_status(const struct broker *broker, struct broker_status *out_status
 	};
 	store_health(broker->store, &out_status->store);
 	registry_count_ends(&broker->registry, &out_status->ending_soon);
+	out_status->strangers = registry_strangers(&broker->registry);
 	const struct invitation *invitation;
 	LIST_FOREACH(invitation, &broker->invitations.all, all)
 		out_status->pending += invitation->state == INVITATION_PENDING && invitation_is_live(invitation, clock_wall_ms());
@@ -250,7 +251,8 @@ static void on_minute_timer(uv_timer_t *timer)
 
 int broker_start_minutes(struct broker *broker)
 {
-	broker->judged_minute = clock_wall_ms() / 60000;
+	/* The first look is a minute's: what came while nobody looked is noticed now. */
+	broker->judged_minute = 0;
 	broker->minute_timer.data = broker;
 	if (uv_timer_init(broker->loop, &broker->minute_timer) < 0)
 		return ERR_SYSTEM;

@@ -100,7 +100,8 @@ struct broker_status {
 	unsigned devices, sessions, tunnels, connections, conversations;
 	unsigned break_glass; /* live sessions by a realm for emergencies */
 	unsigned ending_soon; /* certificates that were not renewed */
-	unsigned pending;     /* enrolments that wait for approval */
+	unsigned pending;     /* enrolments and late renewals that wait for approval */
+	unsigned strangers;   /* unknown devices of trusted authorities that wait to be adopted */
 	bool signer_connected;
 	struct store_health store;
 };

@@ -13,6 +13,7 @@
 #include "broker.h"
 #include "login_rate.h"
 #include "monitor_edge.h"
+#include "networks.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -154,6 +155,7 @@ static void let_in(struct worker *worker, const struct passage *passage)
 	worker->device->last_seen_at_ms = passage->at_ms;
 	str_copy(worker->device->last_seen_from, sizeof(worker->device->last_seen_from), worker->address);
 	monitor_door_one(worker->broker, worker->number);
+	networks_note(worker);
 	WORKER_SEND(worker, accepted, -1, .connection = view_string(worker->connection),
 		    .device = view_string(worker->device->name), .returning = worker->returning, .host = is_host);
 }
@@ -309,7 +311,7 @@ int door_one_peer(struct worker *worker, const struct worker_broker_peer *messag
 	worker->state = WORKER_BROKER_PROVING;
 	const struct certificate *certificate = registry_certificate(&worker->broker->registry, message->fingerprint);
 	if (!certificate && worker->broker->room->conf.adopt_unknown && message->leaf.size)
-		registry_note_stranger(&worker->broker->registry, message->leaf, worker->address);
+		registry_note_stranger(worker->broker, message->leaf, worker->address);
 	judge(worker, certificate);
 	return 0;
 }

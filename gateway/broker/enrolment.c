@@ -36,6 +36,7 @@ struct enrolment {
 	struct device *device; /* the new one; owned until it is attached. NULL: a reinvitation */
 	char device_id[33];
 	struct buf public_key;
+	const struct device *foreign; /* whose name the request asks for; NULL: nobody else's */
 	char key_kind[17], key_store[17];
 	enum invitation_state state; /* that the invitation gets */
 	unsigned attempts;
@@ -353,6 +354,13 @@ static void refuse_key(struct worker *worker, uint32_t request)
 	refuse(worker, request, &refusal);
 }
 
+static void refuse_name(struct worker *worker, uint32_t request, const struct device *foreign)
+{
+	struct refusal refusal = {.event = "enrolment", .status = 403, .code = "wrong_name", .sentence = REGISTRY_FOREIGN_NAME};
+	snprintf(refusal.detail, sizeof(refusal.detail), "the request asks for the name of %s", foreign->name);
+	refuse(worker, request, &refusal);
+}
+
 static bool is_same_key(const struct invitation *invitation, struct view key)
 {
 	return view_equal(buf_view(&invitation->public_key), key);
@@ -382,7 +390,9 @@ static void judge(struct enrolment *enrolment)
 			refuse_used(worker, request, invitation);
 	} else if (invitation->state == INVITATION_PENDING) {
 		tell_pending(worker, request);
-	} else if (registry_key_is_in_use(&worker->broker->registry, key)) {
+	} else if (enrolment->foreign) {
+		refuse_name(worker, request, enrolment->foreign);
+	} else if (registry_key_owner(&worker->broker->registry, key)) {
 		refuse_key(worker, request);
 	} else if (invitation->state == INVITATION_OPEN && worker->broker->room->conf.enroll_needs_approval) {
 		wait_for_approval(enrolment);
@@ -409,9 +419,14 @@ int enrolment_asked(struct worker *worker, const struct worker_broker_enroll *me
 		return 0;
 	}
 	struct enrolment *enrolment = enrolment_new(worker, message, invitation);
-	if (!enrolment)
+	if (!enrolment) {
 		worker_unavailable(worker, message->request);
-	else if (!hash_equal(hash, invitation->secret_hash, sizeof(hash)))
+		return 0;
+	}
+	const struct registry *registry = &worker->broker->registry;
+	enrolment->foreign =
+		registry_foreign_name(registry, message->names, registry_device_by_id(registry, invitation->device_id));
+	if (!hash_equal(hash, invitation->secret_hash, sizeof(hash)))
 		count_attempt(enrolment);
 	else
 		judge(enrolment);

@@ -21,6 +21,11 @@ bool invitation_is_live(const struct invitation *invitation, uint64_t now_ms)
 	return invitation->state <= INVITATION_APPROVED && now_ms < invitation->expires_at_ms;
 }
 
+bool invitation_is_renewal(const struct invitation *invitation)
+{
+	return strncmp(invitation->id, INVITATION_RENEWAL, strlen(INVITATION_RENEWAL)) == 0;
+}
+
 struct invitation *invitation_find(const struct invitations *invitations, const char *id)
 {
 	return MAP_FIND(&invitations->ids, view_string(id), struct invitation, by_id);
@@ -95,6 +100,13 @@ void invitation_attach(struct invitations *invitations, struct invitation *invit
 	map_add(&invitations->ids, &invitation->by_id, view_string(invitation->id));
 }
 
+void invitation_detach(struct invitations *invitations, struct invitation *invitation)
+{
+	map_remove(&invitations->ids, &invitation->by_id);
+	LIST_REMOVE(invitation, all);
+	invitation_free(invitation);
+}
+
 int invitation_set_key(struct invitation *invitation, struct view public_key)
 {
 	buf_fini(&invitation->public_key);
@@ -109,9 +121,7 @@ void invitations_prune(struct invitations *invitations, uint64_t now_ms)
 		next = LIST_NEXT(invitation, all);
 		if (invitation->busy || now_ms < invitation->expires_at_ms)
 			continue;
-		map_remove(&invitations->ids, &invitation->by_id);
-		LIST_REMOVE(invitation, all);
-		invitation_free(invitation);
+		invitation_detach(invitations, invitation);
 	}
 }
 

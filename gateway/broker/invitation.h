@@ -23,6 +23,8 @@ struct broker;
 #define INVITATION_ID_CHARACTERS 16
 #define INVITATION_SECRET_CHARACTERS 32 /* hexadecimal of 128 random bits */
 #define INVITATION_KEY_MAX 4096
+/* Ids of late renewals that wait for an approval (renewal_approval.c) begin so. */
+#define INVITATION_RENEWAL "renewal-"
 
 enum invitation_state {
 	INVITATION_OPEN,
@@ -65,6 +67,10 @@ struct invitation *invitation_find(const struct invitations *invitations, const 
 struct invitation *invitation_for(const struct invitations *invitations, const char *device_name, uint64_t now_ms);
 /* Open, pending or approved, and not expired. */
 bool invitation_is_live(const struct invitation *invitation, uint64_t now_ms);
+/* Not a line for a laptop, but the wish of one that is known. */
+bool invitation_is_renewal(const struct invitation *invitation);
+/* ERR_LIMIT when one of these users has as many devices and invitations as devices_per_user allows. */
+[[nodiscard]] int invitation_check_caps(const struct broker *broker, const char *users, struct diag *diag);
 /* "ABCD-EFGH": the same at both ends when the same key has arrived. 10 characters with NUL. */
 void invitation_confirmation(const struct invitation *invitation, char *out_code);
 /* Memory alone: the device is revoked or forgotten, so its live invitations are worth nothing; or it has a new name. */
@@ -92,6 +98,8 @@ void invitation_approve(struct broker *broker, const char *name, const struct ac
 struct invitation *invitation_new(const char *id, const char *device_name, const char *users, const char *tags);
 void invitation_free(struct invitation *invitation);
 void invitation_attach(struct invitations *invitations, struct invitation *invitation);
+/* And frees it. */
+void invitation_detach(struct invitations *invitations, struct invitation *invitation);
 [[nodiscard]] int invitation_set_key(struct invitation *invitation, struct view public_key);
 
 #endif

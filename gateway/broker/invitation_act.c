@@ -138,7 +138,7 @@ static unsigned invitations_of(const struct invitations *invitations, struct vie
 	return count;
 }
 
-static int check_caps(const struct broker *broker, const char *users, struct diag *diag)
+int invitation_check_caps(const struct broker *broker, const char *users, struct diag *diag)
 {
 	size_t position = 0;
 	struct view item;
@@ -160,7 +160,7 @@ static int check_new(struct broker *broker, const struct invitation_request *req
 	const struct registry_request device = {.name = request->name, .users = request->users, .tags = request->tags,
 						.is_host = request->is_host};
 	int result = registry_check_device(&broker->registry, &device, diag);
-	return result < 0 ? result : check_caps(broker, request->users, diag);
+	return result < 0 ? result : invitation_check_caps(broker, request->users, diag);
 }
 
 static int check_again(const struct device *device, const char *name, struct diag *diag)
@@ -260,7 +260,9 @@ static void change_state(struct broker *broker, const char *name, enum invitatio
 	/* Nobody enrols with it while its new state is on the way to the disk. */
 	if (inviting->result.result == 0)
 		invitation->busy = true;
-	submit(inviting, state == INVITATION_APPROVED ? "enrolment_approved" : "invitation_withdrawn", name, by, record_state, on_state);
+	bool late = invitation && invitation_is_renewal(invitation);
+	submit(inviting, state == INVITATION_WITHDRAWN ? "invitation_withdrawn" : late ? "renewal_approved" : "enrolment_approved", name,
+	       by, record_state, on_state);
 }
 
 void invitation_withdraw(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)

@@ -23,7 +23,7 @@ struct map {
 [[nodiscard]] int map_init(struct map *map);
 /* Frees the table; the objects stay their owner's. */
 void map_fini(struct map *map);
-/* Adds; the key must not be there yet and must stay valid. Never fails: a table that cannot grow is slow. */
+/* Adds; the key must stay valid. Of several with one key any may be found. Never fails: a table that cannot grow is slow. */
 void map_add(struct map *map, struct map_entry *entry, struct view key);
 struct map_entry *map_find(const struct map *map, struct view key);
 /* Removes an entry that was added; one that is not there is left alone. */

@@ -55,6 +55,33 @@ struct certificate *registry_certificate(const struct registry *registry, struct
 	return MAP_FIND(&registry->fingerprints, fingerprint, struct certificate, by_fingerprint);
 }
 
+struct device *registry_key_owner(const struct registry *registry, struct view public_key)
+{
+	const struct certificate *certificate = MAP_FIND(&registry->keys, public_key, struct certificate, by_key);
+	return certificate ? certificate->device : NULL;
+}
+
+static const struct device *named(const struct registry *registry, const char *name)
+{
+	static const char uri[] = "sallyport:device:";
+	return strncmp(name, uri, strlen(uri)) == 0 ? registry_device_by_id(registry, name + strlen(uri)) : registry_device(registry, name);
+}
+
+const struct device *registry_foreign_name(const struct registry *registry, struct view names, const struct device *own)
+{
+	while (names.size) {
+		char name[128];
+		const uint8_t *end = memchr(names.data, '\n', names.size);
+		size_t size = end ? (size_t)(end - names.data) : names.size;
+		const struct device *device = view_to_string(view_of(names.data, size), name, sizeof(name)) == 0 ? named(registry, name) : NULL;
+		if (device && device != own)
+			return device;
+		size += end != NULL;
+		names = view_of(names.data + size, names.size - size);
+	}
+	return NULL;
+}
+
 bool device_is_bound_to(const struct device *device, const char *user)
 {
 	size_t position = 0;
@@ -151,6 +178,7 @@ void registry_attach_certificate(struct registry *registry, struct device *devic
 	LIST_INSERT_HEAD(&device->certificates, certificate, of_device);
 	map_add(&registry->fingerprints, &certificate->by_fingerprint,
 		view_of(certificate->fingerprint, sizeof(certificate->fingerprint)));
+	map_add(&registry->keys, &certificate->by_key, buf_view(&certificate->public_key));
 }
 
 /* ---- loading ---- */
@@ -269,7 +297,8 @@ static int load(struct store_db *db, struct store_operation *operation, struct d
 int registry_load(struct registry *registry, struct store *store, struct diag *diag)
 {
 	*registry = (struct registry){.device_count = 0};
-	if (map_init(&registry->names) < 0 || map_init(&registry->ids) < 0 || map_init(&registry->fingerprints) < 0)
+	if (map_init(&registry->names) < 0 || map_init(&registry->ids) < 0 || map_init(&registry->fingerprints) < 0 ||
+	    map_init(&registry->keys) < 0)
 		return diag_system(diag, "memory");
 	struct store_operation operation = {.work = load, .context = registry};
 	return store_now(store, &operation, diag);

@@ -32,7 +32,7 @@ enum certificate_state { CERTIFICATE_ACTIVE, CERTIFICATE_SUPERSEDED, CERTIFICATE
 
 struct certificate {
 	LIST_ENTRY(certificate) of_device; /* newest first */
-	struct map_entry by_fingerprint;
+	struct map_entry by_fingerprint, by_key;
 	struct device *device;
 	uint8_t fingerprint[FINGERPRINT_BYTES]; /* SHA-256 of the DER */
 	char serial[2 * SERIAL_BYTES_MAX + 1];
@@ -47,6 +47,13 @@ struct certificate {
 	char key_store[17];    /* the laptop's claim; empty: none */
 	struct buf public_key; /* DER SubjectPublicKeyInfo */
 	struct buf der;        /* until it is used: an answer may have been lost */
+};
+
+/* Two networks that it was seen in at the same time. */
+#define DEVICE_PAIRS 4
+struct device_pair {
+	char one[65], other[65];
+	uint64_t at_ms; /* monotonic; 0: none */
 };
 
 struct device {
@@ -65,6 +72,7 @@ struct device {
 	LIST_HEAD(, session) sessions; /* the live ones */
 	LIST_HEAD(, worker) workers;   /* connections of this device */
 	unsigned conversations;        /* logins that run */
+	struct device_pair pairs[DEVICE_PAIRS]; /* networks.c */
 };
 
 /* One that chains to a trusted authority and is not in the registry. */
@@ -79,6 +87,7 @@ LIST_HEAD(device_list, device);
 struct registry {
 	struct device_list devices;
 	struct map names, ids, fingerprints;
+	struct map keys; /* of all certificates; those with one key are of one device */
 	unsigned device_count;
 	struct stranger strangers[STRANGERS_MAX];
 };
@@ -97,12 +106,18 @@ const char *registry_kind_name(bool is_host);
 struct device *registry_device(const struct registry *registry, const char *name);
 struct device *registry_device_by_id(const struct registry *registry, const char *id);
 struct certificate *registry_certificate(const struct registry *registry, struct view fingerprint);
+/* The first of these names (one a line) that is another device's: its name, or "sallyport:device:" and its id. NULL: none.
+ * `own` may be NULL. */
+#define REGISTRY_FOREIGN_NAME \
+	"The certificate request asks for the name of another device. A certificate's names are of the gateway's making: leave them out."
+const struct device *registry_foreign_name(const struct registry *registry, struct view names, const struct device *own);
 /* Exact match with one of the device's users; an empty name is never bound (A4). */
 bool device_is_bound_to(const struct device *device, const char *user);
 /* "EC P-256": of its newest certificate that is active; NULL when it has none. */
 const char *registry_key_kind(const struct device *device);
 bool registry_name_is_good(const char *name);
-bool registry_key_is_in_use(const struct registry *registry, struct view public_key);
+/* Whose key that is, or was; NULL: nobody's. */
+struct device *registry_key_owner(const struct registry *registry, struct view public_key);
 /* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. */
 [[nodiscard]] int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code);
 
@@ -129,7 +144,7 @@ void registry_unlock(struct broker *broker, const char *name, const struct act_b
 void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 
 /* ---- registry_adopt.c ---- */
-/* A device with a certificate of another, trusted authority. */
+/* A device with a certificate of another, trusted authority; without users: the next one of a device that is there. */
 struct registry_adoption {
 	struct registry_request device;
 	struct view leaf;   /* DER */
@@ -138,8 +153,9 @@ struct registry_adoption {
 };
 void registry_adopt(struct broker *broker, const struct registry_adoption *request, const struct act_by *by, act_done done,
 		    void *context);
-/* It came unknown: kept for an admin, the oldest makes room. */
-void registry_note_stranger(struct registry *registry, struct view leaf, const char *address);
+/* It came unknown: kept for an admin, the oldest makes room; recorded when it was not kept already. */
+void registry_note_stranger(struct broker *broker, struct view leaf, const char *address);
+unsigned registry_strangers(const struct registry *registry);
 
 /* ---- registry_edit.c ---- */
 /* What an admin changes of a device that stays what it is. */

@@ -116,17 +116,6 @@ static bool is_list(const char *list, size_t item_max, bool may_be_empty)
 	return items > 0 || may_be_empty;
 }
 
-bool registry_key_is_in_use(const struct registry *registry, struct view key)
-{
-	const struct device *device;
-	const struct certificate *certificate;
-	LIST_FOREACH(device, &registry->devices, all)
-		LIST_FOREACH(certificate, &device->certificates, of_device)
-			if (view_equal(buf_view(&certificate->public_key), key))
-				return true;
-	return false;
-}
-
 int registry_check_device(const struct registry *registry, const struct registry_request *request, struct diag *diag)
 {
 	if (!registry_name_is_good(request->name))
@@ -144,10 +133,12 @@ int registry_check_device(const struct registry *registry, const struct registry
 	return 0;
 }
 
-static int check(const struct registry *registry, const struct registry_request *request, struct diag *diag)
+static int check(const struct broker *broker, const struct registry_request *request, struct diag *diag)
 {
-	int result = registry_check_device(registry, request, diag);
-	if (result == 0 && registry_key_is_in_use(registry, request->public_key))
+	int result = registry_check_device(&broker->registry, request, diag);
+	if (result == 0)
+		result = invitation_check_caps(broker, request->users, diag);
+	if (result == 0 && registry_key_owner(&broker->registry, request->public_key))
 		return diag_set(diag, ERR_DENIED, "a device with this key is registered already: a key belongs to one device");
 	return result;
 }
@@ -190,7 +181,7 @@ void registry_add(struct broker *broker, const struct registry_request *request,
 	addition->issuance = (struct issuance){.broker = broker, .record = record, .done = on_issued, .owner = addition};
 	addition->done = done;
 	addition->context = context;
-	addition->result.result = check(&broker->registry, request, &addition->result.diag);
+	addition->result.result = check(broker, request, &addition->result.diag);
 	if (addition->result.result == 0)
 		addition->result.result = make_objects(addition, request);
 	if (addition->result.result < 0) {

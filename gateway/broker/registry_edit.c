@@ -148,8 +148,10 @@ static void forget_in_memory(struct edit *edit)
 {
 	struct registry *registry = &edit->broker->registry;
 	struct certificate *certificate;
-	LIST_FOREACH(certificate, &edit->device->certificates, of_device)
+	LIST_FOREACH(certificate, &edit->device->certificates, of_device) {
 		map_remove(&registry->fingerprints, &certificate->by_fingerprint);
+		map_remove(&registry->keys, &certificate->by_key);
+	}
 	map_remove(&registry->names, &edit->device->by_name);
 	map_remove(&registry->ids, &edit->device->by_id);
 	invitations_withdraw_device(&edit->broker->invitations, edit->device->id);
@@ -230,7 +232,8 @@ static int check_word(const struct edit *edit, struct diag *diag)
 		return diag_set(diag, ERR_DENIED, "a host is bound to nobody: nobody logs in there");
 	bool bound = list_has(edit->device->users, edit->value);
 	if (edit->change == REGISTRY_BIND)
-		return bound ? diag_set(diag, ERR_DENIED, "%s is bound to it already", edit->value) : 0;
+		return bound ? diag_set(diag, ERR_DENIED, "%s is bound to it already", edit->value)
+			     : invitation_check_caps(edit->broker, edit->value, diag);
 	if (!bound)
 		return diag_set(diag, ERR_NOT_FOUND, "%s is not bound to it", edit->value);
 	OWN_MEMORY char *rest = list_without(edit->device->users, edit->value);

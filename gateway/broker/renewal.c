@@ -12,6 +12,7 @@
 #include "broker.h"
 #include "issuance.h"
 #include "registry_memory.h"
+#include "renewal_approval.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -27,6 +28,7 @@ struct renewal {
 	struct worker *worker; /* held */
 	uint32_t request;
 	struct device *device;
+	struct invitation *approval; /* of a late one, where that is wanted; else NULL */
 	char device_id[33];
 	struct audit_entry entry;
 };
@@ -46,6 +48,9 @@ static int record(struct store_db *db, struct issuance *issuance, struct diag *d
 	/* Revoked in the moment that the signer needed. */
 	if (result == 0 && store_changed(db) == 0)
 		result = diag_set(diag, ERR_DENIED, "the device is revoked");
+	if (result == 0 && renewal->approval)
+		result = STORE_RUN(db, diag, invitation_set_state, TEXT(invitation_state_name(INVITATION_USED)),
+				   TEXT(renewal->approval->id));
 	return result < 0 ? result : audit_append(db, &renewal->entry, diag);
 }
 
@@ -60,6 +65,10 @@ static void refuse_issue(const struct renewal *renewal, const struct diag *diag)
 static void on_issued(struct issuance *issuance, int result, const struct diag *diag)
 {
 	struct renewal *renewal = issuance->owner;
+	if (renewal->approval)
+		renewal->approval->busy = false;
+	if (renewal->approval && result == 0)
+		renewal->approval->state = INVITATION_USED;
 	if (result == ERR_DENIED) {
 		refuse_issue(renewal, diag);
 	} else if (result < 0) {
@@ -75,7 +84,8 @@ static void on_issued(struct issuance *issuance, int result, const struct diag *
 	renewal_free(renewal);
 }
 
-static void issue(struct worker *worker, const struct worker_broker_renew *message, const struct issuance_key *key)
+static void issue(struct worker *worker, const struct worker_broker_renew *message, const struct issuance_key *key,
+		  struct invitation *approval)
 {
 	struct renewal *renewal = calloc(1, sizeof(*renewal));
 	struct device *device = worker->device;
@@ -95,6 +105,9 @@ static void issue(struct worker *worker, const struct worker_broker_renew *messa
 		renewal_free(renewal);
 		return;
 	}
+	renewal->approval = approval;
+	if (approval)
+		approval->busy = true;
 	/* Two renewals at the same instant are two generations. One that fails leaves a gap, and no more. */
 	device->generation++;
 	worker_fill_audit(worker, message->request, &renewal->entry);
@@ -124,8 +137,11 @@ static bool has_fresh_login(const struct device *device, uint64_t now_ms)
 }
 
 /* NULL when it may. */
-static const struct refusal *find_refusal(const struct worker *worker, struct view key)
+static const struct refusal *find_refusal(const struct worker *worker, const struct worker_broker_renew *message)
 {
+	static const struct refusal foreign = {
+		.event = "renewal", .status = 403, .code = "wrong_name", .sentence = REGISTRY_FOREIGN_NAME};
+	struct view key = message->public_key;
 	static const struct refusal no_login = {
 		.event = "renewal", .status = 403, .code = "fresh_login_required",
 		.sentence = "The certificate has expired: log in first, then renew it (sallyport login, sallyport renew)."};
@@ -134,6 +150,9 @@ static const struct refusal *find_refusal(const struct worker *worker, struct vi
 	static const struct refusal in_use = {
 		.event = "renewal", .status = 409, .code = "key_in_use",
 		.sentence = "This key is registered for another certificate already. Make a new one."};
+	static const struct refusal not_ours = {
+		.event = "renewal", .status = 403, .code = "not_issued_here",
+		.sentence = "This device's certificate comes from another authority: renew it there; your administrator registers the new one."};
 	static const struct refusal not_active = {.event = "renewal", .status = 403, .code = "certificate_superseded",
 						  .sentence = "This certificate was replaced; only the newest one can be renewed."};
 	const struct certificate *own =
@@ -142,12 +161,17 @@ static const struct refusal *find_refusal(const struct worker *worker, struct vi
 	bool is_own_key = own && view_equal(buf_view(&own->public_key), key);
 	if (!own || own->state != CERTIFICATE_ACTIVE || worker->device->state != DEVICE_ACTIVE)
 		return &not_active;
+	/* Else a device could leave the lists of those who issue and revoke for it. */
+	if (!*own->authority)
+		return &not_ours;
+	if (registry_foreign_name(&worker->broker->registry, message->names, worker->device))
+		return &foreign;
 	if (worker->returning && !has_fresh_login(worker->device, now_ms))
 		return &no_login;
 	if (issued_today(worker->device, now_ms) >= PER_DAY_MAX)
 		return &too_many;
 	/* A key that lives in hardware stays; any other key is new each time. */
-	if (!is_own_key && registry_key_is_in_use(&worker->broker->registry, key))
+	if (!is_own_key && registry_key_owner(&worker->broker->registry, key))
 		return &in_use;
 	return NULL;
 }
@@ -163,6 +187,15 @@ static const struct certificate *find_unused(const struct device *device, struct
 	return NULL;
 }
 
+/* Late, and enrolments want an approval: then so does this. */
+static void issue_approved(struct worker *worker, const struct worker_broker_renew *message, const struct issuance_key *key)
+{
+	bool waits = worker->returning && worker->broker->room->conf.enroll_needs_approval;
+	struct invitation *approval = waits ? renewal_approval(worker, message->request, key) : NULL;
+	if (!waits || approval)
+		issue(worker, message, key, approval);
+}
+
 int renewal_asked(struct worker *worker, const struct worker_broker_renew *message)
 {
 	char kind[17], store[17];
@@ -173,12 +206,12 @@ int renewal_asked(struct worker *worker, const struct worker_broker_renew *messa
 	str_make_printable(store);
 	const struct certificate *again = find_unused(worker->device, message->public_key);
 	/* The key in the proof: has this very connection been made with it, the certificate is in use. */
-	const struct refusal *refusal = again ? NULL : find_refusal(worker, message->public_key);
+	const struct refusal *refusal = again ? NULL : find_refusal(worker, message);
 	if (refusal)
 		worker_refuse(worker, message->request, refusal);
 	else if (again)
 		WORKER_SEND(worker, certificate, -1, .request = message->request, .certificate = buf_view(&again->der));
 	else
-		issue(worker, message, &(struct issuance_key){message->public_key, kind, store});
+		issue_approved(worker, message, &(struct issuance_key){message->public_key, kind, store});
 	return 0;
 }

@@ -22,6 +22,7 @@ void enrolment_authorities(struct exchange *exchange)
 
 struct wish {
 	struct buf public_key;
+	struct buf names; /* that it asks for, one a line: whose they are is the broker's matter */
 	char kind[17];
 };
 
@@ -32,6 +33,7 @@ static bool take_request(struct exchange *exchange, struct wish *out_wish)
 	struct diag diag, sentence;
 	struct view body = buf_view(&exchange->body);
 	out_wish->public_key = BUF_INIT(KEY_MAX);
+	out_wish->names = BUF_INIT(X509_NAMES_MAX + 1);
 	if (body.size > X509_INPUT_MAX) {
 		exchange_refuse(exchange, 413, "too_large", "A certificate request has at most 64 KiB.");
 		return false;
@@ -45,8 +47,10 @@ static bool take_request(struct exchange *exchange, struct wish *out_wish)
 		result = x509_request_public_key(buf_view(&der), &out_wish->public_key, &diag);
 	if (result == 0)
 		result = x509_key_kind(buf_view(&out_wish->public_key), out_wish->kind, sizeof(out_wish->kind));
-	if (result == 0)
+	if (result == 0) {
+		x509_request_names(buf_view(&der), &out_wish->names);
 		return true;
+	}
 	diag_set(&sentence, result, "The certificate request is refused: %s.", diag.text);
 	exchange_refuse(exchange, 400, "bad_request", sentence.text);
 	buf_fini(&out_wish->public_key);
@@ -62,7 +66,8 @@ void enrolment_enroll(struct exchange *exchange)
 		exchange->user[32] = 0;
 	EXCHANGE_ASK(exchange, enroll, .invitation = view_string(exchange->user), .secret = view_string(exchange->token),
 		     .public_key = buf_view(&wish.public_key), .key_kind = view_string(wish.kind),
-		     .key_store = view_string(exchange->key_store));
+		     .key_store = view_string(exchange->key_store), .names = buf_view(&wish.names));
+	buf_fini(&wish.names);
 	buf_fini(&wish.public_key);
 }
 
@@ -72,7 +77,8 @@ void enrolment_renew(struct exchange *exchange)
 	if (!take_request(exchange, &wish))
 		return;
 	EXCHANGE_ASK(exchange, renew, .public_key = buf_view(&wish.public_key), .key_kind = view_string(wish.kind),
-		     .key_store = view_string(exchange->key_store));
+		     .key_store = view_string(exchange->key_store), .names = buf_view(&wish.names));
+	buf_fini(&wish.names);
 	buf_fini(&wish.public_key);
 }
 

@@ -32,6 +32,8 @@
 	E(LOCK_OUT, "lock-out", false, 4, "so many failed logins that a user or a device must wait")                  \
 	E(MANY_REFUSALS, "many-refusals", false, 4, "many refusals in a short time, wherever they come from")         \
 	E(BREACH, "breach", false, 2, "a worker broke the protocol between the rooms and was killed")                 \
+	E(TWO_NETWORKS, "two-networks", false, 4, "one device is connected from two networks at once (IPv4 /24, IPv6 /48)") \
+	E(WAITING, "waiting", false, 5, "an enrolment, a late renewal or an unknown device waits for an administrator") \
 	E(CERTIFICATE_ENDING, "certificate-ending", false, 5, "a device's certificate ends soon and was not renewed") \
 	E(GATEWAY_CHANGED, "gateway-changed", false, 5, "the policy, or the gateway's certificate or authority, is another one") \
 	E(ROOM_RESTARTED, "room-restarted", false, 3, "a room of the gateway ended and was started again")            \

@@ -41,6 +41,10 @@ void x509_fingerprint(struct view der, uint8_t out_fingerprint[X509_FINGERPRINT_
  * the public key (SubjectPublicKeyInfo, DER). Nothing else of the request is used. ERR_BAD_INPUT (garbage,
  * more than X509_INPUT_MAX), ERR_DENIED (its signature is wrong, the key is too weak), with one sentence. */
 [[nodiscard]] int x509_request_public_key(struct view request, struct buf *out_public_key, struct diag *diag);
+/* The names that a request asks for, one a line: common names and alternative names. Appends at most X509_NAMES_MAX bytes;
+ * what cannot be a name of ours (not printable, too long) is left out. Of a request that was checked. */
+#define X509_NAMES_MAX 1024
+void x509_request_names(struct view request, struct buf *out_lines);
 /* Strength alone, for a public key in DER. ERR_BAD_INPUT or ERR_DENIED with a sentence. */
 [[nodiscard]] int x509_check_public_key(struct view public_key, struct diag *diag);
 /* "ec-p256" "ec-p384" "ed25519" "rsa-2048"..., for people; cut at capacity. */

@@ -109,8 +109,8 @@ int cmd_device_adopt(const struct admin_options *options)
 	OWN_BUF struct buf pem = BUF_INIT(4 * X509_INPUT_MAX);
 	OWN_JSON json_t *answer = NULL;
 	json_t *body = NULL;
-	if (!options->users.count || !options->cert == !options->pending)
-		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device adopt NAME --user USER --cert FILE | --pending FINGERPRINT");
+	if (!options->cert == !options->pending)
+		return admin_say(ADMIN_USAGE, "usage: sallyport-admin device adopt NAME [--user USER] --cert FILE | --pending FINGERPRINT");
 	int status = find_certificate(options, &pem);
 	if (status == ADMIN_DONE)
 		status = make_body(options, buf_view(&pem), &body);

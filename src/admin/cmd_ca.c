@@ -32,16 +32,7 @@ static const char *const columns[] = {"ROLE", "role", "NAME", "name", "UNTIL", "
 /* How many active certificates an authority has issued. */
 static long count_certificates(const json_t *devices, const char *authority)
 {
-	size_t i, j;
-	const json_t *device, *certificate;
-	long count = 0;
-	json_array_foreach(json_object_get(devices, "devices"), i, device)
-		json_array_foreach(json_object_get(device, "certificates"), j, certificate) {
-			const char *issuer = json_string_value(json_object_get(certificate, "authority"));
-			const char *state = json_string_value(json_object_get(certificate, "state"));
-			count += issuer && state && strcmp(issuer, authority) == 0 && strcmp(state, "active") == 0;
-		}
-	return count;
+	return (long)json_integer_value(json_object_get(json_object_get(devices, "authorities"), authority));
 }
 
 static json_t *describe(struct view der, const struct authority_files *files, const json_t *devices)
@@ -77,7 +68,7 @@ int cmd_ca_show(const struct admin_options *options)
 	struct diag diag;
 	int status = find_files(options, &files);
 	if (status == ADMIN_DONE)
-		status = call(options, "GET", "/v1/devices", NULL, &devices);
+		status = call(options, "GET", "/v1/devices?brief=1", NULL, &devices);
 	if (status != ADMIN_DONE)
 		return status;
 	if (authority_bundle_read(files.device_authority, &bundle, &diag) < 0)
@@ -362,7 +353,7 @@ static int check_drop(const struct change *change, int index)
 	struct view der = buf_view(&change->bundle.list[index]);
 	if (authority_is_own(&change->files, der))
 		return admin_say(ADMIN_FAILED, "that is the authority in force; sallyport-admin ca rotate makes its successor");
-	int status = call(change->options, "GET", "/v1/devices", NULL, &devices);
+	int status = call(change->options, "GET", "/v1/devices?brief=1", NULL, &devices);
 	authority_fingerprint(der, fingerprint);
 	long count = status == ADMIN_DONE ? count_certificates(devices, fingerprint) : 0;
 	if (count)

@@ -15,16 +15,16 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 static const char *const list_columns[] = {"NAME", "name", "STATE", "state", "USERS", "users", "TAGS", "tags", "SESSIONS",
-					   "sessions", "TUNNELS", "tunnels", "KEY", "key_kind", "IN", "key_store", "UNTIL",
-					   "certificate_until", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
+					   "sessions", "TUNNELS", "tunnels", "KEY", "key_kind", "KEY IN (CLAIMED)", "key_store", "UNTIL",
+					   "certificate_until", "RENEWALS", "renewals", "NETWORKS", "networks", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
 static const char *const host_columns[] = {"NAME", "name", "STATE", "state", "TAGS", "tags", "KEY", "key_kind", "UNTIL",
 					   "certificate_until", "LAST SEEN", "last_seen_at", "FROM", "last_seen_from", NULL};
 static const char *const show_pairs[] = {"name", "name", "kind", "kind", "id", "id", "state", "state", "users", "users", "tags", "tags", "created",
 					 "created_at", "last seen", "last_seen_at", "from", "last_seen_from", "sessions",
-					 "sessions", "tunnels", "tunnels", NULL};
+					 "sessions", "tunnels", "tunnels", "renewals", "renewals", "networks at once", "networks", NULL};
 static const char *const connection_columns[] = {"CONNECTION", "connection", "FROM", "address", NULL};
 static const char *const certificate_columns[] = {"SERIAL", "serial", "GENERATION", "generation", "STATE", "state", "KEY", "key_kind",
-						  "IN", "key_store", "FROM", "not_before",
+						  "KEY IN (CLAIMED)", "key_store", "FROM", "not_before",
 						  "UNTIL", "not_after", "FIRST USED", "first_used_at", "FINGERPRINT", "fingerprint", NULL};
 
 /* A name that can stand in a command, a path and a certificate. */
@@ -175,7 +175,7 @@ static int list(const struct admin_options *options, const char *kind, const cha
 	if (status == ADMIN_DONE)
 		status = take_span("--unseen", options->unseen, &filter.unseen_ms);
 	if (status == ADMIN_DONE)
-		status = call(options, "GET", "/v1/devices", NULL, &answer);
+		status = call(options, "GET", options->json ? "/v1/devices" : "/v1/devices?brief=1", NULL, &answer);
 	if (status != ADMIN_DONE)
 		return status;
 	json_t *devices = json_object_get(answer, "devices");

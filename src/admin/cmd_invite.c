@@ -11,7 +11,7 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 DEFINE_OWN(file, FILE *, fclose)
 
-static const char *const invitation_columns[] = {"DEVICE", "name", "STATE", "state", "USERS", "users", "CONFIRMATION", "confirmation",
+static const char *const invitation_columns[] = {"DEVICE", "name", "FOR", "purpose", "STATE", "state", "USERS", "users", "CONFIRMATION", "confirmation",
 						 "KEY", "key_kind", "FROM", "address", "EXPIRES", "expires_at", NULL};
 
 static json_t *words(const char *const *list, unsigned count)

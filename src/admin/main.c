@@ -30,7 +30,7 @@ static const struct subcommand {
 	{"device", "withdraw", "NAME", "make an invitation worthless", 1, 1, cmd_device_withdraw},
 	{"device", "import", "FILE.csv|-", "invite many: NAME,USER USER,TAG TAG a line", 1, 1, cmd_device_import},
 	{"device", "pending", "", "unknown devices of trusted authorities (where adopt_unknown is set)", 0, 0, cmd_device_pending},
-	{"device", "adopt", "NAME --user USER --cert FILE | --pending FINGERPRINT", "register a device with the certificate of another, trusted authority", 1, 1, cmd_device_adopt},
+	{"device", "adopt", "NAME [--user USER] --cert FILE | --pending FINGERPRINT", "register a device with the certificate of another, trusted authority; without users: the next certificate of one that is there", 1, 1, cmd_device_adopt},
 	{"device", "list", "[--user USER] [--tag TAG] [--expiring 14d] [--unseen 30d] [--csv]", "devices: all, or those that fit", 0, 0, cmd_device_list},
 	{"device", "show", "NAME", "one device, whole", 1, 1, cmd_device_show},
 	{"device", "lock", "NAME", "shut it out now, until it is unlocked", 1, 1, cmd_device_lock},

@@ -145,6 +145,37 @@ int x509_request_public_key(struct view input, struct buf *out_public_key, struc
 	return x509_add_public_key(key, out_public_key, diag);
 }
 
+static void add_name(struct buf *lines, const char *name, size_t size)
+{
+	char text[128];
+	if (view_to_string(view_of(name, size), text, sizeof(text)) < 0 || !*text)
+		return;
+	str_make_printable(text);
+	if (lines->size + strlen(text) + 1 <= X509_NAMES_MAX)
+		(void)!buf_add_format(lines, "%s\n", text);
+}
+
+void x509_request_names(struct view input, struct buf *out_lines)
+{
+	OWN(own_request) gnutls_x509_crq_t request = NULL;
+	struct diag ignored;
+	char name[256];
+	if (read_request(input, &request, &ignored) < 0)
+		return;
+	size_t size = sizeof(name);
+	for (int i = 0; gnutls_x509_crq_get_dn_by_oid(request, GNUTLS_OID_X520_COMMON_NAME, i, 0, name, &size) >= 0; i++) {
+		add_name(out_lines, name, strnlen(name, sizeof(name)));
+		size = sizeof(name);
+	}
+	unsigned kind = 0, critical = 0;
+	size = sizeof(name);
+	for (unsigned i = 0; gnutls_x509_crq_get_subject_alt_name(request, i, name, &size, &kind, &critical) >= 0; i++) {
+		if (kind == GNUTLS_SAN_DNSNAME || kind == GNUTLS_SAN_URI || kind == GNUTLS_SAN_RFC822NAME)
+			add_name(out_lines, name, size);
+		size = sizeof(name);
+	}
+}
+
 int x509_request_make(struct view key_pem, const char *name, struct buf *out_request_pem, struct diag *diag)
 {
 	OWN(own_private_key) gnutls_privkey_t key = NULL;

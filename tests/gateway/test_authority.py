@@ -1,4 +1,5 @@
 """Who vouches for devices and for the gateway: successors, others, and no tunnel lost meanwhile (D4)."""
+import base64
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import api
 import clients
 from test_door_one import DAY, NOW, assert_shut, authority, curl_with, issue
-from test_enrolment import query
+from test_enrolment import EST, code_of, curl, query, request_for
 from test_renewal import sallyport
 from world import WorldError, run
 
@@ -300,6 +301,9 @@ def test_A3_another_authority_is_trusted_but_each_device_must_be_adopted(new_wor
     assert_shut(world, curl_with(world, *pair), "not_trusted")
     world.admin("ca", "trust", path)
     assert_shut(world, curl_with(world, *pair), "device_unknown")
+    assert_shut(world, curl_with(world, *pair), "device_unknown")
+    assert json.loads(world.admin("status", "--json"))["unknown_devices_pending"] == 1
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'device_pending'") == [(1,)], "told once"
     (pending,) = json.loads(world.admin("device", "pending", "--json"))["pending"]
     assert (pending["name"], pending["issuer"]) == ("pc-4711", "Enterprise devices")
     world.admin("device", "adopt", "pc-4711", "--user", "alice", "--pending", pending["fingerprint"][:12])
@@ -315,6 +319,32 @@ def test_A3_another_authority_is_trusted_but_each_device_must_be_adopted(new_wor
     assert '"status":' in curl_with(world, *other).stdout
     world.admin("device", "revoke", "pc-4711")
     assert_shut(world, curl_with(world, *pair), "device_revoked")
+
+
+def test_C2_an_adopted_device_renews_where_it_came_from(new_world):
+    """Its next certificate is the enterprise's too, adopted for the same device; ours would escape their revocation."""
+    world = new_world()
+    certificate, key, path = make_authority(world, "Enterprise devices")
+    world.admin("ca", "trust", path)
+    first, second = (issue(world, f"pc-{n}", issuer=(certificate, key), subject="pc-4711") for n in (1, 2))
+    with pytest.raises(WorldError, match="at least one user"):
+        world.admin("device", "adopt", "pc-4711", "--cert", first[0])
+    world.admin("device", "adopt", "pc-4711", "--user", "alice", "--cert", first[0])
+    status, body = curl(world, EST + "simplereenroll", "--cert", first[0], "--key", first[1], port=world.port,
+                        data=base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1()))))
+    assert (status, code_of(body)) == (403, "not_issued_here")
+    world.admin("device", "adopt", "pc-4711", "--cert", second[0])
+    assert '"status":' in curl_with(world, *first).stdout, "until the next one is used"
+    assert '"status":' in curl_with(world, *second).stdout
+    assert_shut(world, curl_with(world, *first), "certificate_superseded")
+    shown = json.loads(world.admin("device", "show", "pc-4711", "--json"))
+    assert (shown["users"], shown["renewals"]) == (["alice"], 1)
+    with pytest.raises(WorldError, match="already"):
+        world.admin("device", "adopt", "pc-4711", "--cert", second[0])
+    world.admin("device", "revoke", "pc-4711")
+    third = issue(world, "pc-3", issuer=(certificate, key), subject="pc-4711")
+    with pytest.raises(WorldError, match="stays so"):
+        world.admin("device", "adopt", "pc-4711", "--cert", third[0])
 
 
 def test_without_adopt_unknown_nobody_is_kept(world):

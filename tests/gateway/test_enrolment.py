@@ -287,6 +287,32 @@ def bad_requests(world):
     return world.invite("bad-requests", "bob")
 
 
+def named_request(*names, common="laptop"):
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), False)
+    return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def test_F2_a_request_in_somebody_elses_name_gets_one_clear_sentence(world):
+    identity = json.loads(world.admin("device", "show", "bob-laptop", "--json"))["id"]
+    line = world.invite("impostor", "carol")
+    for der in (named_request(common="bob-laptop"), named_request(x509.DNSName("bob-laptop")),
+                named_request(x509.DNSName("first"), x509.UniformResourceIdentifier(f"sallyport:device:{identity}"))):
+        status, body = simpleenroll(world, line, der)
+        answer = json.loads(body)
+        assert (status, answer["code"]) == (403, "wrong_name") and "another device" in answer["detail"]
+        (detail,) = query(world, "SELECT detail FROM audit WHERE request_id = ?", answer["request_id"])
+        assert "bob-laptop" in detail[0], "the admin is told whose; the asker is not"
+        assert "bob" not in answer["detail"]
+    laptop = world.laptops["alice-laptop"]
+    status, body = curl(world, EST + "simplereenroll", "--cert", laptop.certificate, "--key", laptop.key, port=world.port,
+                        data=base64.encodebytes(named_request(common="bob-laptop")))
+    assert (status, code_of(body)) == (403, "wrong_name")
+    assert simpleenroll(world, line, named_request(x509.DNSName("impostor"), common="impostor"))[0] == 200
+
+
 def test_F2_a_key_belongs_to_one_device(world):
     key = ec.generate_private_key(ec.SECP256R1())
     assert simpleenroll(world, world.invite("first-owner", "bob"), request_for(key))[0] == 200

@@ -326,18 +326,21 @@ def expire(world, name, days):
     pair = issue(world, name, begin=now - datetime.timedelta(days=40), end=now - datetime.timedelta(days=days), subject=name)
     certificate = x509.load_pem_x509_certificate(pair[0].read_bytes())
     key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    own = x509.load_pem_x509_certificate(world.path("etc", "device-ca.crt").read_bytes())
     world.stop_process("gateway")
     with sqlite3.connect(world.database) as database:
         database.execute("DELETE FROM certificate WHERE device = ?", (device,))
         database.execute("INSERT INTO certificate (fingerprint, serial, device, generation, public_key, key_kind, not_before,"
-                         " not_after, state, issued_at, first_used_at) VALUES (?, ?, ?, 1, ?, 'ec-p256', ?, ?, 'active', 1, 1)",
+                         " not_after, state, issued_at, first_used_at, authority) VALUES (?, ?, ?, 1, ?, 'ec-p256', ?, ?, 'active', 1, 1, ?)",
                          (certificate.fingerprint(hashes.SHA256()).hex(), f"{certificate.serial_number:x}", device, key.hex(),
                           int(certificate.not_valid_before.timestamp() * 1000),
-                          int(certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000)))
+                          int(certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000),
+                          own.fingerprint(hashes.SHA256()).hex()))
     database.close()
     world.start_gateway()
     laptop = Laptop(world.path("laptops"), name, "alice")
     laptop.certificate, laptop.key = pair
+    laptop.key.chmod(0o600)
     world.laptops[name] = laptop
     return pair
 
@@ -361,6 +364,94 @@ def test_back_from_leave_a_login_renews_and_nothing_else_works(new_world):
     assert query(world, "SELECT count(*) FROM tunnel") == [(0,)]
 
 
+def answers(*lines):
+    read, write = os.pipe()
+    os.write(write, "".join(f"{line}\n" for line in lines).encode())
+    os.close(write)
+    return read
+
+
+def log_in(world, environment, user):
+    person = world.users[user]
+    read = answers(person.password, person.code())
+    done = subprocess.run([world.program("sallyport"), "login", user, "--answers-from", str(read)], text=True, capture_output=True,
+                          env=environment, pass_fds=[read], timeout=60, check=False)
+    os.close(read)
+    return done
+
+
+def test_back_from_leave_with_the_client_and_an_approval(new_world):
+    """login, renew: it waits; the admin sees whose renewal that is, approves it, and the same command goes on."""
+    world = new_world(settings=["renew_grace = 14d"], laptops=("alice",))
+    new_laptop(world, "leave")
+    with world.conf.open("a") as conf:
+        conf.write("enroll_needs_approval = yes\n")
+    expire(world, "leave", 3)
+    environment = world.client_environment("leave")
+
+    def renew():
+        return subprocess.run([world.program("sallyport"), "renew"], text=True, capture_output=True, env=environment, check=False)
+
+    assert "log in first" in renew().stderr
+    assert log_in(world, environment, "alice").returncode == 0
+    for _ in range(2):
+        done = renew()
+        assert done.returncode == 5 and "waits for your administrator's approval" in done.stderr, done.stderr
+    (waiting,) = json.loads(world.admin("device", "invitations", "--json"))["invitations"][:1]
+    assert (waiting["name"], waiting["state"], waiting["purpose"]) == ("leave", "pending", "late renewal")
+    assert json.loads(world.admin("status", "--json"))["enrolments_pending"] == 1
+    assert query(world, "SELECT event FROM audit WHERE event LIKE 'renewal_%' AND device = 'leave' AND code = ''") == [("renewal_pending",)]
+    world.admin("device", "approve", "leave")
+    done = renew()
+    assert done.returncode == 0 and done.stdout.startswith("Renewed until"), done.stderr
+    laptop = world.laptops["leave"]
+    assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
+    assert states(world, "leave") == [(1, "superseded"), (2, "active")]
+    assert json.loads(world.admin("status", "--json"))["enrolments_pending"] == 0
+
+
+def test_a_late_renewal_that_is_withdrawn_begins_anew(new_world):
+    world = new_world(settings=["renew_grace = 14d"], laptops=("alice",))
+    new_laptop(world, "leave")
+    with world.conf.open("a") as conf:
+        conf.write("enroll_needs_approval = yes\n")
+    certificate, key = expire(world, "leave", 3)
+    assert api.login(world, "alice", "leave").status == 200
+    der, other = (request_for(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+    ask = lambda what: curl(world, EST + "simplereenroll", "--cert", certificate, "--key", key, port=world.port,
+                            data=base64.encodebytes(what))[0]
+    assert ask(der) == 202
+    world.admin("device", "approve", "leave")
+    assert ask(other) == 202, "that is another key than the one that was approved"
+    assert ask(der) == 202
+    world.admin("device", "withdraw", "leave")
+    assert ask(der) == 202
+    world.admin("device", "approve", "leave")
+    assert ask(der) == 200
+    assert states(world, "leave") == [(1, "active"), (2, "active")]
+
+
+def test_F5_a_restored_backup_has_a_way_back(new_world):
+    """Alarm, lock; then the admin reinvites and unlocks."""
+    world = new_world(settings=["renew_overlap = 0s"], laptops=())
+    folder = new_laptop(world, "restored")
+    shutil.copytree(folder, f"{folder}.backup")
+    assert sallyport(world, folder, "renew").returncode == 0
+    assert sallyport(world, folder, "status").returncode == 4
+    shutil.rmtree(folder)
+    shutil.copytree(f"{folder}.backup", folder)
+    done = sallyport(world, folder, "status")
+    assert done.returncode == 5, done.stderr
+    wait_until(lambda: json.loads(world.admin("device", "show", "restored", "--json"))["state"] == "locked", "the lock")
+    assert query(world, "SELECT code FROM audit WHERE event = 'alarm'") == [("copied_key",)]
+    line = world.admin("device", "reinvite", "restored").strip()
+    assert enroll(world, "restored", line, folder=folder).returncode == 0
+    assert sallyport(world, folder, "status").returncode == 5, "still locked"
+    world.admin("device", "unlock", "restored")
+    assert sallyport(world, folder, "status").returncode == 4
+    assert states(world, "restored")[-1] == (3, "active")
+
+
 def test_A1_by_default_and_after_the_grace_expired_means_no(new_world):
     world = new_world(settings=["renew_grace = 2d"])
     new_laptop(world, "leave")
@@ -379,6 +470,14 @@ def test_a_certificate_that_ends_soon_is_noticed(new_world):
     assert json.loads(world.admin("status", "--json"))["certificates_ending_soon"] == 3
     listed = json.loads(world.admin("device", "list", "--expiring", "30m", "--json"))["devices"]
     assert {d["name"] for d in listed} == {"alice-laptop", "bob-laptop", "soon"}
+    noticed = lambda: query(world, "SELECT device, detail FROM audit WHERE event = 'certificate_ends_soon' ORDER BY device")
+    wait_until(lambda: len(noticed()) == 3, "the notice, at the first look")
+    assert [device for device, _ in noticed()] == ["alice-laptop", "bob-laptop", "soon"] and "was not renewed" in noticed()[0][1]
+    world.stop_process("gateway")
+    world.start_gateway()
+    assert json.loads(world.admin("status", "--json"))["certificates_ending_soon"] == 3
+    time.sleep(2)
+    assert len(noticed()) == 3, "once for each certificate"
 
 
 # ---- inventory ---------------------------------------------------------------------------------------------
@@ -403,9 +502,48 @@ def test_the_inventory_can_be_filtered_and_printed(new_world):
     world.admin("device", "forget", "sold")
     rows = list(csv.DictReader(io.StringIO(world.admin("device", "list", "--csv"))))
     assert {r["name"]: r["tags"] for r in rows} == {"alice-laptop": "managed,berlin", "bob-laptop": "-"}
+    assert {r["name"]: (r["key_store"], r["renewals"], r["networks"]) for r in rows} == {
+        "alice-laptop": ("software", "0", "0"), "bob-laptop": ("software", "0", "0")}
+    assert "KEY IN (CLAIMED)" in world.admin("device", "list") and "KEY IN (CLAIMED)" in world.admin("device", "show", "bob-laptop")
+    assert sallyport(world, world.laptops["alice-laptop"].folder, "renew").returncode == 0
+    (alice,) = [d for d in json.loads(world.admin("device", "list", "--json", "--user", "alice"))["devices"]]
+    assert alice["renewals"] == 1 and [c["generation"] for c in alice["certificates"]] == [2, 1]
+    assert {"serial", "fingerprint", "state", "not_before", "not_after", "first_used_at", "key_kind"} <= alice["certificates"][0].keys()
+    assert "certificates" not in rows[0]
     with pytest.raises(WorldError, match="--expiring 14: wanted is a time with its unit"):
         world.admin("device", "list", "--expiring", "14")
     assert query(world, "SELECT key_kind, key_store FROM v_device WHERE name = 'bob-laptop'") == [("ec-p256", "software")]
+
+
+def test_one_certificate_in_two_networks_is_shown(new_world):
+    world = new_world(laptops=("alice",))
+    rows = lambda: query(world, "SELECT device, detail FROM audit WHERE code = 'two_networks'")
+    networks = lambda: json.loads(world.admin("device", "show", "alice-laptop", "--json"))["networks"]
+    here = [clients.connect(world, source=f"127.0.0.{n}") for n in (5, 6)]
+    assert networks() == 1 and rows() == [], "one network has many addresses"
+    there = [clients.connect(world, source="127.0.9.5") for _ in range(2)]
+    wait_until(lambda: networks() == 2 and len(rows()) == 1, "the row, once for the pair")
+    assert rows()[0][0] == "alice-laptop" and "127.0.9.5" in rows()[0][1]
+    third = clients.connect(world, source="127.0.10.5")
+    wait_until(lambda: networks() == 3 and len(rows()) > 1, "another pair")
+    (row,) = csv.DictReader(io.StringIO(world.admin("device", "list", "--csv")))
+    assert row["networks"] == "3"
+    for peer in (*here, *there, third):
+        peer.close()
+
+
+def test_caps_hold_for_every_way_in(new_world, tmp_path):
+    world = new_world(settings=["devices_per_user = 1"])
+    for command in (["device", "bind", "bob-laptop", "--user", "alice"], ["device", "invite", "more", "--user", "alice"]):
+        with pytest.raises(WorldError, match="devices_per_user allows 1"):
+            world.admin(*command)
+    csr = tmp_path / "more.csr"
+    csr.write_bytes(request_for(ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(WorldError, match="devices_per_user allows 1"):
+        world.admin("device", "add", "more", "--user", "alice", "--csr", csr)
+    pair = issue(world, "adopted")
+    with pytest.raises(WorldError, match="devices_per_user allows 1"):
+        world.admin("device", "adopt", "more", "--user", "alice", "--cert", pair[0])
 
 
 def test_rename_bind_unbind_forget(new_world):

@@ -179,12 +179,12 @@ enum worker_broker_event_kind {
 	F(u32, request, 0) F(u64, tunnel, 0) F(str, host, 255) F(u32, port, 0) F(u64, opened_at_ms, 0) \
 	F(u64, ends_at_ms, 0) F(str, reason, 32) F(u64, idle_limit_ms, 0) F(u64, rate, 0)
 #define worker_broker_rate_FIELDS(F) F(u64, tunnel, 0) F(u64, rate_group, 0) F(u64, rate, 0)
-/* key_kind: "ec-p256", of the key itself; key_store: "software" "pkcs11" "tpm" or empty, the laptop's claim */
+/* names: that the request asks for, one a line. key_kind: "ec-p256", of the key itself; key_store: "software" "pkcs11" "tpm" or empty, the laptop's claim */
 #define worker_broker_enroll_FIELDS(F)                                                                \
 	F(u32, request, 0) F(str, invitation, 32) F(secret, secret, WORKER_BROKER_TOKEN_MAX)          \
-	F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16)
+	F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16) F(str, names, 1024)
 #define worker_broker_renew_FIELDS(F)                                                                 \
-	F(u32, request, 0) F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16)
+	F(u32, request, 0) F(bytes, public_key, 4096) F(str, key_kind, 16) F(str, key_store, 16) F(str, names, 1024)
 #define worker_broker_certificate_FIELDS(F) F(u32, request, 0) F(bytes, certificate, 16384)
 #define worker_broker_revocations_FIELDS(F) F(u32, request, 0)
 #define worker_broker_revocation_list_FIELDS(F) F(u32, request, 0) F(u32, size, 0)
