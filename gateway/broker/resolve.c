@@ -1,5 +1,8 @@
 /* resolve.c: c-ares on the broker's loop: each of its sockets is a poll handle, its deadline is one timer.
  *
+ * How long c-ares takes depends on how many name servers are silent and how many domains are searched. So each look-up has
+ * a limit of its own here: then the asker is told, and what c-ares finds later is dropped.
+ *
  * The only file that knows c-ares. Which addresses may be dialed is policy.c's matter, dialing is dial.c's.
  */
 #include "resolve.h"
@@ -10,7 +13,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "sallyport/conf.h"
 #include "sallyport/own.h"
 #include "target.h"
 
@@ -21,10 +26,19 @@ struct resolver_socket {
 	uv_poll_t poll;
 };
 
+struct look_up {
+	TAILQ_ENTRY(look_up) by_deadline;
+	struct resolver *resolver;
+	struct resolve_query *query; /* NULL: it was told that it is too late, and is no longer in the list */
+	uint64_t deadline_ms;        /* of the loop's clock */
+};
+
 struct resolver {
 	uv_loop_t *loop;
 	ares_channel channel;
-	uv_timer_t timer;
+	uv_timer_t timer, limit_timer;
+	uint64_t limit_ms;
+	TAILQ_HEAD(, look_up) look_ups; /* the first is due first */
 	struct resolver_socket *sockets;
 	unsigned open_handles; /* memory goes with the last */
 	bool freed;
@@ -138,10 +152,45 @@ static int result_of(int status)
 	}
 }
 
-static void on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *info)
+static void on_limit(uv_timer_t *timer);
+
+static void plan_limit(struct resolver *resolver)
 {
-	struct resolve_query *query = data;
-	(void)timeouts;
+	const struct look_up *first = TAILQ_FIRST(&resolver->look_ups);
+	uint64_t now_ms = uv_now(resolver->loop);
+	if (!first)
+		uv_timer_stop(&resolver->limit_timer);
+	else
+		uv_timer_start(&resolver->limit_timer, on_limit, first->deadline_ms > now_ms ? first->deadline_ms - now_ms : 0, 0);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct resolver *resolver = timer->data;
+	struct look_up *first = TAILQ_FIRST(&resolver->look_ups);
+	if (first && first->deadline_ms <= uv_now(resolver->loop)) {
+		struct resolve_query *query = take_pointer(&first->query);
+		TAILQ_REMOVE(&resolver->look_ups, first, by_deadline);
+		plan_limit(resolver);
+		query->count = 0;
+		query->done(query, ERR_TIMEOUT);
+	} else {
+		plan_limit(resolver);
+	}
+}
+
+/* Whoever asked, unless he no longer waits. */
+static struct resolve_query *finish_look_up(struct look_up *look_up)
+{
+	struct resolve_query *query = look_up->query;
+	if (query)
+		TAILQ_REMOVE(&look_up->resolver->look_ups, look_up, by_deadline);
+	free(look_up);
+	return query;
+}
+
+static void take_addresses(struct resolve_query *query, const struct ares_addrinfo *info)
+{
 	query->count = 0;
 	for (struct ares_addrinfo_node *node = info ? info->nodes : NULL; node; node = node->ai_next) {
 		if (query->count == RESOLVE_ADDRESSES_MAX || node->ai_addrlen > sizeof(query->addresses[0]))
@@ -151,10 +200,19 @@ static void on_addresses(void *data, int status, int timeouts, struct ares_addri
 		memcpy(place, node->ai_addr, node->ai_addrlen);
 		target_unmap(place);
 	}
+}
+
+static void on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct resolve_query *query = finish_look_up(data);
+	int result = result_of(status);
+	(void)timeouts;
+	if (query)
+		take_addresses(query, info);
 	if (info)
 		ares_freeaddrinfo(info);
-	int result = result_of(status);
-	query->done(query, result == 0 && query->count == 0 ? ERR_NOT_FOUND : result);
+	if (query)
+		query->done(query, result == 0 && query->count == 0 ? ERR_NOT_FOUND : result);
 }
 
 /* RFC 6761 6.3: these names mean loopback, whatever a name server or a hosts file says. */
@@ -184,20 +242,60 @@ void resolver_look_up(struct resolver *resolver, const char *host, struct resolv
 		answer_localhost(query);
 		return;
 	}
+	struct look_up *look_up = calloc(1, sizeof(*look_up));
+	if (!look_up) {
+		query->count = 0;
+		query->done(query, ERR_SYSTEM);
+		return;
+	}
+	*look_up = (struct look_up){.resolver = resolver, .query = query, .deadline_ms = uv_now(resolver->loop) + resolver->limit_ms};
+	TAILQ_INSERT_TAIL(&resolver->look_ups, look_up, by_deadline);
+	plan_limit(resolver);
 	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	ares_getaddrinfo(resolver->channel, host, NULL, &hints, on_addresses, query);
+	ares_getaddrinfo(resolver->channel, host, NULL, &hints, on_addresses, look_up);
 	plan_timer(resolver);
 }
 
 /* ---- life ---- */
 
-/* One look-up makes three tries; the third of c-ares' doubling waits ends within the limit. */
-enum { TRIES = 2 };
+/* Every server is asked twice, and the second time waited for twice as long. */
+enum { TRIES = 2, SHARES = 1 + 2 };
 
-static int open_channel(struct resolver *resolver, uint64_t limit_ms)
+static size_t count_servers(ares_channel channel)
 {
+	struct ares_addr_port_node *servers = NULL;
+	size_t count = 0;
+	if (ares_get_servers_ports(channel, &servers) != ARES_SUCCESS)
+		return 1;
+	for (const struct ares_addr_port_node *server = servers; server; server = server->next)
+		count++;
+	ares_free_data(servers);
+	return count ? count : 1;
+}
+
+/* Without a list: those of the system. */
+static size_t expected_servers(const char *list)
+{
+	ares_channel channel;
+	size_t position = 0, listed = 0;
+	struct view server;
+	while (conf_list_next(list, &position, &server))
+		listed++;
+	if (listed)
+		return listed;
+	if (ares_init(&channel) != ARES_SUCCESS)
+		return 1;
+	size_t count = count_servers(channel);
+	ares_destroy(channel);
+	return count;
+}
+
+/* All of them are asked within the limit, also when only the last answers. */
+static int open_channel(struct resolver *resolver, const char *servers)
+{
+	uint64_t wait_ms = resolver->limit_ms / (SHARES * expected_servers(servers));
 	struct ares_options options = {
-		.timeout = (int)(limit_ms / 3 > 0 ? limit_ms / 3 : 1),
+		.timeout = (int)(wait_ms > 0 ? wait_ms : 1),
 		.tries = TRIES,
 		.sock_state_cb = on_socket_state,
 		.sock_state_cb_data = resolver,
@@ -235,7 +333,9 @@ void resolver_free(struct resolver *resolver)
 	/* Calls `done` of what is under way and takes its sockets off the loop. */
 	ares_destroy(resolver->channel);
 	uv_timer_stop(&resolver->timer);
+	uv_timer_stop(&resolver->limit_timer);
 	uv_close((uv_handle_t *)&resolver->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&resolver->limit_timer, on_timer_closed);
 }
 
 int resolver_new(uv_loop_t *loop, const char *servers, uint64_t limit_ms, struct resolver **out_resolver, struct diag *diag)
@@ -245,14 +345,17 @@ int resolver_new(uv_loop_t *loop, const char *servers, uint64_t limit_ms, struct
 	if (!resolver)
 		return diag_set(diag, ERR_SYSTEM, "the resolver does not start");
 	resolver->loop = loop;
-	status = open_channel(resolver, limit_ms);
+	resolver->limit_ms = limit_ms;
+	TAILQ_INIT(&resolver->look_ups);
+	status = open_channel(resolver, servers);
 	if (status != ARES_SUCCESS) {
 		free(resolver);
 		return diag_set(diag, ERR_SYSTEM, "the resolver does not start (%s)", ares_strerror(status));
 	}
 	uv_timer_init(loop, &resolver->timer);
-	resolver->timer.data = resolver;
-	resolver->open_handles = 1;
+	uv_timer_init(loop, &resolver->limit_timer);
+	resolver->timer.data = resolver->limit_timer.data = resolver;
+	resolver->open_handles = 2;
 	int result = *servers ? set_servers(resolver, servers, diag) : 0;
 	if (result < 0)
 		resolver_free(resolver);

@@ -12,7 +12,7 @@
 struct resolver;
 
 /* `servers` is a LIST of "ADDRESS" or "ADDRESS:PORT", one a line; empty: the system's (resolv.conf(5)). The
- * hosts file is asked first. `limit_ms` bounds one look-up altogether. */
+ * hosts file is asked first. `limit_ms` bounds one look-up altogether, however many servers are silent. */
 [[nodiscard]] int resolver_new(uv_loop_t *loop, const char *servers, uint64_t limit_ms, struct resolver **out_resolver,
 			       struct diag *diag);
 /* Look-ups under way are dropped: their `done` is called with ERR_CLOSED from inside. NULL-safe. */

@@ -129,6 +129,51 @@ static void test_unknown_silent_and_dropped_names_are_told_apart(void **state)
 	assert_int_equal(look_up("silent.example", false).result, ERR_CLOSED);
 }
 
+/* `silent` servers before one that answers, or none; how long it took. */
+static struct outcome look_up_behind(unsigned silent, bool has_answer, uint64_t limit_ms, uint64_t *out_ms)
+{
+	uv_loop_t loop;
+	struct name_server servers[8];
+	struct resolver *resolver = NULL;
+	struct diag diag;
+	char list[256] = "";
+	struct outcome outcome = {.query = {.done = on_done}};
+	unsigned count = silent + has_answer;
+	outcome.query.context = &outcome;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	for (unsigned i = 0; i < count; i++) {
+		serve(&servers[i], &loop);
+		if (i < silent)
+			uv_poll_stop(&servers[i].poll);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "127.0.0.1:%u\n", servers[i].port);
+	}
+	assert_int_equal(resolver_new(&loop, list, limit_ms, &resolver, &diag), 0);
+	uint64_t began_ms = uv_now(&loop);
+	resolver_look_up(resolver, "two.example", &outcome.query);
+	while (!outcome.called)
+		uv_run(&loop, UV_RUN_ONCE);
+	*out_ms = uv_now(&loop) - began_ms;
+	resolver_free(resolver);
+	for (unsigned i = 0; i < count; i++)
+		uv_close((uv_handle_t *)&servers[i].poll, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	for (unsigned i = 0; i < count; i++)
+		close(servers[i].fd);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	return outcome;
+}
+
+static void test_silent_servers_cost_no_more_than_the_limit(void **state)
+{
+	(void)state;
+	uint64_t took_ms;
+	assert_int_equal(look_up_behind(3, false, 700, &took_ms).result, ERR_TIMEOUT);
+	/* A busy machine may be late; three servers, each with the whole limit, take three times as long. */
+	assert_in_range(took_ms, 350, 1600);
+	assert_int_equal(look_up_behind(5, true, 2000, &took_ms).result, 0);
+	assert_in_range(took_ms, 1, 2000);
+}
+
 static void test_a_list_of_servers_that_is_none_is_refused(void **state)
 {
 	(void)state;
@@ -148,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_a_name_has_its_address),
 		cmocka_unit_test(test_localhost_is_loopback_without_asking),
 		cmocka_unit_test(test_unknown_silent_and_dropped_names_are_told_apart),
+		cmocka_unit_test(test_silent_servers_cost_no_more_than_the_limit),
 		cmocka_unit_test(test_a_list_of_servers_that_is_none_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
