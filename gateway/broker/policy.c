@@ -47,14 +47,14 @@ static bool has_tag(const struct policy_rule *rule, const char *tags)
 	return false;
 }
 
-/* "EC P-256" is of the kind "EC P-256" and of the kind "EC". */
+/* "ec-p256" is of the kind "ec-p256" and of the kind "ec". */
 static bool is_of_kind(const struct policy_rule *rule, const char *key_kind)
 {
 	if (!key_kind || !*key_kind)
 		return false;
 	for (size_t i = 0; i < rule->key_kinds.count; i++) {
 		size_t length = strlen(rule->key_kinds.list[i]);
-		if (strncmp(key_kind, rule->key_kinds.list[i], length) == 0 && (!key_kind[length] || key_kind[length] == ' '))
+		if (strncmp(key_kind, rule->key_kinds.list[i], length) == 0 && (!key_kind[length] || key_kind[length] == '-'))
 			return true;
 	}
 	return rule->key_kinds.all;

@@ -59,7 +59,7 @@ struct policy_facts {
 	const char *device;   /* its name */
 	const char *tags;     /* of the device, one a line */
 	const char *realm;    /* of the session; NULL: REALM_DEFAULT */
-	const char *key_kind; /* of its certificate, such as "EC P-256"; NULL: not known */
+	const char *key_kind; /* of its certificate, as x509_key_kind spells it: "ec-p256"; NULL: not known */
 	const struct sockaddr_storage *source; /* of the client; NULL: not known */
 	uint64_t login_age_ms;  /* since the last fresh login */
 	uint64_t lease_age_ms;  /* since the session began */

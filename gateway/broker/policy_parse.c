@@ -5,6 +5,7 @@
  *
  * Order: lists and calendars, wherever they stand; then resources and rules; then the names that rules mention.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,42 @@ static void take_words(struct parsing *parsing, void *object, size_t offset, con
 	each_value(parsing, object, offset, key, add_word, 0);
 }
 
+/* "EC P-256" as "ec-p256": as x509_key_kind spells it. */
+static void spell_key_kind(const char *text, char *out_kind, size_t capacity)
+{
+	size_t used = 0;
+	for (; *text && used + 1 < capacity; text++) {
+		bool is_within_curve = *text == '-' && used >= 2 && memcmp(out_kind + used - 2, "-p", 2) == 0;
+		if (!is_within_curve)
+			out_kind[used++] = *text == ' ' ? '-' : (char)tolower((unsigned char)*text);
+	}
+	out_kind[used] = 0;
+}
+
+static void add_key_kind(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
+{
+	static const char *const known[] = {"ec", "ec-p256", "ec-p384", "ed25519", "rsa", "rsa-2048", "rsa-3072", "rsa-4096", "*", NULL};
+	char kind[32];
+	struct policy_value spelled = {.text = kind, .place = value->place};
+	spell_key_kind(value->text, kind, sizeof(kind));
+	/* RSA keys have any length. */
+	bool is_known = strncmp(kind, "rsa-", 4) == 0 && kind[4] && strspn(kind + 4, "0123456789") == strlen(kind + 4);
+	for (const char *const *word = known; *word && !is_known; word++)
+		is_known = strcmp(kind, *word) == 0;
+	const char *nearest = is_known ? NULL : str_nearest(kind, known);
+	if (is_known)
+		add_word(parsing, object, offset, &spelled);
+	else
+		policy_fail(parsing->errors, value->place,
+			    nearest ? "there is no kind of key \"%s\"; did you mean \"%s\"?"
+				    : "there is no kind of key \"%s\": ec, ec-p256, ec-p384, ed25519, rsa, rsa-3072", value->text, nearest);
+}
+
+static void take_key_kinds(struct parsing *parsing, void *object, size_t offset, const struct policy_key *key)
+{
+	each_value(parsing, object, offset, key, add_key_kind, 0);
+}
+
 /* ---- calendars ---- */
 
 static void add_holiday(struct parsing *parsing, void *object, size_t offset, const struct policy_value *value)
@@ -460,7 +497,7 @@ static const struct key_row {
 	{"rule", "groups", take_words, IN(rule, groups), false, false},
 	{"rule", "devices", take_words, IN(rule, devices), false, true},
 	{"rule", "device_tags", take_words, IN(rule, device_tags), false, true},
-	{"rule", "key_kind", take_words, IN(rule, key_kinds), false, true},
+	{"rule", "key_kind", take_key_kinds, IN(rule, key_kinds), false, true},
 	{"rule", "realms", take_words, IN(rule, realms), false, true},
 	{"rule", "from", take_from, 0, false, true},
 	{"rule", "resources", take_resources, 0, false, false},

@@ -113,7 +113,7 @@ struct certificate *registry_certificate(const struct registry *registry, struct
 const struct device *registry_foreign_name(const struct registry *registry, struct view names, const struct device *own);
 /* Exact match with one of the device's users; an empty name is never bound (A4). */
 bool device_is_bound_to(const struct device *device, const char *user);
-/* "EC P-256": of its newest certificate that is active; NULL when it has none. */
+/* "ec-p256": of its newest certificate that is active; NULL when it has none. */
 const char *registry_key_kind(const struct device *device);
 bool registry_name_is_good(const char *name);
 /* Whose key that is, or was; NULL: nobody's. */
@@ -130,7 +130,7 @@ struct registry_request {
 	const char *name, *users, *tags;
 	bool is_host; /* then there are no users */
 	struct view public_key;
-	const char *key_kind; /* "EC P-256", for people */
+	const char *key_kind; /* "ec-p256" */
 };
 /* Name, users and tags alone. */
 [[nodiscard]] int registry_check_device(const struct registry *registry, const struct registry_request *request,

@@ -49,7 +49,7 @@ static void measure(const struct policy *policy, unsigned rules, unsigned resour
 	char names[GROUPS_OF_USER][16];
 	const char *groups[GROUPS_OF_USER];
 	struct policy_facts facts = {.user = "alice", .groups = groups, .group_count = GROUPS_OF_USER, .device = "laptop1",
-				     .tags = "managed\n", .key_kind = "EC P-256", .times_s = {1795514400}, .time_count = 1};
+				     .tags = "managed\n", .key_kind = "ec-p256", .times_s = {1795514400}, .time_count = 1};
 	struct target *targets = calloc(DECISIONS, sizeof(*targets));
 	unsigned allowed = 0;
 	for (unsigned i = 0; i < GROUPS_OF_USER; i++) {

@@ -75,6 +75,16 @@ def test_explain_names_the_fact_and_what_is_needed(new_world):
     assert 'allowed by rule "office"' in world.admin(*ask, "--from", "10.1.1.1", "--at", "2026-11-24T10:00")
 
 
+def test_a_rule_asks_for_the_kind_of_the_laptops_key(new_world):
+    world = new_world()
+    token = login(world, "alice-laptop")
+    before = rules(world, 'rule "keys" { users = {"alice"} resources = {"echo"} key_kind = "KIND" }')
+    for kind, expected in (("EC", 200), ("RSA", 403), ("EC P-256", 200), ("ed25519", 403)):
+        world.policy.write_text(before.replace("KIND", kind))
+        apply(world)
+        assert clients.Http2(world).connect(f"127.0.0.1:{world.echo}", token)[1] == expected, kind
+
+
 def test_expectations_beside_the_policy(world):
     good = write(world, "good.expect", f"# what must hold\nalice on alice-laptop may reach 127.0.0.1:{world.echo} at Tue 10:00\n"
                  f"bob on bob-laptop may not reach 127.0.0.1:{world.echo}\nnobody may reach 127.0.0.1:{world.denied}\n")

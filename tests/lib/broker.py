@@ -37,7 +37,7 @@ def seed(path, devices):
                              (d.id, d.name, d.state, "".join(t + "\n" for t in d.tags.split())))
             for user in d.users:
                 database.execute("INSERT INTO device_user VALUES (?,?)", (d.id, user))
-            database.execute("INSERT INTO certificate VALUES (?,?,?,1,?,'EC P-256',?,?,?,1)",
+            database.execute("INSERT INTO certificate VALUES (?,?,?,1,?,'ec-p256',?,?,?,1)",
                              (d.fingerprint.hex(), d.id, d.id, d.key.hex(), d.not_before, d.not_after,
                               d.certificate_state))
     database.close()

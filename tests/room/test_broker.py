@@ -250,7 +250,7 @@ def test_login_travels_with_every_style_and_the_facts(gateway):
     request = worker.ask("login_start", user="alice")
     conversation = gateway.conversation()
     assert conversation.facts == {"SALLYPORT_DEVICE": "alice-laptop", "SALLYPORT_DEVICE_ID": ALICE.id,
-                                  "SALLYPORT_DEVICE_TAGS": "managed", "SALLYPORT_KEY_KIND": "EC P-256",
+                                  "SALLYPORT_DEVICE_TAGS": "managed", "SALLYPORT_KEY_KIND": "ec-p256",
                                   "SALLYPORT_ADDRESS": "192.0.2.7", "SALLYPORT_REALM": "default",
                                   "SALLYPORT_REQUEST_ID": f"{worker.connection}-{request}"}
     assert conversation.started.address == "192.0.2.7"
@@ -890,7 +890,7 @@ def test_device_add_asks_the_signer_and_records(gateway):
     key = b"public key of carol"
     answer = in_background(gateway.admin, "POST", "/v1/devices",
                            {"name": "carol-laptop", "users": ["carol"], "tags": ["managed"],
-                            "public_key": base64.b64encode(key).decode(), "key_kind": "EC P-256"})
+                            "public_key": base64.b64encode(key).decode(), "key_kind": "ec-p256"})
     wanted = gateway.signer.receive("issue")
     assert wanted.public_key == key and wanted.device_name == "carol-laptop" and len(wanted.serial) == 16
     assert wanted.not_before_s < time.time() < wanted.not_after_s

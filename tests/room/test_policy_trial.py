@@ -94,7 +94,7 @@ def test_an_expectation_asks_for_the_key_that_counts(programs, scratch):
         gateway.kill()
         with sqlite3.connect(gateway.database) as database:
             database.execute("INSERT INTO certificate (fingerprint, serial, device, generation, public_key, key_kind, not_before, "
-                             "not_after, state, issued_at) SELECT ?, 'newer', device, 2, public_key, 'RSA 2048', not_before, not_after, "
+                             "not_after, state, issued_at) SELECT ?, 'newer', device, 2, public_key, 'rsa-2048', not_before, not_after, "
                              "'revoked', 2 FROM certificate WHERE device = ?", (hashlib.sha256(b"newer").hexdigest(), DEVICES[0].id))
         database.close()
         gateway.start()

@@ -485,6 +485,37 @@ static void test_warnings_of_what_has_no_effect(void **state)
 	free(errors);
 }
 
+static void test_kinds_of_keys_are_those_of_certificates(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *written, *kind;
+		bool allowed;
+	} rows[] = {
+		{"EC P-256", "ec-p256", true}, {"ec-p256", "ec-p256", true}, {"EC", "ec-p384", true},    {"rsa", "rsa-3072", true},
+		{"RSA 3072", "rsa-3072", true}, {"rsa-3072", "rsa-2048", false}, {"ec", "ed25519", false}, {"ec-p256", "ec-p384", false},
+		{"Ed25519", "ed25519", true},  {"*", "rsa-2048", true},      {"rsa-30", "rsa-3072", false}, {"ec", NULL, false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char source[256];
+		struct policy_facts facts = facts_of("u", "d", "");
+		facts.key_kind = rows[i].kind;
+		snprintf(source, sizeof(source), "resource \"a\" { address = {\"h:1\"} }\n"
+			 "rule \"r\" { users = {\"u\"} resources = {\"a\"} key_kind = \"%s\" }\n", rows[i].written);
+		struct policy *policy = parse(source);
+		if (decide(policy, &facts, "h", 1).allowed != rows[i].allowed)
+			fail_msg("row %zu", i);
+		policy_free(policy);
+	}
+	const struct policy_file file = {"p", "resource \"a\" { address = {\"h:1\"} }\n"
+					      "rule \"r\" { users = {\"u\"} resources = {\"a\"} key_kind = \"EC P-265\" }\n"};
+	struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *none = NULL;
+	assert_int_equal(policy_parse(&file, 1, &none, errors), ERR_BAD_CONFIG);
+	assert_string_equal(errors->list[0].text, "p:2:55: there is no kind of key \"EC P-265\"; did you mean \"ec-p256\"?");
+	free(errors);
+}
+
 /* An empty list would be no condition: the rule would be for everybody, everywhere, always. */
 static void test_a_condition_of_nothing_is_refused(void **state)
 {
@@ -523,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_C1_what_will_end_is_foreseen),
 		cmocka_unit_test(test_an_error_points_at_its_word),
 		cmocka_unit_test(test_warnings_of_what_has_no_effect),
+		cmocka_unit_test(test_kinds_of_keys_are_those_of_certificates),
 		cmocka_unit_test(test_a_condition_of_nothing_is_refused),
 		cmocka_unit_test(test_explanation_names_the_rule_and_the_fact),
 	};

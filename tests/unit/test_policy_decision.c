@@ -40,7 +40,9 @@ static const char *const groups[] = {"g1", "g2", "g3", "g4", "g5", "g6"};
 static const char *const devices[] = {"d1", "d2", "d3", "d4", "d5", "d6"};
 static const char *const tags[] = {"t1", "t2", "t3", "t4", "t5", "t6"};
 static const char *const realms[] = {"default", "r2", "r3", "r4", "r5", "r6"};
-static const char *const kinds[] = {"EC P-256", "EC P-384", "RSA 2048", "RSA 4096", "Ed25519", "EC"};
+/* As certificates have them, and as an admin may spell them. */
+static const char *const kinds[] = {"ec-p256", "ec-p384", "rsa-2048", "rsa-4096", "ed25519", "ec"};
+static const char *const kinds_spelled[] = {"EC P-256", "ec-P384", "rsa-2048", "RSA 4096", "Ed25519", "EC"};
 
 struct address {
 	int kind; /* 0 name, 1 wildcard, 2 IPv4 network, 3 IPv6 network; a network of full length is an address */
@@ -201,7 +203,7 @@ static void write_rule(FILE *out, FILE *lists, unsigned number, const struct rul
 	write_words(out, lists, "groups", rule->groups, groups);
 	write_words(out, lists, "devices", rule->devices, devices);
 	write_words(out, lists, "device_tags", rule->tags, tags);
-	write_words(out, lists, "key_kind", rule->kinds, kinds);
+	write_words(out, lists, "key_kind", rule->kinds, draw(2) ? kinds : kinds_spelled);
 	write_words(out, lists, "realms", rule->realms, realms);
 	fprintf(out, " resources = {");
 	for (unsigned i = 0; i < resource_count; i++)
@@ -325,7 +327,7 @@ static bool is_open(const struct rule *rule, const struct question *question)
 	return rule->deny ? open > 0 : open == question->moment_count;
 }
 
-/* A key "EC P-256" is of the kinds "EC P-256" and "EC" (the last word drawn). */
+/* A key "ec-p256" is of the kinds "ec-p256" and "ec" (the last word drawn). */
 static bool is_of_kind(const struct rule *rule, const struct question *question)
 {
 	return !rule->kinds || names(rule->kinds, question->kind) || (question->kind < 2 && rule->kinds & 1u << 5);
