@@ -530,8 +530,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct worker *worker = poll->data;
 	struct client *client = &worker->client;
-	if (status < 0 || (events & UV_DISCONNECT && client->state == CLIENT_PROVING))
+	if (events & UV_DISCONNECT && client->state == CLIENT_PROVING)
 		worker_end(EXIT_SUCCESS);
+	/* A reset: what its tunnels have carried is not whole, and the targets must know. */
+	if (status < 0) {
+		client_over(worker);
+		return;
+	}
 	if (!(events & UV_READABLE) && !(events & UV_DISCONNECT))
 		return;
 	if (client->state == CLIENT_PROXIED)

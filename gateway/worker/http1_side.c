@@ -215,5 +215,6 @@ int http1_output(struct worker *worker)
 		if (tls_write(client->tls, view_of(space, (size_t)size)) < 0)
 			worker_end(EXIT_SUCCESS);
 	}
-	return client->whole ? ERR_AGAIN : 0;
+	/* Once the target has ended nothing is written any more: then there is nothing to wait for. */
+	return client->whole && tls_wants_write(client->tls) ? ERR_AGAIN : 0;
 }

@@ -27,7 +27,8 @@ def tls_context(world, laptop=None, certificate=None, key=None, alpn=("h2",)):
     return context
 
 
-def connect(world, laptop="alice-laptop", alpn=("h2",), context=None, receive_buffer=None, source=None):
+def connect(world, laptop="alice-laptop", alpn=("h2",), context=None, receive_buffer=None, source=None, ragged=True):
+    """`ragged`: an end without close_notify reads like one with it; else it is an error."""
     raw = socket.socket()
     if source:
         raw.bind((source, 0))
@@ -36,7 +37,7 @@ def connect(world, laptop="alice-laptop", alpn=("h2",), context=None, receive_bu
     raw.settimeout(SECONDS)
     raw.connect(("127.0.0.1", world.port))
     context = context or tls_context(world, laptop, alpn=alpn)
-    return context.wrap_socket(raw, server_hostname="localhost")
+    return context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=ragged)
 
 
 def read_head(peer):
@@ -68,9 +69,10 @@ def http1(world, request, laptop="alice-laptop", peer=None):
 
 
 def http1_connect(world, target, token, laptop="alice-laptop", extra=b""):
-    """CONNECT by HTTP/1.1: (status, problem or b"", peer that is the tunnel when status is 200)."""
+    """CONNECT by HTTP/1.1: (status, problem or b"", peer that is the tunnel when status is 200). There an end without
+    close_notify is an error."""
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Bearer {token}\r\n\r\n".encode()
-    status, _, body, peer = http1(world, head + extra, laptop)
+    status, _, body, peer = http1(world, head + extra, laptop, connect(world, laptop, ("http/1.1",), ragged=False))
     return status, body, peer
 
 
@@ -88,7 +90,7 @@ class Http2:
 
     def __init__(self, world, laptop="alice-laptop", window=1 << 20, acknowledge=True, peer=None):
         self.peer = peer or connect(world, laptop)
-        self.acknowledge = acknowledge
+        self.acknowledge, self.unread = acknowledge, set()  # streams that the application does not read
         self.streams, self.goaway, self.closed = {}, None, False
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             # This library would not let a CONNECT through: it misses :path (RFC 9113 8.5 says there is none).
@@ -137,7 +139,7 @@ class Http2:
             stream.status = int(stream.headers[":status"])
         elif isinstance(event, h2.events.DataReceived):
             stream.data += event.data
-            if self.acknowledge:
+            if self.acknowledge and event.stream_id not in self.unread:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.StreamEnded):
             stream.ended = True
