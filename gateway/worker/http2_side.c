@@ -16,11 +16,15 @@ static enum stream_kind kind_of(const struct h2_stream *stream)
 static void on_request(struct h2 *h2, struct h2_stream *stream, const struct http_request *request)
 {
 	struct worker *worker = worker_of(h2);
+	const struct conf *conf = worker->conf;
 	/* Served when it is whole: on_finish comes for a request without a body as well. */
 	if (!exchange_begin(worker, stream, request))
 		worker_end(EXIT_FAILURE);
-	if (worker->client.requests >= worker->conf->requests_per_connection)
+	if (worker->client.requests >= conf->requests_per_connection)
 		h2_drain(h2);
+	/* So many may have been under way when we said so: who asks for more than these does not listen. */
+	if (worker->client.requests > conf->requests_per_connection + conf->streams_per_connection)
+		h2_terminate(h2, H2_ENHANCE_YOUR_CALM);
 }
 
 static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
