@@ -143,7 +143,7 @@ static int check_service(const struct conf *conf, const char *service, struct di
 	if (strchr(service, '/') || (size_t)snprintf(path, sizeof(path), "%s/%s", directory, service) >= sizeof(path))
 		return diag_set(diag, ERR_BAD_CONFIG, "pam_service must be the name of a file in %s", directory);
 	if (access(path, R_OK) < 0)
-		return diag_system(diag, "the PAM service file %s cannot be read", path);
+		return diag_system(diag, "pam_service: the PAM stack %s cannot be read", path);
 	return 0;
 }
 
