@@ -39,7 +39,9 @@ def workers_of_clients(world):
     with open("/proc/net/tcp", encoding="ascii") as table:
         tcp = {line.split()[9] for line in table.readlines()[1:]}
     found = []
-    for pid in gateway(world, "sallyport-worker"):
+    for pid, name in gateway(world).items():
+        if not name.endswith("worker"):  # test_hostile_worker.py has one of its own
+            continue
         try:
             links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
