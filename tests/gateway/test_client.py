@@ -54,9 +54,28 @@ def test_status_and_ls(world):
 def test_logout_forgets_the_session(new_world):
     world = new_world()
     log_in(world)
-    assert client(world, "logout").returncode == 0
+    assert client(world, "logout").stdout == "Logged out; 0 tunnels were closed.\n"
     done = client(world, "status")
     assert done.returncode == 4 and "sallyport login" in done.stderr + done.stdout
+
+
+def test_logout_says_how_many_tunnels_it_closed(new_world):
+    world = new_world()
+    log_in(world)
+    held = [subprocess.Popen([world.program("sallyport"), "-W", f"127.0.0.1:{world.echo}"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=world.client_environment()) for _ in range(3)]
+    try:
+        for process in held:
+            process.stdin.write(b"open\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"open\n"
+        done = client(world, "logout")
+        assert (done.returncode, done.stdout) == (0, "Logged out; 3 tunnels were closed.\n")
+        assert all(process.wait(20) != 0 for process in held), "cut in the middle, and it looks like a good end"
+    finally:
+        for process in held:
+            process.kill()
+            process.communicate()
 
 
 def test_exit_7_when_nobody_can_answer(world):
@@ -89,9 +108,14 @@ def test_gateway_away_is_6(world):
 
 def test_locked_device_is_5(new_world):
     world = new_world()
+    world.admin("device", "lock", "alice-laptop")
+    done = client(world, "status")
+    assert done.returncode == 5 and done.stderr.strip(), "also without a session"
+    log_in(world, "bob", "bob-laptop")
     world.admin("device", "lock", "bob-laptop")
-    done = client(world, "status", laptop="bob-laptop")
-    assert done.returncode == 5 and done.stderr.strip()
+    for words in (["status"], ["ls"], ["-W", f"127.0.0.1:{world.web}"]):
+        done = client(world, *words, laptop="bob-laptop")
+        assert done.returncode == 5 and "locked" in done.stderr, (words, done.returncode, done.stderr)
     done = client(world, "login", "bob", laptop="bob-laptop", answers_text="x\n")
     assert done.returncode == 5, done.stderr
 
