@@ -134,6 +134,12 @@ static int find_users(struct admin *admin, const char *names, struct diag *diag)
 	return 0;
 }
 
+int admin_check_users(const struct conf *conf, struct diag *diag)
+{
+	struct admin nobody = {.door = &doors[ADMIN_DOOR]};
+	return find_users(&nobody, conf->admin_users, diag);
+}
+
 /* ---- answers ---- */
 
 static void release(struct exchange *exchange)
@@ -208,13 +214,19 @@ static void split_path(struct admin_call *call)
 		call->segment_count = 0;
 }
 
+static void on_refusal_recorded(void *context, int result, const struct diag *diag)
+{
+	struct exchange *exchange = context;
+	(void)result, (void)diag;
+	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "%s", exchange->admin->door->refusal);
+}
+
 static void refuse_peer(struct exchange *exchange)
 {
 	struct audit_entry entry = {.code = "not_admin"};
 	str_copy(entry.address, sizeof(entry.address), exchange->admin->door->address);
 	audit_fill(&entry, "admin_refused", "%s %s by %s", exchange->call.method, exchange->call.path, exchange->call.by_text);
-	audit_record(exchange->admin->broker, &entry, NULL, NULL);
-	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "%s", exchange->admin->door->refusal);
+	audit_record(exchange->admin->broker, &entry, on_refusal_recorded, exchange);
 }
 
 static void begin(struct exchange *exchange)

@@ -8,6 +8,7 @@
 
 struct admin;
 struct broker;
+struct conf;
 
 enum admin_door {
 	ADMIN_DOOR,        /* sallyport-admin's */
@@ -18,6 +19,8 @@ enum admin_door {
  * (SO_PEERCRED): root, the users of admin_users (at the factor door: conversation_user), and the broker's own user (who is the admin where the gateway is not
  * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
 [[nodiscard]] int admin_start(struct broker *broker, enum admin_door door, int listener, struct admin **out_admin, struct diag *diag);
+/* Are the users of admin_users there? ERR_NOT_FOUND. */
+[[nodiscard]] int admin_check_users(const struct conf *conf, struct diag *diag);
 /* A reload that admins wait for is over: with a sentence when it is not good. admin_files.c */
 /* The signer has said which authority it signs with (hexadecimal fingerprint), or cannot be asked (""). */
 void admin_files_authority(struct broker *broker, const char *fingerprint);

@@ -179,6 +179,8 @@ static void close_record(struct broker *broker)
 		result = broker_read_manner(&room->conf, &manner, &diag);
 	if (result == 0)
 		result = broker_read_policy(room, &policy, &diag);
+	if (result == 0)
+		result = admin_check_users(&room->conf, &diag);
 	if (result < 0)
 		room_fail(room, &diag);
 	policy_free(policy);
