@@ -1,12 +1,17 @@
 """D: nothing is lost: what was acknowledged is in the store, whatever dies; what was open is closed at the next start."""
+import hashlib
 import os
+import random
 import signal
 import sqlite3
+import threading
+import time
 
 import pytest
 
 import api
 import clients
+import proc
 from world import wait_until
 
 
@@ -15,36 +20,8 @@ def query(world, text, *arguments):
         return database.execute(text, arguments).fetchall()
 
 
-def gateway_pids(world):
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{pid}/exe").startswith(f"{world.programs}/"):
-                command = open(f"/proc/{pid}/cmdline", "rb").read()
-                found.append((int(pid), command))
-        except OSError:
-            pass
-    return [pid for pid, _ in found if belongs(world, pid)]
-
-
-def belongs(world, pid):
-    """Whether a process descends from this world's gateway: other tests run worlds of their own."""
-    seen = pid
-    for _ in range(10):
-        if seen == world.gateway.pid:
-            return True
-        try:
-            stat = open(f"/proc/{seen}/stat", encoding="ascii", errors="replace").read()
-        except OSError:
-            return False
-        seen = int(stat.rpartition(")")[2].split()[1])
-        if seen <= 1:
-            return False
-    return False
-
-
 def kill_all(world):
-    pids = gateway_pids(world)
+    pids = list(proc.gateway(world))  # the monitor first: nothing is started again
     assert len(pids) >= 4
     for pid in pids:
         try:
@@ -85,12 +62,87 @@ def test_D1_kill_9_of_everything_loses_nothing_acknowledged(new_world):
     assert api.call(world, "GET", "/v1/session", token=token, laptop="bob-laptop").status == 401
 
 
+class Busy(threading.Thread):
+    """Does one thing again and again until the gateway is gone; remembers what was acknowledged."""
+
+    def __init__(self, world, act):
+        super().__init__(daemon=True)
+        self.world, self.act, self.acknowledged, self.stopping = world, act, [], False
+        self.start()
+
+    def run(self):
+        try:
+            for done in self.act(self.world):
+                self.acknowledged.append(done)
+                if self.stopping:
+                    return
+        except (OSError, KeyError, ValueError):
+            pass  # the gateway went in the middle of a word: that was not acknowledged
+
+
+def opens_and_refusals(token):
+    """Yields the request ids of tunnels that were opened and of refusals, in turn. A request is known by its connection,
+    which a refusal tells, and its number."""
+    def act(world):
+        with clients.Http2(world) as h2:
+            while True:
+                number, status = h2.connect(f"127.0.0.1:{world.denied}", token)
+                if status != 403:
+                    return
+                refused = h2.streams[number].problem["request_id"]
+                yield "audit", refused
+                connection, _, count = refused.rpartition("-")
+                if h2.connect(f"127.0.0.1:{world.echo}", token)[1] != 200:
+                    return
+                yield "tunnel", f"{connection}-{int(count) + 1}"
+    return act
+
+
+def logins(user):
+    """Yields the hashes of the tokens that were given."""
+    def act(world):
+        while (answer := api.login(world, user)).status == 200:
+            yield "session", hashlib.sha256(answer.body["session"].encode()).hexdigest()
+    return act
+
+
+COLUMNS = {"audit": "request_id", "tunnel": "request_id", "session": "token_hash"}
+
+
+def test_D1_kill_9_of_everything_in_the_middle_of_work(new_world):
+    """Three times, at a moment that nobody has chosen: whatever somebody was told is in the record."""
+    world = new_world(settings=['login_failures = "1000"'])
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    dice, told = random.Random(seed), []
+    for _ in range(3):
+        world.forget_codes()
+        for user in world.users.values():
+            user._last_step = 0
+        token = api.login(world).body["session"]
+        busy = [Busy(world, opens_and_refusals(token)) for _ in range(3)] + [Busy(world, logins("bob"))]
+        wait_until(lambda: all(one.acknowledged for one in busy), "work on every side")
+        time.sleep(dice.uniform(0, 1.5))
+        kill_all(world)
+        for one in busy:
+            one.stopping = True
+            one.join(30)
+            told += one.acknowledged
+        world.start_gateway()
+        for table, column in COLUMNS.items():
+            missing = {key for kind, key in told if kind == table} - {key for (key,) in query(world, f"SELECT {column} FROM {table}")}
+            assert not missing, f"acknowledged, and not in {table}: {missing}"
+        assert query(world, "SELECT count(*) FROM tunnel WHERE closed_at IS NULL") == [(0,)]
+    kinds = [kind for kind, _ in told]
+    assert all(kinds.count(kind) >= 3 for kind in COLUMNS), "too little was going on"
+    assert query(world, "PRAGMA integrity_check") == [("ok",)]
+
+
 @pytest.mark.parametrize("room", ["broker", "signer", "worker"])
 def test_E7_death_of_a_room_heals(new_world, room):
     world = new_world()
     token = api.login(world).body["session"]
-    victims = [pid for pid in gateway_pids(world)
-               if os.readlink(f"/proc/{pid}/exe").endswith(f"sallyport-{room}")]
+    victims = list(proc.gateway(world, f"sallyport-{room}"))
     assert victims
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
