@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import api
 import clients
+import thief
 
 NOW = datetime.datetime.utcnow()
 DAY = datetime.timedelta(days=1)
@@ -73,7 +74,7 @@ def codes(world):
 def assert_shut(world, done, code):
     """No byte of the API, and the reason in the audit log."""
     assert done.stdout == "" and done.returncode != 0, done.stdout
-    assert code in codes(world)[-1:]
+    assert codes(world)[-1] == code
 
 
 def test_A1_no_certificate_no_byte(world):
@@ -112,10 +113,12 @@ def test_A1_wrong_purpose(world, purpose):
 
 def test_A1_stolen_certificate_without_its_key(world):
     """alice's certificate with another key: the handshake's own proof fails."""
-    context = clients.tls_context(world)
+    alice = world.laptops["alice-laptop"]
     _, key = issue(world, "thief")
-    with pytest.raises(ssl.SSLError):
-        context.load_cert_chain(str(world.laptops["alice-laptop"].certificate), str(key))
+    assert thief.ask(world, alice.certificate, key) == (b"", thief.DECRYPT_ERROR)
+    assert codes(world)[-1] == "proof_failed"
+    answer, alert = thief.ask(world, alice.certificate, alice.key)
+    assert answer.startswith(b"HTTP/1.1 401 ") and alert is None, "the same client with the right key"
 
 
 def test_A2_A3_certificate_that_chains_but_is_not_registered(world):
@@ -162,38 +165,62 @@ def test_A5_no_tickets_no_resumption(world):
     assert "Reused" not in done.stdout and "New Session Ticket" not in done.stdout
 
 
-@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
-def test_A6_only_tls_1_3(world, version):
+def last_refusal(world):
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        return database.execute("SELECT code, detail FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+
+
+@pytest.mark.parametrize("version, reason", [("TLSv1", "TLSV1_ALERT_PROTOCOL_VERSION"), ("TLSv1_1", "TLSV1_ALERT_PROTOCOL_VERSION"),
+                                             ("TLSv1_2", "SSLV3_ALERT_HANDSHAKE_FAILURE")])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_A6_only_tls_1_3(world, version, reason):
     context = clients.tls_context(world, "alice-laptop")
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
-    with pytest.raises(OSError):
+    with pytest.raises(ssl.SSLError) as refused:
         clients.connect(world, context=context)
+    assert refused.value.reason == reason
+    assert last_refusal(world)[0] == "handshake_failed"
 
 
-def test_A6_weak_keys_and_digests(world):
-    weak = issue(world, "rsa1024", key=rsa.generate_private_key(65537, 1024))
-    context = ssl.create_default_context(cafile=str(world.path("etc", "server-ca.crt")))
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.load_cert_chain(str(weak[0]), str(weak[1]))
-    with pytest.raises(OSError):
-        with clients.connect(world, context=context) as peer:
-            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert peer.recv(1) == b"", "a weak key was served"
-            raise ConnectionError
-    assert codes(world)[-1] in ("weak_key", "not_trusted")
+@pytest.fixture(scope="module")
+def rsa_authority(world):
+    """A second authority that is trusted, with an RSA key: EC has no signatures with MD5."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RSA authority")])
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(NOW - DAY).not_valid_after(NOW + 100 * DAY)
+                   .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256()))
+    with world.path("etc", "device-ca.crt").open("ab") as authorities:
+        authorities.write(certificate.public_bytes(serialization.Encoding.PEM))
+    world.admin("reload")
+    return certificate, key
 
 
-def test_A6_wildcard_certificate(world):
-    pair = issue(world, "wildcard", names=["*.example.com"])
-    done = curl_with(world, *pair)
-    assert done.stdout == "" and done.returncode != 0
-    assert codes(world)[-1] != "device_unknown", "it was refused only because it is not registered"
+@pytest.mark.filterwarnings("ignore:.* signatures are deprecated")
+@pytest.mark.parametrize("weakness, options", [("rsa-1024", {"key": rsa.generate_private_key(65537, 1024)}),
+                                               ("sha1", {"digest": hashes.SHA1()}), ("md5", {"digest": hashes.MD5()})])
+def test_A6_weak_keys_and_digests(world, rsa_authority, weakness, options):
+    """By an authority's own hand, and all the same refused, before anybody asks whether it is registered."""
+    good = issue(world, "strong", issuer=rsa_authority)
+    assert thief.ask(world, *good)[0] == b"" and last_refusal(world)[0] == "device_unknown"
+    pair = issue(world, weakness, issuer=rsa_authority, **options)
+    assert thief.ask(world, *pair) == (b"", thief.BAD_CERTIFICATE)
+    assert last_refusal(world)[0] == "weak_key"
+
+
+@pytest.mark.parametrize("names, word", [(["*.example.com"], "wildcard"), (["one", "two"], "several")])
+def test_A6_certificates_for_more_than_one_device(world, names, word):
+    pair = issue(world, "many", names=names)
+    assert_shut(world, curl_with(world, *pair), "wrong_purpose")
+    assert word in last_refusal(world)[1]
 
 
 def test_a_foreign_application_protocol_is_refused(world):
-    with pytest.raises(OSError):
+    with pytest.raises(ssl.SSLError) as refused:
         clients.connect(world, alpn=("spdy/1",))
+    assert "no application protocol" in str(refused.value)
+    assert last_refusal(world)[0] == "handshake_failed"
 
 
 def test_a_client_that_is_not_tls_disturbs_nobody(world):
