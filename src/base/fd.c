@@ -1,6 +1,7 @@
 /* fd.c: descriptors, whole files, random bytes. */
 #include "sallyport/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,9 +10,13 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sallyport/own.h"
+
+/* Names of files that are being written end in so many digits; after so long their writer is gone. */
+enum { SUFFIX = 16, LEFTOVER_S = 60 };
 
 int fd_set_nonblocking(int fd)
 {
@@ -88,10 +93,37 @@ static int name_in_place(const char *temporary, const char *path, int replace, s
 	return moved < 0 ? diag_system(diag, "cannot create %s", path) : 0;
 }
 
+/* "NAME." and 16 hexadecimal digits, and nobody is at it any more. */
+static bool is_leftover(int folder, const char *entry, const char *name)
+{
+	struct stat found;
+	size_t length = strlen(name);
+	return strncmp(entry, name, length) == 0 && entry[length] == '.' &&
+	       strspn(entry + length + 1, "0123456789abcdef") == SUFFIX && entry[length + 1 + SUFFIX] == 0 &&
+	       fstatat(folder, entry, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(found.st_mode) &&
+	       time(NULL) - found.st_mtime > LEFTOVER_S;
+}
+
+/* What a crash has left of an earlier attempt, which may be a private key, goes. */
+static void sweep(const char *path)
+{
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	DIR *entries = opendir(folder);
+	const struct dirent *entry;
+	while (entries && (entry = readdir(entries)))
+		if (is_leftover(dirfd(entries), entry->d_name, slash ? slash + 1 : path))
+			unlinkat(dirfd(entries), entry->d_name, 0);
+	if (entries)
+		closedir(entries);
+}
+
 int fd_write_file(const char *path, mode_t mode, int replace, struct view bytes, struct diag *diag)
 {
-	uint8_t random[8];
-	char suffix[2 * sizeof(random) + 1], temporary[4096];
+	uint8_t random[SUFFIX / 2];
+	char suffix[SUFFIX + 1], temporary[4096];
+	sweep(path);
 	fd_random(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(suffix + 2 * i, 3, "%02x", random[i]);
