@@ -5,14 +5,11 @@
 #include "askpass.h"
 #include "client.h"
 #include "commands.h"
+#include "identity.h"
 #include "sallyport/clock.h"
-#include "sallyport/fd.h"
 #include "sallyport/own.h"
-#include "sallyport/x509.h"
 #include "say.h"
 #include "terminal.h"
-
-enum { WARN_DAYS = 14, DAY_S = 86400 };
 
 struct examination {
 	const struct options *options;
@@ -32,9 +29,8 @@ static void look_at_device(struct examination *examination)
 {
 	struct diag diag;
 	struct device device;
-	struct x509_facts facts;
+	struct identity_dates dates;
 	char when[32], text[256];
-	OWN_BUF struct buf bytes = BUF_INIT(X509_INPUT_MAX);
 	const char *path = examination->options->settings.value[SETTING_cert];
 	int status = device_load(&examination->options->settings, &device, &diag);
 	device_fini(&device);
@@ -42,15 +38,15 @@ static void look_at_device(struct examination *examination)
 		tell(examination, status, "device", diag.text);
 		return;
 	}
-	if (fd_read_file(path, &bytes, &diag) < 0 || x509_facts(buf_view(&bytes), &facts, NULL) < 0) {
+	if (identity_dates(path, &dates, &diag) != STATUS_OK) {
 		tell(examination, STATUS_OK, "device", "certificate and key fit (they are not in files)");
 		return;
 	}
-	int64_t left_s = facts.not_after_s - (int64_t)(clock_wall_ms() / 1000);
-	clock_format((uint64_t)facts.not_after_s * 1000, when, sizeof(when));
-	snprintf(text, sizeof(text), "\"%.64s\", good until %s%s", facts.name, when,
-		 left_s < (int64_t)WARN_DAYS * DAY_S ? ": soon; renew it" : "");
-	tell(examination, STATUS_OK, "device", text);
+	bool overdue = identity_is_overdue(&dates, (int64_t)(clock_wall_ms() / 1000));
+	clock_format((uint64_t)dates.not_after_s * 1000, when, sizeof(when));
+	snprintf(text, sizeof(text), "\"%.64s\", good until %s%s", dates.name, when,
+		 overdue ? ": it should have renewed itself; run: sallyport renew" : "");
+	tell(examination, overdue ? STATUS_FAILED : STATUS_OK, "device", text);
 }
 
 /* A connection of its own, so that every step of it is looked at. */

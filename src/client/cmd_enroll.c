@@ -129,7 +129,9 @@ static int take_key(struct enrolment *enrolment, struct diag *diag)
 	}
 	if (strncmp(place, "pkcs11:", 7) != 0)
 		return diag_set(diag, STATUS_USAGE, "--key %s: only a key in a token is named here (pkcs11:...); else one is made", place);
-	return buf_add_string(&enrolment->key, place) < 0 ? diag_set(diag, STATUS_USAGE, "the URL of the key is too long") : STATUS_OK;
+	if (buf_add_string(&enrolment->key, place) < 0)
+		return diag_set(diag, STATUS_USAGE, "the URL of the key is too long");
+	return x509_token_key_ensure(place, diag) < 0 ? STATUS_USAGE : STATUS_OK;
 }
 
 static int make_code(struct enrolment *enrolment, struct diag *diag)
@@ -246,6 +248,7 @@ static int keep(const struct enrolment *enrolment, struct diag *diag)
 		return status;
 	if (*enrolment->waiting)
 		unlink(enrolment->waiting);
+	identity_check_clock(&dates);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
 	fputs("This device is enrolled as ", stdout);
 	say_cell(stdout, dates.name, 0);

@@ -72,7 +72,6 @@ static int find_places(struct renewal *renewal, struct diag *diag)
 
 /* ---- is it time ---- */
 
-/* The timer that asks brings the jitter. */
 static bool is_due(const struct identity_dates *dates, char *out_when, size_t capacity)
 {
 	int64_t due_s = identity_due_s(dates);
@@ -209,6 +208,7 @@ static int renew(struct renewal *renewal, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	move_sessions(renewal->settings, old_name, new_name, remove_session_of);
+	identity_check_clock(&dates);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
 	printf("Renewed until %s.\n", until);
 	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");

@@ -120,11 +120,21 @@ static void over_with(struct connection *connection, int status, const char *for
 	over(connection, status, &diag);
 }
 
+/* The gateway speaks of our certificate's time: then both clocks matter. */
+static int explain_time(const struct connection *connection, int status, struct diag *diag)
+{
+	const struct refusal_times times = {connection->device->not_before_s, connection->device->not_after_s,
+					    (int64_t)(clock_wall_ms() / 1000)};
+	return tls_alert_received(connection->tls) == TLS_ALERT_CERTIFICATE_EXPIRED
+		       ? refusal_for_time(&times, connection->authority, diag)
+		       : status;
+}
+
 static void over_by_peer(struct connection *connection)
 {
 	struct diag diag;
 	int status = refusal_explain(connection->tls, connection->authority, connection->answered, &diag);
-	over(connection, status, &diag);
+	over(connection, explain_time(connection, status, &diag), &diag);
 }
 
 /* ---- streams ---- */
@@ -416,7 +426,7 @@ static void handshake(struct connection *connection)
 	} else {
 		(void)tls_flush(connection->tls);
 		int status = refusal_explain_handshake(connection->tls, result, connection->authority, &diag);
-		over(connection, status, &diag);
+		over(connection, explain_time(connection, status, &diag), &diag);
 	}
 }
 

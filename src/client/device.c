@@ -48,6 +48,8 @@ static int look_at_certificate(const char *place, struct device *device, struct 
 	if (x509_facts(buf_view(&bytes), &facts, NULL) < 0)
 		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form (--cert)", place);
 	memcpy(device->name, facts.fingerprint, sizeof(device->name));
+	device->not_before_s = facts.not_before_s;
+	device->not_after_s = facts.not_after_s;
 	return check_dates(place, &facts, diag);
 }
 

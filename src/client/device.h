@@ -9,6 +9,7 @@ struct device {
 	struct tls_credentials *credentials;
 	/* What names this device towards token.h: the certificate's SHA-256, or of a PKCS#11 URL its text. */
 	uint8_t name[TLS_FINGERPRINT_SIZE];
+	int64_t not_before_s, not_after_s; /* 0: not known */
 };
 
 /* Reads certificate, key and authorities. STATUS_USAGE when a file is not what it should be (or the key is

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "identity.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/x509.h"
@@ -29,6 +30,12 @@ int est_open(struct est *est, struct loop *loop, const char *host, uint16_t port
 	str_copy(est->settings.host, sizeof(est->settings.host), host);
 	if (tls_credentials_client(files, &est->device.credentials, diag) < 0)
 		return STATUS_USAGE;
+	struct identity_dates dates;
+	struct diag ignored;
+	if (files->certificate && identity_dates(files->certificate, &dates, &ignored) == STATUS_OK) {
+		est->device.not_before_s = dates.not_before_s;
+		est->device.not_after_s = dates.not_after_s;
+	}
 	int status = connection_start(&loop->uv, &est->settings, &est->device, on_change, est, &est->connection, diag);
 	if (status == STATUS_OK)
 		status = loop_wait(loop, is_decided, est->connection);

@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 #include "profile.h"
+#include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/x509.h"
+#include "say.h"
 
-enum { KEY_BYTES_MAX = 65536 };
+enum { KEY_BYTES_MAX = 65536, JITTER_PART = 20, OVERDUE_PART = 6, OVERDUE_S = 7 * 86400 };
+/* By so much a gateway backdates what it issues. */
+enum { BACKDATED_S = 300 };
 
 static int make_folder(const char *path, struct diag *diag)
 {
@@ -78,7 +82,26 @@ int identity_write(const char *path, struct view key_pem, struct view certificat
 
 int64_t identity_due_s(const struct identity_dates *dates)
 {
-	return dates->not_before_s + (dates->not_after_s - dates->not_before_s) / 3 * 2;
+	int64_t life_s = dates->not_after_s - dates->not_before_s;
+	return dates->not_before_s + life_s / 3 * 2 + (int64_t)((uint64_t)(life_s / JITTER_PART) * dates->seed >> 32);
+}
+
+bool identity_is_overdue(const struct identity_dates *dates, int64_t now_s)
+{
+	int64_t part_s = (dates->not_after_s - dates->not_before_s) / OVERDUE_PART;
+	return dates->not_after_s - now_s <= (part_s < OVERDUE_S ? part_s : OVERDUE_S);
+}
+
+void identity_check_clock(const struct identity_dates *dates)
+{
+	int64_t now_s = (int64_t)(clock_wall_ms() / 1000);
+	char now[32], made[32];
+	if (now_s >= dates->not_before_s && now_s < dates->not_after_s)
+		return;
+	clock_format((uint64_t)now_s * 1000, now, sizeof(now));
+	clock_format((uint64_t)(dates->not_before_s + BACKDATED_S) * 1000, made, sizeof(made));
+	say("This device's clock says %s, and the gateway's said about %s when it made this certificate: set this device's clock", now,
+	    made);
 }
 
 int identity_dates(const char *path, struct identity_dates *out_dates, struct diag *diag)
@@ -91,6 +114,7 @@ int identity_dates(const char *path, struct identity_dates *out_dates, struct di
 	if (x509_pem_to_der(buf_view(&text), "CERTIFICATE", &der) < 0 || x509_facts(buf_view(&der), &facts, diag) < 0)
 		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form", path);
 	*out_dates = (struct identity_dates){.not_before_s = facts.not_before_s, .not_after_s = facts.not_after_s};
+	memcpy(&out_dates->seed, facts.fingerprint, sizeof(out_dates->seed));
 	str_copy(out_dates->name, sizeof(out_dates->name), facts.name);
 	return STATUS_OK;
 }

@@ -7,6 +7,8 @@
 #ifndef CLIENT_IDENTITY_H
 #define CLIENT_IDENTITY_H
 
+#include <stdbool.h>
+
 #include "sallyport/buf.h"
 #include "status.h"
 
@@ -25,10 +27,16 @@ struct identity_place {
 /* The time of the certificate in that file or view. */
 struct identity_dates {
 	int64_t not_before_s, not_after_s;
+	uint32_t seed; /* of this certificate alone */
 	char name[256];
 };
-/* When it is to be renewed: after two thirds of its life. */
+/* When it is to be renewed: after two thirds of its life and up to a twentieth more, so that a fleet that was enrolled in one
+ * hour does not renew in one; always the same for one certificate. */
 int64_t identity_due_s(const struct identity_dates *dates);
+/* Less than a sixth of its life is left, or less than a week of a long one: its renewal does not work. */
+bool identity_is_overdue(const struct identity_dates *dates, int64_t now_s);
+/* Says it when a certificate that was made this moment is not good by this device's clock: then that is wrong. */
+void identity_check_clock(const struct identity_dates *dates);
 [[nodiscard]] int identity_dates(const char *path, struct identity_dates *out_dates, struct diag *diag);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "sallyport/clock.h"
+
 #define ASK "ask your administrator"
 
 static const struct {
@@ -31,13 +33,27 @@ int refusal_for_alert(enum tls_alert alert, const char *gateway, struct diag *ou
 			tls_alert_name(alert));
 }
 
+int refusal_for_time(const struct refusal_times *times, const char *gateway, struct diag *out_diag)
+{
+	char from[32], until[32], now[32];
+	bool good_here = times->not_after_s && times->now_s >= times->not_before_s && times->now_s < times->not_after_s;
+	if (!good_here)
+		return refusal_for_alert(TLS_ALERT_CERTIFICATE_EXPIRED, gateway, out_diag);
+	clock_format((uint64_t)times->not_before_s * 1000, from, sizeof(from));
+	clock_format((uint64_t)times->not_after_s * 1000, until, sizeof(until));
+	clock_format((uint64_t)times->now_s * 1000, now, sizeof(now));
+	return diag_set(out_diag, STATUS_DEVICE_REFUSED,
+			"The gateway %s says that this device's certificate has expired or is not valid yet. It is good from %s until %s, and "
+			"this device's clock says %s: so this clock or the gateway's is wrong. Check this one, then " ASK, gateway, from, until, now);
+}
+
 int refusal_for_server(const char *code, const char *detail, const char *gateway, struct diag *out_diag)
 {
 	static const struct {
 		const char *code, *advice;
 	} rows[] = {
 		{"not_trusted", "give its authority with --ca"},
-		{"certificate_expired", "tell your administrator"},
+		{"certificate_expired", "check this device's clock; if it is right, tell your administrator"},
 		{"not_yet_valid", "check this device's clock"},
 	};
 	const char *advice = "tell your administrator";

@@ -16,10 +16,6 @@ enum {
 	FIRST_LOOK_MS = 5000,
 	LOOK_MS = 3600000,
 	WARN_AGAIN_MS = 86400000,
-	DAY_S = 86400,
-	/* Renewal begins after two thirds of the life: whoever is warned has something that does not work. */
-	WARN_PART = 6,
-	WARN_DAYS = 7,
 };
 
 /* False where the certificate is in a token. */
@@ -42,8 +38,7 @@ void upkeep_warning(const struct agent *agent, char *out_sentence, size_t capaci
 	*out_sentence = 0;
 	if (!find_dates(agent, &dates))
 		return;
-	int64_t part_s = (dates.not_after_s - dates.not_before_s) / WARN_PART, warn_s = (int64_t)WARN_DAYS * DAY_S;
-	if (left_s(&dates) > (part_s < warn_s ? part_s : warn_s))
+	if (!identity_is_overdue(&dates, (int64_t)(clock_wall_ms() / 1000)))
 		return;
 	clock_format((uint64_t)dates.not_after_s * 1000, when, sizeof(when));
 	snprintf(out_sentence, capacity, "The certificate of this device %s at %s; run: sallyport renew",

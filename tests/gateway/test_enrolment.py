@@ -245,6 +245,27 @@ def test_F3_a_key_in_a_token_stays_there(world, tmp_path):
     assert "cannot leave it" in sallyport("export-p12", str(tmp_path / "x.p12")).stderr
 
 
+def test_F3_a_key_that_is_not_there_is_made_in_the_token(world, tmp_path):
+    url, conf = make_token(tmp_path)
+    environment = dict(world.laptop_environment(world.private_folder("laptops", "fresh-token")), SOFTHSM2_CONF=conf)
+
+    def sallyport(key, line):
+        return subprocess.run([world.program("sallyport"), "--key", key, "enroll", line], env=environment, text=True,
+                              capture_output=True, timeout=60, check=False)
+
+    line = world.invite("fresh-token", "carol")
+    done = sallyport(url.replace("object=device;", ""). replace("token=laptop", "token=laptop;id=%99"), line)
+    assert done.returncode == 2 and "add ;object=NAME" in done.stderr, done.stderr
+    done = sallyport(url.replace("token=laptop", "token=nowhere"), line)
+    assert done.returncode == 2 and "the token's key cannot be used" in done.stderr.splitlines()[-1], "other modules talk, too"
+    done = sallyport(url.replace("object=device", "object=fresh"), line)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(["p11tool", "--login", "--set-pin", "123456", "--list-privkeys", "pkcs11:token=laptop"], text=True,
+                            capture_output=True, env=environment, check=True).stdout
+    assert "Label: fresh" in listed and "Label: device" in listed
+    assert json.loads(world.admin("device", "show", "fresh-token", "--json"))["key_store"] == "pkcs11"
+
+
 # ---- what the certificate says ---------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ import clients
 import thief
 from test_door_one import assert_shut, codes, curl_with, issue
 from test_enrolment import EST, certificate_of, certs_only, code_of, curl, enroll, query, request_for
+from wrong_clock import wrong_clock
 from world import Laptop, WorldError, wait_until
 
 
@@ -190,6 +191,53 @@ def test_F5_a_thief_who_renews_first_is_found_by_the_laptop(new_world):
     assert_shut_with(world, use(world, thief), "device_locked")
 
 
+# ---- clocks ------------------------------------------------------------------------------------------------
+
+
+def by_clock(world, release, ahead_s, *arguments, environment):
+    return subprocess.run([f"{release}/bin/sallyport", *arguments], text=True, capture_output=True, timeout=60, check=False,
+                          env=dict(environment, **wrong_clock(world, ahead_s)))
+
+
+def test_a_clock_that_is_far_ahead_is_named(world, release):
+    folder = new_laptop(world, "ahead", "carol")
+    done = by_clock(world, release, 40 * 86400, "renew", "--if-due", environment=world.laptop_environment(folder))
+    later = datetime.datetime.utcnow() + datetime.timedelta(days=40)
+    assert done.returncode == 0 and "set this device's clock" in done.stderr, done
+    assert f"This device's clock says {later:%Y-%m-%d}" in done.stderr
+    assert f"the gateway's said about {datetime.datetime.utcnow():%Y-%m-%d}" in done.stderr
+    done = by_clock(world, release, 400 * 86400, "status", environment=world.laptop_environment(folder))
+    assert done.returncode == 6 and "check this device's clock" in done.stderr, "the gateway's certificate is over by then"
+
+
+def test_a_clock_that_is_behind_is_named(world, release):
+    folder = new_laptop(world, "behind", "carol")
+    done = by_clock(world, release, -86400, "status", environment=world.laptop_environment(folder))
+    assert done.returncode == 5 and "check this device's clock" in done.stderr, done
+
+
+def test_a_certificate_that_begins_tomorrow_by_the_gateways_clock(new_world, release):
+    """Good by the laptop's clock: then it says that one of the two is wrong, and not that the certificate has expired."""
+    world = new_world(laptops=("alice",))
+    new_laptop(world, "early")
+    expire(world, "early", -9, begins=-1)
+    done = by_clock(world, release, 2 * 86400, "renew", environment=world.client_environment("early"))
+    assert done.returncode == 5 and "this clock or the gateway's is wrong" in done.stderr, done
+    assert "expired at" not in done.stderr and "new one" not in done.stderr
+    assert "not_yet_valid" in codes(world)
+
+
+def test_doctor_warns_when_a_renewal_is_overdue(new_world):
+    world = new_world(laptops=())
+    new_laptop(world, "slow")
+    for begins, ends, overdue in ((22, 8, False), (26, 4, True)):
+        expire(world, "slow", -ends, begins=begins)
+        done = subprocess.run([world.program("sallyport"), "doctor"], text=True, capture_output=True, check=False,
+                              env=dict(world.client_environment("slow"), SALLYPORT_ASKPASS="/bin/true"))
+        (line,) = [line for line in done.stdout.splitlines() if "device  " in line]
+        assert line.startswith("BAD" if overdue else "ok") and ("should have renewed itself" in line) == overdue, done.stdout
+
+
 # ---- revoked, lost, back from leave --------------------------------------------------------------------------
 
 
@@ -316,11 +364,11 @@ def test_a_renewal_that_fails_hides_no_coming_end(new_world):
     assert ending() == 1, "nothing was renewed"
 
 
-def expire(world, name, days):
-    """The device's certificate ended some days ago: made behind the gateway's back, and registered."""
+def expire(world, name, days, begins=40):
+    """The device's certificate began and ended some days ago: made behind the gateway's back, and registered."""
     device = query(world, "SELECT id FROM device WHERE name = ?", name)[0][0]
     now = datetime.datetime.utcnow()
-    pair = issue(world, name, begin=now - datetime.timedelta(days=40), end=now - datetime.timedelta(days=days), subject=name)
+    pair = issue(world, name, begin=now - datetime.timedelta(days=begins), end=now - datetime.timedelta(days=days), subject=name)
     certificate = x509.load_pem_x509_certificate(pair[0].read_bytes())
     key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     own = x509.load_pem_x509_certificate(world.path("etc", "device-ca.crt").read_bytes())
