@@ -7,6 +7,7 @@
 
 #include "sallyport/alert.h"
 #include "sallyport/conf.h"
+#include "sallyport/issuer.h"
 
 static const char head[] =
 	"sallyport-gateway.conf(5)\n\n"
@@ -50,6 +51,26 @@ static const char after_fields[] =
 	"Without *at\\_most* mail goes out 12 times and a webhook 60 times an hour at most, and syslog always.\n\n"
 	"## EVENTS\n\n";
 
+static const char authorities[] =
+	"# AUTHORITIES\n\n"
+	"An *authority* section is about another authority that is among those in *device\\_authority* (*sallyport-admin ca trust*)\n"
+	"and whose devices were adopted: what it has revoked is refused here too, with *certificate\\_revoked*, and a new list that\n"
+	"names a device ends its sessions and tunnels at once.\n\n"
+	"```\n"
+	"authority \"corp\" {\n"
+	"  certificate = \"/etc/sallyport/corp-ca.crt\"\n"
+	"  crl = \"http://pki.corp.example/devices.crl\"  crl_every = \"1h\"  crl_grace = \"1d\"\n"
+	"}\n"
+	"```\n\n"
+	"A list says when the next one is due. When that time has passed and no newer list could be read, the event *crl-stale* is\n"
+	"raised, once; *crl\\_grace* later all devices of that authority are refused with *crl\\_stale*, and their connections end, until\n"
+	"there is a good list again. The same holds before the first list was read. The last good list is kept in the store. A list\n"
+	"with a lower number, or an earlier date, than the last one is not taken, nor one with critical extensions: a part of a list,\n"
+	"or one of several authorities. What an entry is on the list for does not matter; who is no longer on it is let in again.\n"
+	"*sallyport-admin reload* reads all lists anew; *ca show* and *status* tell how they stand.\n\n"
+	"A device whose authority was not known when it was adopted (an intermediate one, which is not in\n"
+	"*device\\_authority*) counts as one of every authority with a section.\n\n";
+
 static const char tail[] =
 	"# REALMS\n\n"
 	"A *realm* section gives a PAM stack to some of the users. A login belongs to the first realm, in the order of the\n"
@@ -88,7 +109,7 @@ static const char tail[] =
 static const char *const kinds[] = {
 	[CONF_TEXT] = "text", [CONF_PATH] = "absolute path", [CONF_DURATION] = "duration", [CONF_SIZE] = "size",
 	[CONF_COUNT] = "number", [CONF_FLAG] = "yes or no", [CONF_LIST] = "list", [CONF_KEY] = "absolute path or pkcs11: URL",
-	[CONF_REALMS] = "sections", [CONF_ALERTS] = "sections",
+	[CONF_REALMS] = "sections", [CONF_ALERTS] = "sections", [CONF_ISSUERS] = "sections",
 };
 
 /* scdoc takes _ and * for markup. */
@@ -135,6 +156,14 @@ int main(void)
 		printf("*%s*\n\t%s", alert_events[i].name, alert_events[i].urgent ? "Urgent: " : "");
 		print_plain(alert_events[i].meaning);
 		printf(".\n\n");
+	}
+	fputs(authorities, stdout);
+	for (size_t i = 0; i < issuer_field_count; i++) {
+		printf("*");
+		print_plain(issuer_fields[i].name);
+		printf("*\n\t");
+		print_plain(issuer_fields[i].documentation);
+		printf("\n\n");
 	}
 	fputs(tail, stdout);
 	return 0;

@@ -46,6 +46,7 @@ void admin_post_invitation_act(struct admin_call *call);
 /* False: the verb is none of its own. */
 bool admin_post_device_change(struct admin_call *call);
 
+void admin_get_issuers(struct admin_call *call);
 void admin_get_pending(struct admin_call *call);
 void admin_post_adoption(struct admin_call *call);
 

@@ -113,8 +113,27 @@ void admin_get_pending(struct admin_call *call)
 	admin_reply(call, 200, json_pack("{s:o}", "pending", array));
 }
 
+static json_t *issuer_json(const struct issuer_watch *watch)
+{
+	const struct issuer_list *list = watch->list;
+	uint64_t now_ms = clock_wall_ms();
+	const char *state = issuer_is_over(watch, now_ms) ? "refused" : issuer_is_stale(watch, now_ms) ? "stale" : "fresh";
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:s}", "name", watch->name, "authority", list->authority, "crl", watch->place,
+			 "state", state, "number", list->number, "due", admin_json_time(list->next_ms), "revoked",
+			 (json_int_t)(list->serials.size / ISSUER_SERIAL_BYTES), "trouble", watch->trouble);
+}
+
+void admin_get_issuers(struct admin_call *call)
+{
+	const struct issuers *issuers = &call->broker->issuers;
+	json_t *array = json_array();
+	for (unsigned i = 0; i < issuers->count; i++)
+		json_array_append_new(array, issuer_json(&issuers->watches[i]));
+	admin_reply(call, 200, json_pack("{s:o}", "authorities", array));
+}
+
 struct adoption_text {
-	const char *name, *key, *leaf, *serial, *kind;
+	const char *name, *key, *leaf, *serial, *kind, *issuer;
 	json_int_t not_before_ms, not_after_ms;
 	json_t *users, *tags;
 };
@@ -136,6 +155,7 @@ static int adopt(struct admin_call *call, const struct adoption_text *text)
 			   .key_kind = text->kind},
 		.leaf = buf_view(&leaf),
 		.serial = text->serial,
+		.issuer = text->issuer,
 		.not_before_ms = (uint64_t)text->not_before_ms,
 		.not_after_ms = (uint64_t)text->not_after_ms,
 	};
@@ -147,12 +167,12 @@ void admin_post_adoption(struct admin_call *call)
 {
 	struct adoption_text text = {.tags = NULL};
 	if (!call->body ||
-	    json_unpack(call->body, "{s:s, s:o, s?o, s:s, s:s, s:s, s:s, s:I, s:I !}", "name", &text.name, "users", &text.users,
+	    json_unpack(call->body, "{s:s, s:o, s?o, s:s, s:s, s:s, s:s, s:I, s:I, s?s !}", "name", &text.name, "users", &text.users,
 			"tags", &text.tags, "public_key", &text.key, "certificate", &text.leaf, "serial", &text.serial, "key_kind",
-			&text.kind, "not_before_ms", &text.not_before_ms, "not_after_ms", &text.not_after_ms) < 0 ||
+			&text.kind, "not_before_ms", &text.not_before_ms, "not_after_ms", &text.not_after_ms, "issuer", &text.issuer) < 0 ||
 	    adopt(call, &text) < 0)
 		admin_fail(call, 400, "wanted: name, users, public_key and certificate (base64 of DER), serial, key_kind, "
-				      "not_before_ms, not_after_ms, and perhaps tags");
+				      "not_before_ms, not_after_ms, and perhaps tags and issuer");
 }
 
 /* ---- devices ---- */

@@ -64,6 +64,7 @@ json_t *admin_json_status(const struct broker *broker)
 	json_object_set_new(json, "alerts_failing", failing_alerts(broker));
 	json_object_set_new(json, "unknown_devices_pending", json_integer(status.strangers));
 	json_object_set_new(json, "revocations_trouble", json_string(revocations_trouble(broker)));
+	json_object_set_new(json, "revocation_lists_stale", json_integer(status.stale_lists));
 	return json;
 }
 
@@ -71,13 +72,13 @@ static json_t *certificate_json(const struct certificate *certificate)
 {
 	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "serial", certificate->serial, "fingerprint", fingerprint,
-			 "authority", certificate->authority, "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "serial", certificate->serial, "fingerprint", fingerprint,
+			 "authority", *certificate->authority ? certificate->authority : certificate->issuer, "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
 			 "key_kind", certificate->key_kind, "key_store", certificate->key_store, "first_used_at",
 			 admin_json_time(certificate->first_used_at_ms), "superseded_at",
 			 admin_json_time(certificate->superseded_at_ms), "not_before", admin_json_time(certificate->not_before_ms),
 			 "not_after", admin_json_time(certificate->not_after_ms), "issued_at",
-			 admin_json_time(certificate->issued_at_ms));
+			 admin_json_time(certificate->issued_at_ms), "adopted", !*certificate->authority);
 }
 
 /* Where it is connected from now: one certificate in two networks at once is worth a look. */
@@ -163,17 +164,17 @@ json_t *admin_json_device(const struct device *device)
 	return json;
 }
 
-/* Who has issued how many active certificates, by fingerprint. */
-json_t *admin_json_authorities(const struct registry *registry)
+json_t *admin_json_authorities(const struct registry *registry, enum admin_json_whose whose)
 {
 	json_t *json = json_object();
 	const struct device *device;
 	const struct certificate *certificate;
 	LIST_FOREACH(device, &registry->devices, all)
-		LIST_FOREACH(certificate, &device->certificates, of_device)
-			if (certificate->state == CERTIFICATE_ACTIVE && *certificate->authority)
-				json_object_set_new(json, certificate->authority,
-						    json_integer(1 + json_integer_value(json_object_get(json, certificate->authority))));
+		LIST_FOREACH(certificate, &device->certificates, of_device) {
+			const char *issuer = whose == ADMIN_JSON_ADOPTED ? certificate->issuer : certificate->authority;
+			if (certificate->state == CERTIFICATE_ACTIVE && *issuer)
+				json_object_set_new(json, issuer, json_integer(1 + json_integer_value(json_object_get(json, issuer))));
+		}
 	return json;
 }
 

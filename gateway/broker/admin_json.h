@@ -18,7 +18,9 @@ json_t *admin_json_account(const struct broker *broker, const char *user);
 json_t *admin_json_device(const struct device *device);
 /* Without certificates and connections. */
 json_t *admin_json_device_brief(const struct device *device);
-json_t *admin_json_authorities(const struct registry *registry);
+/* How many active certificates each authority has issued, by fingerprint: as ours, or as another's, which were adopted. */
+enum admin_json_whose { ADMIN_JSON_OURS, ADMIN_JSON_ADOPTED };
+json_t *admin_json_authorities(const struct registry *registry, enum admin_json_whose whose);
 json_t *admin_json_session(const struct session *session);
 json_t *admin_json_tunnel(const struct tunnel *tunnel);
 json_t *admin_json_tunnel_row(const struct tunnel_row *row);

@@ -69,7 +69,9 @@ static void get_devices(struct admin_call *call)
 	bool brief = admin_query(call, "brief");
 	LIST_FOREACH(device, &call->broker->registry.devices, all)
 		json_array_append_new(array, brief ? admin_json_device_brief(device) : admin_json_device(device));
-	admin_reply(call, 200, json_pack("{s:o, s:o}", "devices", array, "authorities", admin_json_authorities(&call->broker->registry)));
+	admin_reply(call, 200, json_pack("{s:o, s:o, s:o}", "devices", array, "authorities",
+					 admin_json_authorities(&call->broker->registry, ADMIN_JSON_OURS), "adopted",
+					 admin_json_authorities(&call->broker->registry, ADMIN_JSON_ADOPTED)));
 }
 
 static void get_device(struct admin_call *call)
@@ -323,6 +325,7 @@ static const struct route {
 	{"POST", {"devices", "*", "*"}, post_device_act},
 	{"GET", {"pending"}, admin_get_pending},
 	{"POST", {"adoptions"}, admin_post_adoption},
+	{"GET", {"authorities"}, admin_get_issuers},
 	{"GET", {"files"}, admin_get_files},
 	{"POST", {"reload"}, admin_post_reload},
 	{"GET", {"invitations"}, admin_get_invitations},

@@ -51,6 +51,7 @@ void broker_status(const struct broker *broker, struct broker_status *out_status
 	store_health(broker->store, &out_status->store);
 	registry_count_ends(&broker->registry, &out_status->ending_soon);
 	out_status->strangers = registry_strangers(&broker->registry);
+	out_status->stale_lists = issuers_count_stale(&broker->issuers, clock_wall_ms());
 	const struct invitation *invitation;
 	LIST_FOREACH(invitation, &broker->invitations.all, all)
 		out_status->pending += invitation->state == INVITATION_PENDING && invitation_is_live(invitation, clock_wall_ms());
@@ -122,7 +123,6 @@ int broker_read_policy(struct room *room, struct policy **out_policy, struct dia
 
 int broker_read_pin(struct room *room, char *out_pin, struct diag *diag)
 {
-	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
 	OWN_BUF struct buf pem = BUF_INIT(POLICY_BYTES_MAX);
 	OWN_BUF struct buf der = BUF_INIT(POLICY_BYTES_MAX);
 	size_t position = 0;
@@ -130,16 +130,10 @@ int broker_read_pin(struct room *room, char *out_pin, struct diag *diag)
 	if (!room_descriptor(room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &position))
 		return 0;
 	int result = room_read_descriptor(room, MONITOR_ROOM_PURPOSE_SERVER_AUTHORITY, &pem, NULL, diag);
-	if (result == 0)
-		result = buf_add(&pem, view_of("", 1));
 	if (result < 0)
 		return result;
-	char *from = strstr((char *)pem.data, begin), *to = from ? strstr(from, end) : NULL;
-	if (!to)
+	if (hash_pem_certificate(&pem, &der) < 0)
 		return diag_set(diag, ERR_BAD_CONFIG, "server_authority holds no certificate (PEM)");
-	*to = 0;
-	if (hash_base64(from + sizeof(begin) - 1, &der) < 0)
-		return diag_set(diag, ERR_BAD_CONFIG, "server_authority: the certificate is damaged");
 	hash_sha256_hex(buf_view(&der), out_pin);
 	return 0;
 }
@@ -186,6 +180,7 @@ void broker_reload(struct broker *broker)
 	struct resolver *resolver = NULL;
 	struct dial_manner manner;
 	struct alert_prints prints;
+	struct issuer_prints issuers;
 	struct diag diag;
 	char pin[65];
 	int result = broker_read_policy(broker->room, &policy, &diag);
@@ -196,11 +191,14 @@ void broker_reload(struct broker *broker)
 	if (result == 0)
 		result = alert_prints_take(broker->room, &prints, &diag);
 	if (result == 0)
+		result = issuers_take(broker->room, conf->authority, &issuers, &diag);
+	if (result == 0)
 		result = resolver_new(broker->loop, conf->resolver, conf->resolve_time_limit_ms, &resolver, &diag);
 	if (result == 0) {
 		broker->manner = manner;
 		str_copy(broker->authority_pin, sizeof(broker->authority_pin), pin);
 		put_in_force(broker, policy, resolver, &prints);
+		issuers_begin(broker, &issuers);
 		return;
 	}
 	policy_free(policy);
@@ -239,6 +237,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
 	events_look(broker);
 	checkpoint_desk_look(broker);
+	issuers_look(broker);
 	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
 		return;

@@ -19,6 +19,7 @@
 #include "dial.h"
 #include "events.h"
 #include "invitation.h"
+#include "issuers.h"
 #include "registry.h"
 #include "revocations.h"
 #include "room.h"
@@ -58,6 +59,7 @@ struct broker {
 	struct store_check *store_check; /* NULL before and after it */
 	struct registry registry;
 	struct invitations invitations;
+	struct issuers issuers;
 	struct revocations revocations;
 	char authority_pin[65]; /* SHA-256 of the server authority's certificate; empty: laptops trust their system's list */
 	struct sessions sessions;
@@ -102,6 +104,7 @@ struct broker_status {
 	unsigned ending_soon; /* certificates that were not renewed */
 	unsigned pending;     /* enrolments and late renewals that wait for approval */
 	unsigned strangers;   /* unknown devices of trusted authorities that wait to be adopted */
+	unsigned stale_lists; /* of other authorities */
 	bool signer_connected;
 	struct store_health store;
 };

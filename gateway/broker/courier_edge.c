@@ -119,7 +119,8 @@ static int on_fetched(void *self, const struct broker_courier_fetched *message, 
 		return 0;
 	OWN_BUF struct buf body = BUF_INIT(fetch->size_limit);
 	bool good = is_good_memory(*fd, message->size, fetch->size_limit);
-	if (good && fd_read_all(*fd, &body) == 0) {
+	fetch->memory = *fd;
+	if (good && (fetch->unread || fd_read_all(*fd, &body) == 0)) {
 		fetch->done(fetch, 0, message->status, buf_view(&body), NULL);
 		return 0;
 	}

@@ -38,6 +38,8 @@ struct courier_fetch {
 	struct view body;         /* of a POST: BROKER_COURIER_BODY_MAX at most */
 	uint64_t size_limit;      /* of the answer: BROKER_COURIER_ANSWER_MAX at most */
 	uint32_t time_limit_ms;   /* over all: BROKER_COURIER_TIME_MAX_MS at most */
+	bool unread;              /* no body: the caller hands `memory` on */
+	int memory;               /* while `done` runs: the body, as sealed memory */
 	/* Result 0: an answer came whole: its status (200: as wanted) and the body, which is borrowed for the call. Else
 	 * ERR_TIMEOUT, ERR_SYSTEM (everything else; there may be no courier now) and a sentence. */
 	void (*done)(struct courier_fetch *fetch, int result, unsigned status, struct view body, const struct diag *diag);

@@ -161,13 +161,17 @@ static void let_in(struct worker *worker, const struct passage *passage)
 }
 
 /* What the registry says of a certificate here. One that has expired within renew_grace may come in to be renewed. */
-static int check_certificate(struct worker *worker, const struct certificate *certificate, const char **out_code)
+static int check_certificate(struct worker *worker, const struct certificate *certificate, const char **out_code,
+			     const char **out_sentence)
 {
 	uint64_t now_ms = clock_wall_ms();
 	int result = certificate_check(certificate, now_ms, out_code);
+	*out_sentence = "the registry says no";
 	worker->returning = result < 0 && strcmp(*out_code, "certificate_expired") == 0 &&
 			    now_ms - certificate->not_after_ms < worker->broker->room->conf.renew_grace_ms;
-	return worker->returning ? 0 : result;
+	if (result < 0 && !worker->returning)
+		return result;
+	return issuers_judge(&worker->broker->issuers, certificate, now_ms, out_code, out_sentence);
 }
 
 static void on_passage(struct store_operation *operation, int result, const struct diag *diag)
@@ -175,7 +179,7 @@ static void on_passage(struct store_operation *operation, int result, const stru
 	OWN_MEMORY struct passage *passage = operation->context;
 	struct worker *worker = passage->worker;
 	(void)diag;
-	const char *code = NULL;
+	const char *code = NULL, *sentence = NULL;
 	struct certificate *certificate = registry_certificate(&worker->broker->registry,
 							       view_of(worker->fingerprint, sizeof(worker->fingerprint)));
 	if (result == 0 && certificate && passage->is_first_use)
@@ -184,7 +188,7 @@ static void on_passage(struct store_operation *operation, int result, const stru
 		;
 	else if (result < 0)
 		door_one_reject(worker, "store_unavailable", "the record could not be written");
-	else if (!certificate || check_certificate(worker, certificate, &code) < 0)
+	else if (!certificate || check_certificate(worker, certificate, &code, &sentence) < 0)
 		door_one_reject(worker, certificate ? code : "device_unknown", "it changed while the device was being let in");
 	else
 		let_in(worker, passage);
@@ -282,16 +286,16 @@ static void attach_device(struct worker *worker, struct device *device)
 
 static void judge(struct worker *worker, const struct certificate *certificate)
 {
-	const char *code = NULL;
+	const char *code = NULL, *sentence = NULL;
 	if (!certificate) {
 		door_one_reject(worker, "device_unknown", "the certificate is not in the registry");
 		return;
 	}
 	attach_device(worker, certificate->device);
 	/* A superseded one is refused all the same, but first it must prove its key: only then it is a copy. */
-	int result = check_certificate(worker, certificate, &code);
+	int result = check_certificate(worker, certificate, &code, &sentence);
 	if (result < 0 && strcmp(code, "certificate_superseded") != 0)
-		door_one_reject(worker, code, "the registry says no");
+		door_one_reject(worker, code, sentence);
 	else if (!signer_verify(worker->broker, worker->number, buf_view(&certificate->public_key)))
 		door_one_reject(worker, "store_unavailable", "there is no signer that could verify the proof");
 	else

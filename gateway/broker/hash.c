@@ -41,3 +41,15 @@ int hash_base64(const char *base64, struct buf *out_bytes)
 	buf_grown(out_bytes, size);
 	return 0;
 }
+
+int hash_pem_certificate(struct buf *pem, struct buf *out_der)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
+	if (buf_add(pem, view_of("", 1)) < 0)
+		return ERR_BAD_INPUT;
+	char *from = strstr((char *)pem->data, begin), *to = from ? strstr(from, end) : NULL;
+	if (!to)
+		return ERR_BAD_INPUT;
+	*to = 0;
+	return hash_base64(from + sizeof(begin) - 1, out_der);
+}

@@ -68,7 +68,10 @@ static int give_identity_back(struct diag *diag)
 static int load(struct broker *broker, const struct jail *jail, struct diag *diag)
 {
 	struct alert_prints prints;
+	struct issuer_prints issuers;
 	int result = alert_prints_take(broker->room, &prints, diag);
+	if (result == 0)
+		result = issuers_take(broker->room, broker->room->conf.authority, &issuers, diag);
 	if (result == 0)
 		result = borrow_identity(jail, diag);
 	if (result == 0)
@@ -83,11 +86,15 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 	if (result == 0)
 		result = registry_load(&broker->registry, broker->store, diag);
 	if (result == 0)
+		result = issuers_load(broker, diag);
+	if (result == 0)
 		result = invitations_load(&broker->invitations, broker->store, diag);
 	if (result == 0)
 		result = sessions_load(&broker->sessions, broker, diag);
 	if (result == 0)
 		result = accounts_load(&broker->accounts, broker->store, diag);
+	if (result == 0)
+		issuers_begin(broker, &issuers);
 	return result < 0 ? result : give_identity_back(diag);
 }
 

@@ -46,6 +46,10 @@ static int on_descriptor(void *self, const struct monitor_room_descriptor *messa
 		courier_connect(broker, take_fd(fd));
 		return 0;
 	}
+	if (view_is(message->purpose, MONITOR_ROOM_PURPOSE_ISSUER_LIST)) {
+		issuers_file(broker, message->name, take_fd(fd));
+		return 0;
+	}
 	int result = room_take_descriptor(broker->room, message, fd, &diag);
 	if (result < 0)
 		log_error("%s", diag.text);
@@ -131,6 +135,16 @@ static int on_sources_cleared(void *self, const struct monitor_room_sources_clea
 	return admin_sources_cleared(self, message);
 }
 
+static int on_list_missing(void *self, const struct monitor_room_list_missing *message, int *fd)
+{
+	char sentence[768];
+	(void)fd;
+	if (view_to_string(message->sentence, sentence, sizeof(sentence)) < 0)
+		return ERR_BAD_PEER;
+	issuers_no_file(self, message->issuer, sentence);
+	return 0;
+}
+
 static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
@@ -145,6 +159,7 @@ static const struct monitor_room_handlers handlers = {
 	.source_item = on_source_item,
 	.sources_end = on_sources_end,
 	.sources_cleared = on_sources_cleared,
+	.list_missing = on_list_missing,
 };
 
 static void on_frame(struct link *link, struct edge_frame *frame)
@@ -212,4 +227,9 @@ void monitor_want_sources(struct broker *broker)
 void monitor_clear_sources(struct broker *broker, const char *source)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, sources_clear, -1, .source = view_string(source));
+}
+
+void monitor_want_list(struct broker *broker, const char *issuer)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, list_wanted, -1, .issuer = view_string(issuer));
 }

@@ -21,6 +21,8 @@ void monitor_login_refused(struct broker *broker, const char *address);
 void monitor_client_behind(struct broker *broker, uint64_t worker, const char *address);
 /* Answered in the order of the requests by admin_sources.c's functions. "" clears all. */
 void monitor_want_sources(struct broker *broker);
+/* The file of that authority section's list; the answer goes to issuers_file() or issuers_no_file(). */
+void monitor_want_list(struct broker *broker, const char *issuer);
 void monitor_clear_sources(struct broker *broker, const char *source);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */
 void monitor_want_conversation(struct broker *broker);

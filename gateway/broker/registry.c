@@ -248,6 +248,7 @@ static void fill_certificate(struct certificate *certificate, const struct store
 	certificate->superseded_at_ms = (uint64_t)store_row_number(row, 12);
 	certificate->noticed_at_ms = (uint64_t)store_row_number(row, 13);
 	str_copy(certificate->authority, sizeof(certificate->authority), store_row_text(row, 15));
+	str_copy(certificate->issuer, sizeof(certificate->issuer), store_row_text(row, 16));
 }
 
 /* One that waits for its first use. */

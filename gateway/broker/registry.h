@@ -43,6 +43,7 @@ struct certificate {
 	uint64_t superseded_at_ms; /* when its successor was first used; 0: not superseded */
 	uint64_t noticed_at_ms;    /* when its coming end was recorded; 0: not yet */
 	char authority[2 * FINGERPRINT_BYTES + 1]; /* its issuer's certificate; empty: issued elsewhere */
+	char issuer[2 * FINGERPRINT_BYTES + 1];    /* of one that was issued elsewhere; empty: not known */
 	char key_kind[32];
 	char key_store[17];    /* the laptop's claim; empty: none */
 	struct buf public_key; /* DER SubjectPublicKeyInfo */
@@ -73,6 +74,7 @@ struct device {
 	LIST_HEAD(, worker) workers;   /* connections of this device */
 	unsigned conversations;        /* logins that run */
 	struct device_pair pairs[DEVICE_PAIRS]; /* networks.c */
+	const char *barred_for;        /* why its authority's word has cut it off (issuer_watch.c); NULL: it has not */
 };
 
 /* One that chains to a trusted authority and is not in the registry. */
@@ -141,6 +143,9 @@ void registry_add(struct broker *broker, const struct registry_request *request,
  * (ERR_DENIED). What is already so is done again, and so ends what may still live. */
 void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+/* Its authority says no: its connections and tunnels end, and where the certificate is revoked its sessions too; its state
+ * stays. The literals: code and reason of the endings ("certificate_revoked", "crl_stale"). */
+void registry_bar(struct broker *broker, const struct device *device, const char *code, const char *detail);
 void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 
 /* ---- registry_adopt.c ---- */
@@ -149,6 +154,7 @@ struct registry_adoption {
 	struct registry_request device;
 	struct view leaf;   /* DER */
 	const char *serial; /* lower-case hexadecimal */
+	const char *issuer; /* fingerprint of its authority's certificate; empty: not known */
 	uint64_t not_before_ms, not_after_ms;
 };
 void registry_adopt(struct broker *broker, const struct registry_adoption *request, const struct act_by *by, act_done done,

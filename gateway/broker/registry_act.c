@@ -7,6 +7,7 @@
 #include "login.h"
 #include "registry_memory.h"
 #include "sallyport/clock.h"
+#include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session_memory.h"
@@ -16,10 +17,16 @@ struct act_kind {
 	const char *event;
 	enum device_state state;
 	const char *reason; /* of the endings; NULL: nothing ends */
+	bool keeps_state, keeps_sessions;
 };
 static const struct act_kind act_lock = {"device_locked", DEVICE_LOCKED, "device_locked"};
 static const struct act_kind act_unlock = {"device_unlocked", DEVICE_ACTIVE, NULL};
 static const struct act_kind act_revoke = {"device_revoked", DEVICE_REVOKED, "device_revoked"};
+/* No acts of an admin: what its authority says (issuers.h). */
+static const struct act_kind bars[] = {
+	{"device_barred", DEVICE_ACTIVE, "certificate_revoked", .keeps_state = true},
+	{"device_barred", DEVICE_ACTIVE, "crl_stale", .keeps_state = true, .keeps_sessions = true},
+};
 
 struct act {
 	struct store_operation operation;
@@ -46,7 +53,8 @@ int registry_record_ends(struct store_db *db, const char *device_id, const char 
 
 static int record_ends(struct store_db *db, const struct act *act, struct diag *diag)
 {
-	int result = act->kind->reason ? registry_record_ends(db, act->device->id, act->kind->reason, diag) : 0;
+	bool ends = act->kind->reason && !act->kind->keeps_sessions;
+	int result = ends ? registry_record_ends(db, act->device->id, act->kind->reason, diag) : 0;
 	if (result < 0 || act->kind->state != DEVICE_REVOKED)
 		return result;
 	result = STORE_RUN(db, diag, certificate_revoke, TEXT(act->device->id));
@@ -56,9 +64,10 @@ static int record_ends(struct store_db *db, const struct act *act, struct diag *
 static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	const struct act *act = operation->context;
-	int result = STORE_RUN(db, diag, device_set_state, TEXT(device_state_name(act->kind->state)), TEXT(act->device->id));
+	int result = act->kind->keeps_state ? 0 : STORE_RUN(db, diag, device_set_state, TEXT(device_state_name(act->kind->state)),
+							    TEXT(act->device->id));
 	/* Another act may have revoked it since this one began. */
-	if (result == 0 && store_changed(db) == 0)
+	if (result == 0 && !act->kind->keeps_state && store_changed(db) == 0)
 		result = diag_set(diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", act->device->name);
 	if (result == 0)
 		result = record_ends(db, act, diag);
@@ -100,7 +109,12 @@ static void end_everything(struct act *act)
 	}
 	act->ending.context = act;
 	ending_begin(&act->ending, act->broker, act->kind->reason, on_tunnels_ended);
-	act->result.sessions_ended = registry_end_device(&act->ending, act->device);
+	if (act->kind->keeps_sessions) {
+		login_end_device(act->broker, act->device);
+		ending_add_device(&act->ending, act->device);
+	} else {
+		act->result.sessions_ended = registry_end_device(&act->ending, act->device);
+	}
 	ending_commit(&act->ending);
 }
 
@@ -113,7 +127,8 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		answer(act);
 		return;
 	}
-	act->device->state = act->kind->state;
+	if (!act->kind->keeps_state)
+		act->device->state = act->kind->state;
 	if (act->kind->reason)
 		end_everything(act);
 	else
@@ -130,7 +145,7 @@ static void check(struct act *act, const char *name)
 {
 	if (!act->device)
 		act->result.result = diag_set(&act->result.diag, ERR_NOT_FOUND, "there is no device \"%s\"", name);
-	else if (act->device->state == DEVICE_REVOKED && act->kind != &act_revoke)
+	else if (act->device->state == DEVICE_REVOKED && act->kind != &act_revoke && !act->kind->keeps_state)
 		act->result.result =
 			diag_set(&act->result.diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", name);
 }
@@ -153,7 +168,9 @@ static void begin(struct broker *broker, const char *name, const struct act_kind
 	check(act, name);
 	str_copy(act->entry.device, sizeof(act->entry.device), name);
 	str_copy(act->entry.address, sizeof(act->entry.address), "admin");
-	audit_fill(&act->entry, kind->event, "by %s", by->admin);
+	if (kind->keeps_state)
+		str_copy(act->entry.code, sizeof(act->entry.code), kind->reason);
+	audit_fill(&act->entry, kind->event, kind->keeps_state ? "%s" : "by %s", by->admin);
 	bool refused = act->result.result < 0;
 	act->operation = (struct store_operation){
 		.work = refused ? NULL : record, .done = refused ? on_refused : on_recorded, .context = act};
@@ -173,4 +190,20 @@ void registry_unlock(struct broker *broker, const char *name, const struct act_b
 void registry_revoke(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
 {
 	begin(broker, name, &act_revoke, by, done, context);
+}
+
+/* ---- its authority says no ---- */
+
+static void on_barred(void *context, const struct act_result *result)
+{
+	(void)context;
+	if (result->result < 0)
+		log_error("a device that its authority bars cannot be cut off: %s", result->diag.text);
+}
+
+void registry_bar(struct broker *broker, const struct device *device, const char *code, const char *detail)
+{
+	for (size_t i = 0; i < sizeof(bars) / sizeof(bars[0]); i++)
+		if (strcmp(bars[i].reason, code) == 0)
+			begin(broker, device->name, &bars[i], &(struct act_by){.admin = detail}, on_barred, NULL);
 }

@@ -164,6 +164,8 @@ static int make(struct adoption *adoption, const struct registry_adoption *reque
 	struct certificate *certificate = adoption->certificate = issuance_certificate(adoption->broker, &key, generation);
 	if (!(adoption->known || adoption->device) || !certificate)
 		return diag_system(diag, "memory");
+	if (request->issuer && !str_copy(certificate->issuer, sizeof(certificate->issuer), request->issuer))
+		return diag_set(diag, ERR_BAD_INPUT, "an issuer is 64 hexadecimal digits");
 	if (!str_copy(certificate->serial, sizeof(certificate->serial), request->serial))
 		return diag_set(diag, ERR_BAD_INPUT, "a serial number has at most 20 bytes");
 	hash_sha256(request->leaf, certificate->fingerprint);

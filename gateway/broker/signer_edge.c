@@ -52,6 +52,7 @@ static void disconnect(struct broker *broker)
 	revocations_lost_signer(broker);
 	admin_files_authority(broker, "");
 	checkpoint_desk_lost_signer(broker);
+	issuers_lost_signer(broker);
 	door_one_lost_signer(broker);
 }
 
@@ -126,9 +127,22 @@ static int on_checkpoint_signed(void *self, const struct broker_signer_checkpoin
 	return checkpoint_desk_signed(self, message);
 }
 
+static int on_foreign_serials(void *self, const struct broker_signer_foreign_serials *message, int *fd)
+{
+	(void)fd;
+	return issuers_serials(self, message);
+}
+
+static int on_foreign_read(void *self, const struct broker_signer_foreign_read *message, int *fd)
+{
+	(void)fd;
+	return issuers_read(self, message);
+}
+
 static const struct broker_signer_handlers handlers = {
 	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list,
-	.authority = on_authority, .checkpoint_signed = on_checkpoint_signed};
+	.authority = on_authority, .checkpoint_signed = on_checkpoint_signed, .foreign_serials = on_foreign_serials,
+	.foreign_read = on_foreign_read};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -215,4 +229,11 @@ bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uin
 bool signer_authority_wanted(struct broker *broker)
 {
 	return broker->signer->link && LINK_SEND(broker->signer->link, broker_signer, authority_wanted, -1) == 0;
+}
+
+bool signer_foreign_list(struct broker *broker, const char *issuer, int fd)
+{
+	if (!broker->signer->link)
+		return false;
+	return LINK_SEND(broker->signer->link, broker_signer, foreign_list, fd, .issuer = view_string(issuer)) == 0;
 }

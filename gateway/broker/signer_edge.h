@@ -38,6 +38,10 @@ void signer_issue(struct broker *broker, struct signer_issue *issue, const struc
 struct checkpoint;
 bool signer_checkpoint(struct broker *broker, const struct checkpoint *checkpoint);
 
+/* Wants another authority's list of revoked certificates read (the descriptor stays the caller's); the answer goes to
+ * issuers_serials() and issuers_read(). False: there is no signer now. */
+bool signer_foreign_list(struct broker *broker, const char *issuer, int fd);
+
 /* Wants a list of revoked certificates signed; the answer goes to revocations_piece(). False: there is no signer now. */
 bool signer_revoked(struct broker *broker, uint64_t number, uint64_t this_s, uint64_t next_s, struct view entries);
 

@@ -15,6 +15,7 @@
 #include "paths.h"
 #include "sallyport/alert.h"
 #include "sallyport/edge/monitor_room.h"
+#include "sallyport/issuer.h"
 #include "sallyport/own.h"
 #include "sallyport/realm.h"
 #include "sallyport/wire.h"
@@ -81,6 +82,17 @@ static void print_alerts(const char *value)
 	}
 }
 
+static void print_issuers(const char *value)
+{
+	size_t position = 0;
+	struct issuer issuer;
+	while (issuer_next(value, &position, &issuer)) {
+		OWN_BUF struct buf text = BUF_INIT(2 * ISSUER_BYTES_MAX);
+		if (issuer_print(&issuer, &text) == 0)
+			printf("%.*s\n", (int)text.size, (const char *)text.data);
+	}
+}
+
 static void print_key(const struct conf *conf, const struct conf_key *key)
 {
 	OWN_BUF struct buf value = BUF_INIT(65536);
@@ -93,6 +105,10 @@ static void print_key(const struct conf *conf, const struct conf_key *key)
 	}
 	if (key->kind == CONF_ALERTS && !is_default) {
 		print_alerts(conf->alert);
+		return;
+	}
+	if (key->kind == CONF_ISSUERS && !is_default) {
+		print_issuers(conf->authority);
 		return;
 	}
 	for (size_t i = 0; i < value.size; i++)

@@ -14,6 +14,7 @@
 #include "files.h"
 #include "sallyport/alert.h"
 #include "sallyport/fd.h"
+#include "sallyport/issuer.h"
 #include "sallyport/own.h"
 #include "sallyport/realm.h"
 #include "sallyport/str.h"
@@ -56,6 +57,14 @@ static const char *nearest_alert_field(const char *name)
 	return str_nearest(name, names);
 }
 
+static const char *nearest_issuer_field(const char *name)
+{
+	const char *names[32] = {NULL};
+	for (size_t i = 0; i < issuer_field_count && i + 1 < sizeof(names) / sizeof(names[0]); i++)
+		names[i] = issuer_fields[i].name;
+	return str_nearest(name, names);
+}
+
 [[gnu::format(printf, 2, 0)]] static void on_syntax_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	char message[512], name[128];
@@ -68,10 +77,11 @@ static const char *nearest_alert_field(const char *name)
 		fail_at(cfg->line, unknown.text);
 		return;
 	}
-	if (is_unknown && strcmp(cfg->name, "alert") == 0) {
-		const char *nearest = nearest_alert_field(name);
-		diag_set(&unknown, ERR_BAD_CONFIG, nearest ? "there is no key \"%s\" in an alert; did you mean \"%s\"?"
-							   : "there is no key \"%s\" in an alert", name, nearest);
+	bool in_alert = strcmp(cfg->name, "alert") == 0;
+	if (is_unknown && (in_alert || strcmp(cfg->name, "authority") == 0)) {
+		const char *nearest = in_alert ? nearest_alert_field(name) : nearest_issuer_field(name);
+		diag_set(&unknown, ERR_BAD_CONFIG, nearest ? "there is no key \"%s\" in an %s; did you mean \"%s\"?"
+							   : "there is no key \"%s\" in an %s", name, cfg->name, nearest);
 		fail_at(cfg->line, unknown.text);
 		return;
 	}
@@ -249,6 +259,41 @@ static cfg_opt_t *alert_options(void)
 	return options;
 }
 
+/* ---- authorities ---- */
+
+/* The section as one more line of the key's value. */
+static int take_issuer(cfg_t *section, struct diag *diag)
+{
+	OWN_BUF struct buf lines = BUF_INIT(ISSUER_BYTES_MAX);
+	struct issuer issuer = {.name = view_string(cfg_title(section))};
+	for (size_t i = 0; i < issuer_field_count; i++) {
+		const char *text = cfg_getstr(section, issuer_fields[i].name);
+		*(struct view *)(void *)((char *)&issuer + issuer_fields[i].offset) = view_string(text ? text : "");
+	}
+	if (buf_add_string(&lines, parsing.conf->authority) < 0)
+		return diag_set(diag, ERR_BAD_CONFIG, "the authorities are too long together");
+	int result = issuer_write(&issuer, &lines, diag);
+	return result < 0 ? result : conf_set(parsing.conf, "authority", buf_view(&lines), diag);
+}
+
+static int judge_issuer(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct diag diag;
+	if (take_issuer(cfg_opt_getnsec(option, cfg_opt_size(option) - 1), &diag) == 0)
+		return 0;
+	fail_at(cfg->line, diag.text);
+	return -1;
+}
+
+static cfg_opt_t *issuer_options(void)
+{
+	static cfg_opt_t options[32];
+	for (size_t i = 0; i < issuer_field_count; i++)
+		options[i] = (cfg_opt_t)CFG_STR(issuer_fields[i].name, NULL, CFGF_NODEFAULT);
+	options[issuer_field_count] = (cfg_opt_t)CFG_END();
+	return options;
+}
+
 /* ---- all keys ---- */
 
 static cfg_opt_t *make_options(void)
@@ -259,9 +304,17 @@ static cfg_opt_t *make_options(void)
 		cfg_opt_t list = CFG_STR_LIST(conf_keys[i].name, NULL, CFGF_NODEFAULT);
 		cfg_opt_t realm = CFG_SEC("realm", realm_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 		cfg_opt_t alert = CFG_SEC("alert", alert_options(), CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-		bool is_realm = conf_keys[i].kind == CONF_REALMS, is_alert = conf_keys[i].kind == CONF_ALERTS;
-		options[i] = is_realm ? realm : is_alert ? alert : conf_keys[i].kind == CONF_LIST ? list : text;
-		options[i].validcb = is_realm ? judge_realm : is_alert ? judge_alert : judge;
+		cfg_opt_t issuer = CFG_SEC("authority", issuer_options(), CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+		enum conf_kind kind = conf_keys[i].kind;
+		options[i] = kind == CONF_REALMS    ? realm
+			     : kind == CONF_ALERTS  ? alert
+			     : kind == CONF_ISSUERS ? issuer
+			     : kind == CONF_LIST    ? list
+						    : text;
+		options[i].validcb = kind == CONF_REALMS    ? judge_realm
+				     : kind == CONF_ALERTS  ? judge_alert
+				     : kind == CONF_ISSUERS ? judge_issuer
+							    : judge;
 	}
 	return options;
 }

@@ -11,6 +11,7 @@
 
 #include "sallyport/alert.h"
 #include "sallyport/edge/monitor_room.h"
+#include "sallyport/issuer.h"
 #include "sallyport/own.h"
 #include "sallyport/token_url.h"
 #include "sallyport/wire.h"
@@ -135,6 +136,40 @@ static int send_alerts(int edge, const char *alerts, struct diag *diag)
 	return result;
 }
 
+/* Certificates of other authorities. */
+static int send_issuers(int edge, const char *issuers, struct diag *diag)
+{
+	struct issuer issuer;
+	size_t position = 0;
+	int result = 0;
+	while (result == 0 && issuer_next(issuers, &position, &issuer)) {
+		char path[4096];
+		OWN_FD int fd = -1;
+		if (view_to_string(issuer.certificate, path, sizeof(path)) < 0)
+			return diag_set(diag, ERR_BAD_CONFIG, "a path of an authority is too long");
+		result = files_open(path, FILES_NOT_WRITABLE_BY_OTHERS, &fd, diag);
+		if (result == 0 && edge >= 0 &&
+		    WIRE_SEND(edge, monitor_room, descriptor, fd, .purpose = view_string(MONITOR_ROOM_PURPOSE_ISSUER),
+			      .name = issuer.name) < 0)
+			result = diag_set(diag, ERR_CLOSED, "%s cannot be handed to its room", path);
+	}
+	return result;
+}
+
+int files_send_list(int edge, const struct conf *conf, struct view name)
+{
+	struct issuer issuer;
+	struct diag diag;
+	char path[4096];
+	OWN_FD int fd = -1;
+	int result = issuer_find(conf->authority, name, &issuer) && view_to_string(issuer.crl, path, sizeof(path)) == 0
+			     ? files_open(path, FILES_NOT_WRITABLE_BY_OTHERS, &fd, &diag)
+			     : diag_set(&diag, ERR_NOT_FOUND, "there is no such authority in the configuration");
+	if (result < 0)
+		return WIRE_SEND(edge, monitor_room, list_missing, -1, .issuer = name, .sentence = view_string(diag.text));
+	return WIRE_SEND(edge, monitor_room, descriptor, fd, .purpose = view_string(MONITOR_ROOM_PURPOSE_ISSUER_LIST), .name = name);
+}
+
 int files_send(int edge, unsigned room, const struct conf *conf, struct diag *diag)
 {
 	int result = 0;
@@ -147,6 +182,8 @@ int files_send(int edge, unsigned room, const struct conf *conf, struct diag *di
 	}
 	if (result == 0 && (room & CONF_BROKER))
 		result = send_policy_directory(edge, conf->policy_directory, diag);
+	if (result == 0 && (room & (CONF_SIGNER | CONF_BROKER)))
+		result = send_issuers(edge, conf->authority, diag);
 	if (result == 0 && (room & CONF_COURIER))
 		result = send_alerts(edge, conf->alert, diag);
 	return result;

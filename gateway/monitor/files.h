@@ -19,6 +19,10 @@ enum files_care {
  * *.conf in the order of their names. */
 [[nodiscard]] int files_send(int edge, unsigned room, const struct conf *conf, struct diag *diag);
 
+/* Opens the list of revoked certificates of that authority section and sends it to the broker, or `list_missing` with a
+ * sentence. Negative when the edge is over. */
+[[nodiscard]] int files_send_list(int edge, const struct conf *conf, struct view issuer);
+
 /* The same checks without sending, for -T. */
 [[nodiscard]] int files_check(const struct conf *conf, struct diag *diag);
 

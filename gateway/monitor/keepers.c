@@ -16,6 +16,7 @@
 #include "monitor.h"
 #include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
+#include "sallyport/issuer.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/wire.h"
@@ -127,6 +128,13 @@ static int on_sources_clear(void *self, const struct monitor_room_sources_clear 
 	return source_desk_clear(speaker->monitor, speaker->keeper->watch.fd, message->source);
 }
 
+static int on_list_wanted(void *self, const struct monitor_room_list_wanted *message, int *fd)
+{
+	struct speaker *speaker = self;
+	(void)fd;
+	return files_send_list(speaker->keeper->watch.fd, &speaker->monitor->conf, message->issuer);
+}
+
 static const struct monitor_room_handlers handlers = {
 	.door_one = on_door_one,
 	.client_behind = on_client_behind,
@@ -138,6 +146,7 @@ static const struct monitor_room_handlers handlers = {
 	.login_refused = on_login_refused,
 	.sources_wanted = on_sources_wanted,
 	.sources_clear = on_sources_clear,
+	.list_wanted = on_list_wanted,
 };
 
 void keeper_kill(struct keeper *keeper)
@@ -270,6 +279,11 @@ int keeper_start(struct monitor *monitor, enum keeper_role role, char *out_missi
 
 bool keepers_want_courier(const struct conf *conf)
 {
+	struct issuer issuer;
+	size_t position = 0;
+	while (issuer_next(conf->authority, &position, &issuer))
+		if (issuer_is_remote(&issuer))
+			return true;
 	return *conf->alert;
 }
 

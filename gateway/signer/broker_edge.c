@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "issue.h"
+#include "issuers.h"
 #include "revocations.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
+#include "sallyport/own.h"
 #include "sallyport/wire.h"
 #include "signer.h"
 
@@ -124,9 +126,63 @@ static int on_checkpoint(void *self, const struct broker_signer_checkpoint *mess
 			      .reason = view_of(reason.text, strnlen(reason.text, REASON_MAX))});
 }
 
+static int send_serials(struct signer *signer, struct view issuer, struct crl *crl, uint32_t *out_count)
+{
+	uint8_t serials[65520];
+	int more, result = 0;
+	do {
+		size_t held = 0;
+		while (held < sizeof(serials) && (more = crl_next(crl, serials + held)) > 0)
+			held += CRL_SERIAL_BYTES;
+		*out_count += (uint32_t)(held / CRL_SERIAL_BYTES);
+		if (more < 0 || *out_count > BROKER_SIGNER_LIST_SERIALS_MAX)
+			return more < 0 ? more : ERR_LIMIT;
+		if (held)
+			result = answer(signer, broker_signer_foreign_serials_type,
+					&(struct broker_signer_foreign_serials){.issuer = issuer, .serials = view_of(serials, held)});
+	} while (more > 0 && result == 0);
+	return result;
+}
+
+static int read_foreign(struct signer *signer, const struct broker_signer_foreign_list *message, int fd, struct crl *crl,
+			uint32_t *out_count, struct diag *reason)
+{
+	OWN_BUF struct buf bytes = BUF_INIT(BROKER_SIGNER_LIST_BYTES_MAX);
+	OWN_BUF struct buf der = BUF_INIT(BROKER_SIGNER_LIST_BYTES_MAX);
+	int result = fd_read_all(fd, &bytes);
+	if (result < 0)
+		return diag_set(reason, result, "the list cannot be read, or is larger than %d MiB", BROKER_SIGNER_LIST_BYTES_MAX >> 20);
+	result = issuers_open_list(&signer->keyring->issuers, message->issuer, buf_view(&bytes), &der, crl, reason);
+	if (result < 0)
+		return result;
+	result = send_serials(signer, message->issuer, crl, out_count);
+	return result < 0 ? diag_set(reason, result, "an entry of the list is damaged, or it has more than %d",
+				     BROKER_SIGNER_LIST_SERIALS_MAX)
+			  : 0;
+}
+
+static int on_foreign_list(void *self, const struct broker_signer_foreign_list *message, int *fd)
+{
+	struct signer *signer = self;
+	struct crl crl = {.next_s = 0};
+	struct diag reason = {""};
+	uint32_t count = 0;
+	int result = read_foreign(signer, message, *fd, &crl, &count, &reason);
+	struct broker_signer_foreign_read read = {.issuer = message->issuer};
+	if (result < 0) {
+		read.reason = view_of(reason.text, strnlen(reason.text, REASON_MAX));
+	} else {
+		read.number = view_of(crl.number, sizeof(crl.number));
+		read.this_s = (uint64_t)crl.this_s;
+		read.next_s = (uint64_t)crl.next_s;
+		read.count = count;
+	}
+	return answer(signer, broker_signer_foreign_read_type, &read);
+}
+
 static const struct broker_signer_handlers handlers = {
-	.verify = on_verify, .issue = on_issue, .revoked = on_revoked,
-	.authority_wanted = on_authority_wanted, .checkpoint = on_checkpoint};
+	.verify = on_verify, .issue = on_issue, .revoked = on_revoked, .authority_wanted = on_authority_wanted,
+	.checkpoint = on_checkpoint, .foreign_list = on_foreign_list};
 
 int broker_edge_take(struct signer *signer, struct edge_frame *frame)
 {

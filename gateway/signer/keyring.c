@@ -217,7 +217,9 @@ static int load_authority(struct room *room, struct keyring *keyring, struct dia
 			      &keyring->authority_pin, &keyring->authority_key, diag);
 	if (result == 0)
 		result = read_authorities(room, &authorities, diag);
-	return result == 0 ? choose_own(keyring, &authorities, diag) : result;
+	if (result == 0)
+		result = choose_own(keyring, &authorities, diag);
+	return result < 0 ? result : issuers_load(room, authorities.list, authorities.count, &keyring->issuers, diag);
 }
 
 /* ---- the record's ---- */
@@ -285,6 +287,7 @@ void keyring_free(struct keyring *keyring)
 	gnutls_x509_crt_deinit(keyring->authority);
 	gnutls_privkey_deinit(keyring->authority_key);
 	gnutls_privkey_deinit(keyring->audit_key);
+	issuers_fini(&keyring->issuers);
 	buf_fini(&keyring->server_leaf);
 	token_pin_forget(&keyring->server_pin);
 	token_pin_forget(&keyring->authority_pin);

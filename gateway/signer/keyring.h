@@ -5,6 +5,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 
+#include "issuers.h"
 #include "room.h"
 #include "sallyport/buf.h"
 #include "sallyport/own.h"
@@ -21,6 +22,7 @@ struct keyring {
 	gnutls_privkey_t authority_key;
 	gnutls_privkey_t audit_key; /* signs checkpoints of the record; NULL: there is none */
 	uint8_t audit_key_id[32];   /* SHA-256 of its public half */
+	struct issuers issuers;     /* other authorities whose lists are read */
 };
 
 /* Reads keys and certificates from the received descriptors and checks that they belong together and are

@@ -6,8 +6,8 @@
  * Row: K(kind, name, default, minimum, maximum, rooms, documentation). Kinds: TEXT, PATH (absolute), KEY (a
  * private key: an absolute path or the URL of a token's object, token_url.h),
  * DURATION (milliseconds inside, unit demanded in the file), SIZE (bytes, unit demanded), COUNT, FLAG
- * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item), REALMS and ALERTS (sections:
- * realm.h, alert.h).
+ * ("yes"/"no" in text), LIST (of text; held as one string with a newline after each item), REALMS, ALERTS and
+ * ISSUERS (sections: realm.h, alert.h, issuer.h).
  */
 #ifndef SALLYPORT_CONF_H
 #define SALLYPORT_CONF_H
@@ -55,6 +55,7 @@ enum conf_room {
 	K(PATH, token_module, "", 0, 4095, CONF_SIGNER | CONF_BROKER, "PKCS#11 module of keys in tokens, instead of those that p11-kit is configured with.") \
 	K(LIST, token_paths, "", 0, 16, CONF_SIGNER, "Files, folders and devices that the PKCS#11 module reads and writes at work.") \
 	K(LIST, token_environment, "", 0, 16, CONF_SIGNER | CONF_BROKER, "Environment that the PKCS#11 module wants, as NAME=VALUE.") \
+	K(ISSUERS, authority, "", 0, 16, CONF_MONITOR | CONF_BROKER, "Sections of other authorities whose device certificates count: where their lists of revoked certificates are; see AUTHORITIES.") \
 	K(DURATION, certificate_life, "30d", CONF_HOUR, 825ULL * CONF_DAY, CONF_BROKER, "Life of a new device certificate.") \
 	K(DURATION, renew_grace, "0s", 0, 365ULL * CONF_DAY, CONF_WORKER | CONF_BROKER, "For so long after its end a certificate may still be renewed, after a login of one of the device's users; for nothing else.") \
 	K(DURATION, renew_overlap, "10m", 0, CONF_DAY, CONF_BROKER, "For so long after the first use of its successor a certificate is refused without an alarm.") \
@@ -143,7 +144,7 @@ enum conf_room {
 	K(DURATION, alert_refusals_time, "5m", CONF_SECOND, CONF_DAY, CONF_BROKER, "See alert_refusals; it is raised once in this time.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION | CONF_COURIER, "error, warning, notice or debug.")
 
-enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS, CONF_ALERTS };
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS, CONF_ALERTS, CONF_ISSUERS };
 
 #define CONF_MEMBER_TEXT(name) char *name;
 #define CONF_MEMBER_PATH(name) char *name;
@@ -151,6 +152,7 @@ enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CON
 #define CONF_MEMBER_LIST(name) char *name;
 #define CONF_MEMBER_REALMS(name) char *name;
 #define CONF_MEMBER_ALERTS(name) char *name;
+#define CONF_MEMBER_ISSUERS(name) char *name;
 #define CONF_MEMBER_DURATION(name) uint64_t name##_ms;
 #define CONF_MEMBER_SIZE(name) uint64_t name;
 #define CONF_MEMBER_COUNT(name) uint64_t name;

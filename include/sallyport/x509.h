@@ -104,6 +104,8 @@ struct x509_facts {
 /* Wherever a private key is wanted below, a PKCS#11 URL (RFC 7512) may stand instead of PEM. */
 /* The public half of a private key in PEM (DER SubjectPublicKeyInfo). */
 [[nodiscard]] int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag *diag);
+/* Whether that authority's certificate (PEM or DER both) names itself as the issuer of it and has signed it. */
+bool x509_is_signed_by(struct view certificate, struct view authority);
 /* The public key of a certificate in PEM or DER. */
 [[nodiscard]] int x509_certificate_public_key(struct view certificate, struct buf *out_public_key, struct diag *diag);
 /* A request for that key, signed by it (PEM). The name is only a label. */

@@ -80,6 +80,25 @@ static json_t *words(const struct admin_values *values)
 	return array;
 }
 
+/* The fingerprint of the trusted authority that has signed it; empty: there is none, perhaps because another one stands
+ * between. */
+static int find_issuer(const struct admin_options *options, struct view der, char *out_fingerprint)
+{
+	OWN_FILES struct authority_files files;
+	OWN_BUNDLE struct authority_bundle trusted = {.count = 0};
+	struct diag diag;
+	int status = authority_files(options, &files);
+	out_fingerprint[0] = 0;
+	if (status != ADMIN_DONE)
+		return status;
+	if (authority_bundle_read(files.device_authority, &trusted, &diag) < 0)
+		return admin_say(ADMIN_FAILED, "%s", diag.text);
+	for (unsigned i = 0; i < trusted.count && !*out_fingerprint; i++)
+		if (x509_is_signed_by(der, buf_view(&trusted.list[i])))
+			authority_fingerprint(buf_view(&trusted.list[i]), out_fingerprint);
+	return ADMIN_DONE;
+}
+
 static int make_body(const struct admin_options *options, struct view pem, json_t **out_body)
 {
 	OWN_BUNDLE struct authority_bundle chain = {.count = 0};
@@ -96,11 +115,15 @@ static int make_body(const struct admin_options *options, struct view pem, json_
 		result = x509_certificate_public_key(buf_view(&chain.list[0]), &key, &diag);
 	if (result < 0)
 		return admin_say(ADMIN_FAILED, "this certificate cannot be adopted: %s", diag.text);
-	*out_body = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I}", "name", options->words[0], "users",
+	char issuer[65];
+	int status = find_issuer(options, buf_view(&chain.list[0]), issuer);
+	if (status != ADMIN_DONE)
+		return status;
+	*out_body = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s}", "name", options->words[0], "users",
 			      words(&options->users), "tags", words(&options->tags), "public_key", base64_of(buf_view(&key)),
 			      "certificate", base64_of(buf_view(&chain.list[0])), "serial", facts.serial, "key_kind", facts.key_kind,
 			      "not_before_ms", (json_int_t)facts.not_before_s * 1000, "not_after_ms",
-			      (json_int_t)facts.not_after_s * 1000);
+			      (json_int_t)facts.not_after_s * 1000, "issuer", issuer);
 	return *out_body ? ADMIN_DONE : admin_say(ADMIN_USAGE, "a name, user or tag is not valid text");
 }
 

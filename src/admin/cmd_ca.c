@@ -25,17 +25,46 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 static const char *const columns[] = {"ROLE", "role", "NAME", "name", "UNTIL", "until", "CERTIFICATES", "certificates",
-				      "FINGERPRINT", "fingerprint", NULL};
+				      "REVOCATIONS", "revocations", "FINGERPRINT", "fingerprint", NULL};
 
 /* ---- show ---- */
 
-/* How many active certificates an authority has issued. */
-static long count_certificates(const json_t *devices, const char *authority)
+/* How many active certificates an authority has issued: as ours ("authorities"), or as another one whose devices were adopted. */
+static long count_certificates(const json_t *devices, const char *kind, const char *authority)
 {
-	return (long)json_integer_value(json_object_get(json_object_get(devices, "authorities"), authority));
+	return (long)json_integer_value(json_object_get(json_object_get(devices, kind), authority));
 }
 
-static json_t *describe(struct view der, const struct authority_files *files, const json_t *devices)
+/* How its list of revoked certificates stands: NULL where no section of the configuration is about it. */
+static const json_t *find_list(const json_t *lists, const char *authority)
+{
+	size_t index;
+	const json_t *list;
+	json_array_foreach(json_object_get(lists, "authorities"), index, list) {
+		const char *fingerprint = json_string_value(json_object_get(list, "authority"));
+		if (fingerprint && strcmp(fingerprint, authority) == 0)
+			return list;
+	}
+	return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+	return text ? text : "-";
+}
+
+static json_t *describe_list(const json_t *list)
+{
+	const char *trouble = text_of(list, "trouble");
+	if (!list)
+		return json_string("-");
+	return json_sprintf("%s, %lld, next due %s%s%s", text_of(list, "state"),
+			    (long long)json_integer_value(json_object_get(list, "revoked")), text_of(list, "due"), *trouble ? ": " : "",
+			    trouble);
+}
+
+static json_t *describe(struct view der, const struct authority_files *files, const json_t *devices, const json_t *lists)
 {
 	struct x509_facts facts;
 	struct diag ignored;
@@ -44,10 +73,11 @@ static json_t *describe(struct view der, const struct authority_files *files, co
 		return NULL;
 	authority_fingerprint(der, fingerprint);
 	clock_format((uint64_t)facts.not_after_s * 1000, until, sizeof(until));
-	long count = count_certificates(devices, fingerprint);
+	long count = count_certificates(devices, "authorities", fingerprint);
 	const char *role = authority_is_own(files, der) ? "own" : count ? "retired" : "trusted";
-	return json_pack("{s:s, s:s, s:s, s:I, s:s}", "role", role, "name", facts.name, "until", until, "certificates",
-			 (json_int_t)count, "fingerprint", fingerprint);
+	count += count_certificates(devices, "adopted", fingerprint);
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s}", "role", role, "name", facts.name, "until", until, "certificates",
+			 (json_int_t)count, "revocations", describe_list(find_list(lists, fingerprint)), "fingerprint", fingerprint);
 }
 
 /* The files, when it can be told which authority is ours. */
@@ -65,17 +95,20 @@ int cmd_ca_show(const struct admin_options *options)
 	OWN_FILES struct authority_files files;
 	OWN_BUNDLE struct authority_bundle bundle = {.count = 0};
 	OWN_JSON json_t *devices = NULL;
+	OWN_JSON json_t *lists = NULL;
 	struct diag diag;
 	int status = find_files(options, &files);
 	if (status == ADMIN_DONE)
 		status = call(options, "GET", "/v1/devices?brief=1", NULL, &devices);
+	if (status == ADMIN_DONE)
+		status = call(options, "GET", "/v1/authorities", NULL, &lists);
 	if (status != ADMIN_DONE)
 		return status;
 	if (authority_bundle_read(files.device_authority, &bundle, &diag) < 0)
 		return admin_say(ADMIN_FAILED, "%s", diag.text);
 	OWN_JSON json_t *list = json_array();
 	for (unsigned i = 0; i < bundle.count; i++)
-		json_array_append_new(list, describe(buf_view(&bundle.list[i]), &files, devices));
+		json_array_append_new(list, describe(buf_view(&bundle.list[i]), &files, devices, lists));
 	if (options->json)
 		return table_print_json(list);
 	table_print(list, columns);
@@ -355,10 +388,14 @@ static int check_drop(const struct change *change, int index)
 		return admin_say(ADMIN_FAILED, "that is the authority in force; sallyport-admin ca rotate makes its successor");
 	int status = call(change->options, "GET", "/v1/devices?brief=1", NULL, &devices);
 	authority_fingerprint(der, fingerprint);
-	long count = status == ADMIN_DONE ? count_certificates(devices, fingerprint) : 0;
+	if (status != ADMIN_DONE)
+		return status;
+	long count = count_certificates(devices, "authorities", fingerprint), adopted = count_certificates(devices, "adopted", fingerprint);
 	if (count)
 		return admin_say(ADMIN_FAILED, "%ld certificates of it are in use; they would be refused. They renew themselves in time", count);
-	return status;
+	if (adopted)
+		return admin_say(ADMIN_FAILED, "%ld adopted devices have certificates of it; they would be refused. Revoke those first", adopted);
+	return ADMIN_DONE;
 }
 
 int cmd_ca_drop(const struct admin_options *options)

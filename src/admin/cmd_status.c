@@ -5,7 +5,7 @@
 DEFINE_OWN(json, json_t *, json_decref)
 
 static const char *const pairs[] = {"gateway", "name", "version", "version", "since", "started_at", "devices", "devices",
-				    "certificates ending soon", "certificates_ending_soon", "enrolments pending", "enrolments_pending", "unknown devices pending", "unknown_devices_pending",
+				    "certificates ending soon", "certificates_ending_soon", "enrolments pending", "enrolments_pending", "unknown devices pending", "unknown_devices_pending", "revocation lists stale", "revocation_lists_stale",
 				    "connections", "connections", "sessions", "sessions", "break-glass sessions", "break_glass_sessions", "tunnels", "tunnels", "logins under way",
 				    "logins_under_way", "signer connected", "signer", "store good", "store_good", "store trouble",
 				    "store_trouble", "alerts not delivered", "alerts_failing", "revocation list trouble", "revocations_trouble", "commits", "commits", "records", "records", "resources", "resources", "rules",

@@ -8,6 +8,7 @@
 
 #include "sallyport/own.h"
 #include "sallyport/alert.h"
+#include "sallyport/issuer.h"
 #include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "sallyport/token_url.h"
@@ -18,6 +19,7 @@
 #define OFFSET_LIST(name) offsetof(struct conf, name)
 #define OFFSET_REALMS(name) offsetof(struct conf, name)
 #define OFFSET_ALERTS(name) offsetof(struct conf, name)
+#define OFFSET_ISSUERS(name) offsetof(struct conf, name)
 #define OFFSET_DURATION(name) offsetof(struct conf, name##_ms)
 #define OFFSET_SIZE(name) offsetof(struct conf, name)
 #define OFFSET_COUNT(name) offsetof(struct conf, name)
@@ -47,7 +49,7 @@ const char *conf_key_nearest(const char *name)
 static bool is_text(enum conf_kind kind)
 {
 	return kind == CONF_TEXT || kind == CONF_PATH || kind == CONF_LIST || kind == CONF_KEY || kind == CONF_REALMS ||
-	       kind == CONF_ALERTS;
+	       kind == CONF_ALERTS || kind == CONF_ISSUERS;
 }
 
 static char **text_place(const struct conf *conf, const struct conf_key *key)
@@ -131,7 +133,8 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 	OWN_MEMORY char *text = view_duplicate(value);
 	if (!text)
 		return diag_set(diag, ERR_SYSTEM, "out of memory");
-	bool is_list = key->kind == CONF_LIST || key->kind == CONF_REALMS || key->kind == CONF_ALERTS;
+	bool is_list = key->kind == CONF_LIST || key->kind == CONF_REALMS || key->kind == CONF_ALERTS ||
+		       key->kind == CONF_ISSUERS;
 	uint64_t measure = is_list ? count_items(text) : value.size;
 	if (measure < key->minimum || measure > key->maximum)
 		return diag_set(diag, ERR_BAD_CONFIG, "%s must have %" PRIu64 " to %" PRIu64 " %s", key->name,
@@ -143,6 +146,8 @@ static int set_text(struct conf *conf, const struct conf_key *key, struct view v
 	if (key->kind == CONF_REALMS && realms_check(text, diag) < 0)
 		return ERR_BAD_CONFIG;
 	if (key->kind == CONF_ALERTS && alerts_check(text, diag) < 0)
+		return ERR_BAD_CONFIG;
+	if (key->kind == CONF_ISSUERS && issuers_check(text, diag) < 0)
 		return ERR_BAD_CONFIG;
 	char **place = text_place(conf, key);
 	free(*place);
@@ -270,6 +275,21 @@ static int sample_alerts(const struct conf_key *key, const char *value, struct b
 	return result < 0 ? result : buf_add_string(out_text, "\n");
 }
 
+static int sample_issuers(const struct conf_key *key, const char *value, struct buf *out_text)
+{
+	size_t position = 0;
+	struct issuer issuer;
+	int result = buf_add_format(out_text, "# %s\n%s", key->documentation,
+				    *value ? "" : "# authority \"corp\" { certificate = \"/etc/sallyport/corp-ca.crt\"  "
+						  "crl = \"http://pki.corp.example/devices.crl\" }\n");
+	while (result == 0 && issuer_next(value, &position, &issuer)) {
+		result = issuer_print(&issuer, out_text);
+		if (result == 0)
+			result = buf_add_string(out_text, "\n");
+	}
+	return result < 0 ? result : buf_add_string(out_text, "\n");
+}
+
 int conf_sample(const struct conf *conf, struct buf *out_text)
 {
 	int result = 0;
@@ -284,6 +304,10 @@ int conf_sample(const struct conf *conf, struct buf *out_text)
 		}
 		if (key->kind == CONF_ALERTS) {
 			result = sample_alerts(key, (const char *)value.data, out_text);
+			continue;
+		}
+		if (key->kind == CONF_ISSUERS) {
+			result = sample_issuers(key, (const char *)value.data, out_text);
 			continue;
 		}
 		bool is_default = strcmp((const char *)value.data, key->initial) == 0;

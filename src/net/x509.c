@@ -268,6 +268,19 @@ int x509_certificate_public_key(struct view input, struct buf *out_public_key, s
 	return x509_add_public_key(key, out_public_key, diag);
 }
 
+bool x509_is_signed_by(struct view input, struct view authority_input)
+{
+	OWN(own_certificate) gnutls_x509_crt_t certificate = NULL;
+	OWN(own_certificate) gnutls_x509_crt_t authority = NULL;
+	struct diag ignored;
+	unsigned verdict = 0;
+	return x509_read_certificate(input, &certificate, &ignored) == 0 && x509_read_certificate(authority_input, &authority, &ignored) == 0 &&
+	       gnutls_x509_crt_check_issuer(certificate, authority) &&
+	       gnutls_x509_crt_verify(certificate, &authority, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
+				      &verdict) == 0 &&
+	       verdict == 0;
+}
+
 int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag *diag)
 {
 	OWN(own_private_key) gnutls_privkey_t key = NULL;

@@ -2,7 +2,7 @@
  *
  * First end: the broker. Second end: the signer. The signer builds a certificate from a public key and a
  * name of the gateway's own making, never from a CSR. Counterparts: gateway/broker/signer_edge.c and
- * gateway/signer/{sign,issue,checkpoint}.c.
+ * gateway/signer/{sign,issue,checkpoint,issuers}.c.
  */
 #ifndef SALLYPORT_EDGE_BROKER_SIGNER_H
 #define SALLYPORT_EDGE_BROKER_SIGNER_H
@@ -30,6 +30,12 @@
 	M(broker_signer, checkpoint, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                           \
 	/* signer: the same with what else it says, and the signature; or no signature, and why */    \
 	M(broker_signer, checkpoint_signed, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                   \
+	/* broker: a list of revoked certificates of the authority of that section (CRL; memory or a file) */ \
+	M(broker_signer, foreign_list, EDGE_FROM_FIRST, EDGE_ANY, EDGE_WITH_FD)                       \
+	/* signer: serial numbers of the list, as many as there are, before: */                       \
+	M(broker_signer, foreign_serials, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                     \
+	/* signer: what else it says; with a reason: it is not good, and nothing of it counts */      \
+	M(broker_signer, foreign_read, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                        \
 	/* signer: not issued, and why (a weak key, a key that is none) */                            \
 	M(broker_signer, not_issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
@@ -50,6 +56,12 @@
 #define broker_signer_revocation_list_FIELDS(F) F(bytes, piece, 65536) F(u8, last, 0)
 #define broker_signer_authority_wanted_FIELDS(F)
 #define broker_signer_authority_FIELDS(F) F(bytes, fingerprint, 32)
+#define broker_signer_foreign_list_FIELDS(F) F(str, issuer, 32)
+/* serials: 20 bytes each, zeros in front */
+#define broker_signer_foreign_serials_FIELDS(F) F(str, issuer, 32) F(bytes, serials, 65520)
+/* number: 20 bytes, zeros in front, all zero for a list without one; times in seconds since 1970 */
+#define broker_signer_foreign_read_FIELDS(F)                                                          \
+	F(str, issuer, 32) F(bytes, number, 20) F(u64, this_s, 0) F(u64, next_s, 0) F(u32, count, 0) F(str, reason, 256)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
 /* kind: enum checkpoint_kind */
 #define broker_signer_checkpoint_FIELDS(F) F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32)
@@ -57,5 +69,8 @@
 	F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32) F(str, gateway, 253) F(u64, at_ms, 0)   \
 	F(bytes, key, 32) F(bytes, signature, 160) F(str, reason, 256)
 EDGE_DECLARE(broker_signer)
+
+#define BROKER_SIGNER_LIST_BYTES_MAX (32 << 20)
+#define BROKER_SIGNER_LIST_SERIALS_MAX 500000
 
 #endif

@@ -85,6 +85,9 @@ enum monitor_room_listener {
 	M(monitor_room, sources_cleared, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                    \
 	/* broker -> monitor: behind its trusted sender that worker's client is here (empty: the sender itself) */ \
 	M(monitor_room, client_behind, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	/* broker -> monitor: open that authority's list of revoked certificates; answered by a descriptor (issuer_list), or: */ \
+	M(monitor_room, list_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
+	M(monitor_room, list_missing, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
 	/* monitor -> worker: the client behind the sender is welcome: begin the handshake */                 \
 	M(monitor_room, client_welcome, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_NO_FD)
 
@@ -113,6 +116,8 @@ enum monitor_room_listener {
 #define monitor_room_client_FIELDS(F) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0) F(u8, proxied, 0)
 #define monitor_room_client_behind_FIELDS(F) F(u64, worker, 0) F(str, address, 64)
 #define monitor_room_client_welcome_FIELDS(F)
+#define monitor_room_list_wanted_FIELDS(F) F(str, issuer, 32)
+#define monitor_room_list_missing_FIELDS(F) F(str, issuer, 32) F(str, sentence, 767)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
 #define monitor_room_room_restarted_FIELDS(F) F(str, room, 64) F(str, cause, 64)
@@ -138,6 +143,8 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_ALERT_SECRET "alert_secret"             /* courier; name is the alert's */
 #define MONITOR_ROOM_PURPOSE_AUDIT_KEY "audit_key"                   /* signer; not there when there is no such file */
 #define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
+#define MONITOR_ROOM_PURPOSE_ISSUER "issuer"           /* signer, broker; name is the authority section's (PEM) */
+#define MONITOR_ROOM_PURPOSE_ISSUER_LIST "issuer_list" /* broker, in its working state; name is the section's */
 /* The two ends of the broker_signer edge, and of broker_courier. At the start of both; and again, in the working state, to the one
  * that lives on when the other was started anew: then it takes the place of the old edge at once. */
 #define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer, courier: its edge to the broker */
