@@ -53,6 +53,13 @@ int admin_policy_source(const char *text, struct target *out_source, struct diag
 
 /* ---- check ---- */
 
+/* The broker may not open them: whoever asks does, and sends what is to be checked. */
+void admin_policy_files(struct admin_call *call)
+{
+	const struct conf *conf = &call->broker->room->conf;
+	admin_reply(call, 200, json_pack("{s:s, s:s}", "policy", conf->policy, "policy_directory", conf->policy_directory));
+}
+
 static json_t *errors_json(const struct policy_errors *errors)
 {
 	json_t *array = json_array();
@@ -92,11 +99,12 @@ static json_t *names_json(const struct policy *policy)
 	return array;
 }
 
-static json_t *check_result(const struct policy *policy, const struct policy_errors *errors)
+static json_t *check_result(const struct broker *broker, const struct policy *policy, const struct policy_errors *errors)
 {
-	return json_pack("{s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:I}", "good", policy != NULL, "errors", errors_json(errors), "error_count",
-			 (json_int_t)errors->count, "lines", lines_json(errors), "warnings", warnings_json(errors), "names",
-			 names_json(policy), "resources", (json_int_t)(policy ? policy_resource_count(policy) : 0), "rules",
+	return json_pack("{s:b, s:o, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:I}", "good", policy != NULL, "errors", errors_json(errors),
+			 "error_count", (json_int_t)errors->count, "lines", lines_json(errors), "warnings", warnings_json(errors),
+			 "warning_count", (json_int_t)errors->warning_count, "names", names_json(policy), "users",
+			 admin_policy_strangers(broker, policy), "groups", admin_policy_groups(policy), "resources", (json_int_t)(policy ? policy_resource_count(policy) : 0), "rules",
 			 (json_int_t)(policy ? policy_rule_count(policy) : 0));
 }
 
@@ -144,14 +152,18 @@ void admin_policy_check(struct admin_call *call)
 {
 	OWN_MEMORY struct policy_errors *errors = calloc(1, sizeof(*errors));
 	struct policy *policy = NULL;
-	if (errors && !json_object_get(call->body, "files")) {
-		admin_reply(call, 200, check_result(call->broker->policy, errors));
+	struct policy_known known;
+	if (admin_policy_know(call->broker, &known) < 0) {
+		admin_fail(call, 503, "no memory");
 		return;
 	}
+	if (errors)
+		errors->known = &known;
 	int result = parse_body(call, &policy, errors);
 	if (result == 0 || result == ERR_BAD_CONFIG)
-		admin_reply(call, 200, check_result(policy, errors));
+		admin_reply(call, 200, check_result(call->broker, policy, errors));
 	policy_free(policy);
+	admin_policy_known_fini(&known);
 }
 
 /* ---- explain ---- */

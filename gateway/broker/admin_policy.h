@@ -5,6 +5,7 @@
 #include "admin_call.h"
 #include "policy.h"
 
+void admin_policy_files(struct admin_call *call);
 void admin_policy_check(struct admin_call *call);
 void admin_policy_explain(struct admin_call *call);
 void admin_policy_apply(struct admin_call *call);
@@ -14,6 +15,15 @@ void admin_policy_shadow_end(struct admin_call *call);
 /* admin_policy_try.c */
 void admin_policy_test(struct admin_call *call);
 void admin_policy_diff(struct admin_call *call);
+
+/* ---- admin_policy_known.c ---- */
+/* What there is on this gateway: realms, devices, their tags. Borrows from the registry. ERR_SYSTEM without memory. */
+[[nodiscard]] int admin_policy_know(struct broker *broker, struct policy_known *out_known);
+void admin_policy_known_fini(struct policy_known *known);
+/* Users whom rules name and no device is bound to: user, rule, and perhaps nearest. */
+json_t *admin_policy_strangers(const struct broker *broker, const struct policy *policy);
+/* Groups that rules name: group, rule. */
+json_t *admin_policy_groups(const struct policy *policy);
 
 /* The policy of the call's body ("files": a list of name and text). On an error the call is answered. */
 [[nodiscard]] int admin_policy_parse(struct admin_call *call, struct policy **out_policy);

@@ -214,7 +214,7 @@ static int add_names(const struct policy *policy, struct buf *users, struct buf 
 	const char *person;
 	size_t position = 0;
 	int result = 0;
-	while (result == 0 && (person = policy_next_person(policy, &position)))
+	while (result == 0 && (person = policy_next_person(policy, &position, NULL)))
 		result = buf_add_format(person[0] == 'u' ? users : groups, "%s\n", person + 1);
 	return result;
 }

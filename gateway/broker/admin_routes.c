@@ -349,6 +349,7 @@ static const struct route {
 	{"POST", {"alerts", "*", "*"}, admin_alerts_test},
 	{"GET", {"spool"}, admin_spool_list},
 	{"POST", {"spool", "*", "*"}, admin_spool_act},
+	{"GET", {"policy", "files"}, admin_policy_files},
 	{"POST", {"policy", "check"}, admin_policy_check},
 	{"GET", {"policy", "explain"}, admin_policy_explain},
 	{"POST", {"policy", "apply"}, admin_policy_apply},

@@ -526,9 +526,12 @@ size_t policy_rule_count(const struct policy *policy)
 	return policy->rule_count;
 }
 
-const char *policy_next_person(const struct policy *policy, size_t *position)
+const char *policy_next_person(const struct policy *policy, size_t *position, const char **out_rule)
 {
-	return *position < policy->person_count ? policy->persons[(*position)++]->key : NULL;
+	const struct policy_person *person = *position < policy->person_count ? policy->persons[(*position)++] : NULL;
+	if (person && out_rule)
+		*out_rule = person->rules.list[0]->name;
+	return person ? person->key : NULL;
 }
 
 const char *policy_next_name(const struct policy_resource *resource, size_t *position)

@@ -29,6 +29,16 @@ struct policy_file {
 
 /* Every error that was found, each "FILE:LINE:COLUMN: sentence"; with the line of the text, and the column to point at.
  * Warnings are found in a policy without errors: what can have no effect. */
+/* Sorted, and NULL behind the last. */
+struct policy_word_list {
+	const char **list;
+	size_t count;
+};
+/* What there is on this gateway, to warn of words that mean nothing. */
+struct policy_known {
+	struct policy_word_list realms, devices, tags;
+};
+
 #define POLICY_ERRORS_MAX 32
 #define POLICY_WARNINGS_MAX 64
 struct policy_errors {
@@ -37,6 +47,7 @@ struct policy_errors {
 	char lines[POLICY_ERRORS_MAX][200];
 	int columns[POLICY_ERRORS_MAX];
 	bool no_warnings;       /* the caller's wish: they cost more than the rest */
+	const struct policy_known *known; /* the caller's; NULL: words are not compared */
 	unsigned warning_count; /* the same with POLICY_WARNINGS_MAX */
 	struct diag warnings[POLICY_WARNINGS_MAX];
 };
@@ -142,8 +153,8 @@ bool policy_counts_tunnels(const struct policy *policy);
 /* Host names that resources mention, without wildcards and addresses: NULL after the last. */
 const char *policy_next_name(const struct policy_resource *resource, size_t *position);
 
-/* Whom rules name: "u" and a user, or "g" and a group; NULL after the last. */
-const char *policy_next_person(const struct policy *policy, size_t *position);
+/* Whom rules name: "u" and a user, or "g" and a group; NULL after the last. *out_rule (may be NULL): the first that does. */
+const char *policy_next_person(const struct policy *policy, size_t *position, const char **out_rule);
 
 /* Targets that stand for what a resource names: of each address the first and the last host and port. false after the
  * last. *position starts at 0. */

@@ -1,4 +1,4 @@
-/* policy_compile.c: indexes a policy, so that a decision need not walk all of it; and finds what can have no effect. */
+/* policy_compile.c: indexes a policy, so that a decision need not walk all of it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,72 +128,4 @@ int policy_compile(struct policy *policy)
 		result = index_rule(policy, policy->rules[i]);
 	}
 	return result;
-}
-
-/* ---- what can have no effect ---- */
-
-static bool has_words_of(const struct policy_words *all, const struct policy_words *some)
-{
-	if (all->all)
-		return true;
-	for (size_t i = 0; i < some->count; i++)
-		if (!policy_words_have(all, some->list[i]))
-			return false;
-	return !some->all;
-}
-
-/* "*" of these asks for a tag, or for a key that is known. */
-static bool is_condition(const struct policy_words *words)
-{
-	return words->all || words->count;
-}
-
-/* A deny rule that asks for nothing but the person. */
-static bool is_plain_denial(const struct policy_rule *rule)
-{
-	return rule->deny && !rule->hours_count && !rule->calendar && !rule->from_count && !rule->devices.count &&
-	       !is_condition(&rule->device_tags) && !is_condition(&rule->key_kinds) && !rule->realms.count;
-}
-
-static bool covers_resources(const struct policy_rule *all, const struct policy_rule *some)
-{
-	if (all->everything)
-		return true;
-	for (size_t i = 0; i < some->resource_count; i++)
-		if (!bsearch(&some->resources[i], all->resources, all->resource_count, sizeof(*all->resources), compare_pointers))
-			return false;
-	return !some->everything;
-}
-
-static bool is_denied_always(const struct policy_rule *rule, const struct policy_rule *denial)
-{
-	bool persons = denial->users.all || (has_words_of(&denial->users, &rule->users) && has_words_of(&denial->groups, &rule->groups));
-	return persons && covers_resources(denial, rule);
-}
-
-static void warn_of_rules(const struct policy *policy, struct policy_errors *errors)
-{
-	struct policy_rules denials = {.count = 0};
-	for (size_t i = 0; i < policy->rule_count; i++)
-		if (is_plain_denial(policy->rules[i]) && policy_rules_add(&denials, policy->rules[i]) < 0)
-			break;
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		const struct policy_rule *rule = policy->rules[i];
-		for (size_t j = 0; !rule->deny && j < denials.count; j++)
-			if (is_denied_always(rule, denials.list[j])) {
-				policy_warn(errors, rule->place, "rule \"%s\" can never match: rule \"%s\" denies all of it", rule->name,
-					    denials.list[j]->name);
-				break;
-			}
-	}
-	free(denials.list);
-}
-
-void policy_warn_all(const struct policy *policy, struct policy_errors *errors)
-{
-	for (size_t i = 0; i < policy->resource_count && policy->everywhere.count == 0; i++)
-		if (policy->resources[i]->rules.count == 0)
-			policy_warn(errors, policy->resources[i]->place, "no rule mentions resource \"%s\": nobody reaches it",
-				    policy->resources[i]->name);
-	warn_of_rules(policy, errors);
 }

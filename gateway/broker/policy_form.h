@@ -151,9 +151,11 @@ int32_t policy_offset_s(const struct policy_rule *rule, int64_t time_s, int32_t 
 /* Indexes everything. ERR_SYSTEM without memory. */
 [[nodiscard]] int policy_compile(struct policy *policy);
 [[nodiscard]] int policy_rules_add(struct policy_rules *rules, const struct policy_rule *rule);
+bool policy_words_have(const struct policy_words *words, const char *word);
+
+/* ---- policy_warn.c ---- */
 /* Rules that can never match, resources that no rule mentions. The places of the form must still be valid. */
 void policy_warn_all(const struct policy *policy, struct policy_errors *errors);
-bool policy_words_have(const struct policy_words *words, const char *word);
 
 /* ---- policy.c ---- */
 /* Why a rule does not apply, in the order in which conditions are asked. What the user can mend himself comes last. */

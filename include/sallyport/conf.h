@@ -41,8 +41,8 @@ enum conf_room {
 	K(TEXT, public_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \
 	K(TEXT, public_enroll_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the enrolment listener as laptops reach it; empty: name, and the port of the first enroll_listen.") \
 	K(PATH, store, "/var/lib/sallyport/sallyport.db", 1, 4095, CONF_MONITOR | CONF_BROKER, "The SQLite store; its folder belongs to broker_user.") \
-	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR, "The policy file.")                      \
-	K(PATH, policy_directory, "/etc/sallyport/policy.d", 0, 4095, CONF_MONITOR, "More policy files (*.conf), read after the policy file in the order of their names.") \
+	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR | CONF_BROKER, "The policy file.")        \
+	K(PATH, policy_directory, "/etc/sallyport/policy.d", 0, 4095, CONF_MONITOR | CONF_BROKER, "More policy files (*.conf), read after the policy file in the order of their names; and expectations (*.expect) for sallyport-admin policy check.") \
 	K(PATH, admin_socket, "/run/sallyport/admin.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of sallyport-admin.") \
 	K(LIST, admin_users, "", 0, 64, CONF_BROKER, "Users who may use the admin socket besides root.")              \
 	/* keys */                                                                                                    \

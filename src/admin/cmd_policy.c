@@ -1,6 +1,9 @@
 /* cmd_policy.c: sallyport-admin policy ...: is it right, what does it say, put it in force. What tries a policy before it
  * is in force stands in cmd_policy_try.c. */
+#include <glob.h>
+#include <grp.h>
 #include <netdb.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -92,6 +95,33 @@ static void warn_of_names(const json_t *names)
 	}
 }
 
+/* Users of whom no device knows, and groups: whom the name services do not know is a slip, perhaps. */
+static bool is_in_names(const char *name, bool is_group)
+{
+	return is_group ? getgrnam(name) != NULL : getpwnam(name) != NULL;
+}
+
+static void warn_of_strangers(const json_t *list, bool is_group)
+{
+	size_t index;
+	const json_t *item;
+	time_t began = time(NULL);
+	json_array_foreach(list, index, item) {
+		const char *name = json_string_value(json_object_get(item, "name"));
+		const char *nearest = json_string_value(json_object_get(item, "nearest"));
+		char line[600];
+		if (time(NULL) - began > LOOK_UP_SECONDS) {
+			fprintf(stderr, "warning: users and groups are not looked up any further after %d s\n", LOOK_UP_SECONDS);
+			return;
+		}
+		if (is_in_names(name, is_group))
+			continue;
+		snprintf(line, sizeof(line), "rule \"%s\": there is no %s \"%s\"%s%s%s", json_string_value(json_object_get(item, "rule")),
+			 is_group ? "group" : "user", name, nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+		policy_print(stderr, "warning: ", line);
+	}
+}
+
 static int print_check(const json_t *answer)
 {
 	size_t index;
@@ -102,31 +132,96 @@ static int print_check(const json_t *answer)
 	}
 	json_array_foreach(json_object_get(answer, "warnings"), index, warning)
 		policy_print(stderr, "warning: ", json_string_value(warning));
+	json_int_t count = json_integer_value(json_object_get(answer, "warning_count"));
+	if ((size_t)count > index)
+		fprintf(stderr, "and %lld more warnings\n", (long long)count - (long long)index);
+	warn_of_strangers(json_object_get(answer, "users"), false);
+	warn_of_strangers(json_object_get(answer, "groups"), true);
 	warn_of_names(json_object_get(answer, "names"));
 	printf("the policy is good: %lld resources, %lld rules\n", (long long)json_integer_value(json_object_get(answer, "resources")),
 	       (long long)json_integer_value(json_object_get(answer, "rules")));
 	return ADMIN_DONE;
 }
 
-int cmd_policy_check(const struct admin_options *options)
+/* ---- the files on the disk ---- */
+
+struct policy_place {
+	char policy[4200], files[4200], expectations[4200]; /* the last two are patterns; empty: no folder */
+};
+
+static int find_place(const struct admin_options *options, struct policy_place *place)
+{
+	OWN(own_json) json_t *answer = NULL;
+	int status = call(options, "GET", "/v1/policy/files", NULL, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	const char *folder = json_string_value(json_object_get(answer, "policy_directory"));
+	const char *policy = json_string_value(json_object_get(answer, "policy"));
+	bool has_folder = folder && *folder;
+	snprintf(place->policy, sizeof(place->policy), "%s", policy ? policy : "");
+	snprintf(place->files, sizeof(place->files), has_folder ? "%s/*.conf" : "", folder);
+	snprintf(place->expectations, sizeof(place->expectations), has_folder ? "%s/*.expect" : "", folder);
+	return ADMIN_DONE;
+}
+
+/* What a reload would read, in its order. A policy file that is not there is told by whoever opens it. */
+static int list_files(const struct policy_place *place, glob_t *out_files)
+{
+	if (glob(place->policy, GLOB_NOCHECK, NULL, out_files) != 0)
+		return admin_say(ADMIN_FAILED, "%s cannot be read", place->policy);
+	int result = *place->files ? glob(place->files, GLOB_APPEND, NULL, out_files) : 0;
+	return result == 0 || result == GLOB_NOMATCH ? ADMIN_DONE : admin_say(ADMIN_FAILED, "%s cannot be read", place->files);
+}
+
+static int run_all_tests(const struct admin_options *options, const struct policy_place *place, char *const *paths, int count, json_t *results)
+{
+	glob_t found = {0};
+	int status = ADMIN_DONE;
+	if (options->tests)
+		return policy_run_tests(options, options->tests, paths, count, results);
+	if (*place->expectations && glob(place->expectations, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			int one = policy_run_tests(options, found.gl_pathv[i], paths, count, results);
+			status = status == ADMIN_DONE ? one : status;
+		}
+	globfree(&found);
+	return status;
+}
+
+static int check(const struct admin_options *options, const struct policy_place *place, char *const *paths, int count)
 {
 	struct diag diag;
-	json_t *body = NULL;
-	OWN(own_json) json_t *answer = NULL;
-	if (options->word_count) {
-		json_t *files = policy_read_files(options->words, options->word_count, &diag);
-		if (!files)
-			return admin_say(ADMIN_FAILED, "%s", diag.text);
-		body = json_pack("{s:o}", "files", files);
-	}
-	int status = call(options, "POST", "/v1/policy/check", body, &answer);
+	OWN(own_json) json_t *answer = NULL, *results = json_array();
+	json_t *files = policy_read_files(paths, count, &diag);
+	if (!files)
+		return admin_say(ADMIN_FAILED, "%s", diag.text);
+	int status = call(options, "POST", "/v1/policy/check", json_pack("{s:o}", "files", files), &answer);
 	if (status != ADMIN_DONE)
 		return status;
 	bool good = json_is_true(json_object_get(answer, "good"));
-	status = options->json ? table_print_json(answer) : print_check(answer);
-	if (good && options->tests && status == ADMIN_DONE)
-		return policy_run_tests(options, options->tests, options->words, options->word_count);
+	if (!options->json)
+		status = print_check(answer);
+	if (good)
+		status = run_all_tests(options, place, paths, count, results);
+	json_object_set(answer, "tests", results);
+	if (options->json)
+		table_print_json(answer);
 	return good ? status : ADMIN_FAILED;
+}
+
+int cmd_policy_check(const struct admin_options *options)
+{
+	static struct policy_place place;
+	glob_t found = {0};
+	int status = find_place(options, &place);
+	if (status == ADMIN_DONE && options->word_count)
+		return check(options, &place, options->words, options->word_count);
+	if (status == ADMIN_DONE)
+		status = list_files(&place, &found);
+	if (status == ADMIN_DONE)
+		status = check(options, &place, found.gl_pathv, (int)found.gl_pathc);
+	globfree(&found);
+	return status;
 }
 
 /* ---- explain ---- */

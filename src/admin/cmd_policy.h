@@ -13,7 +13,8 @@ DEFINE_OWN(json, json_t *, json_decref)
 json_t *policy_read_files(char *const *paths, int count, struct diag *diag);
 /* A line of foreign text, made printable. */
 void policy_print(FILE *out, const char *before, const char *text);
-/* Holds expectations against the policy of those files, or the one in force. Returns the exit status. */
-int policy_run_tests(const struct admin_options *options, const char *expectations, char *const *paths, int count);
+/* Holds expectations against the policy of those files, or the one in force. Returns the exit status. With --json the
+ * answer, with its "file", is added to `results` instead of being printed. */
+int policy_run_tests(const struct admin_options *options, const char *expectations, char *const *paths, int count, json_t *results);
 
 #endif

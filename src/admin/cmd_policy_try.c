@@ -27,7 +27,7 @@ static int print_failed(const char *path, const json_t *answer)
 	return json_is_true(json_object_get(answer, "good")) ? ADMIN_DONE : ADMIN_FAILED;
 }
 
-int policy_run_tests(const struct admin_options *options, const char *expectations, char *const *paths, int count)
+int policy_run_tests(const struct admin_options *options, const char *expectations, char *const *paths, int count, json_t *results)
 {
 	OWN_BUF struct buf text = BUF_INIT(EXPECTATIONS_MAX);
 	OWN(own_json) json_t *answer = NULL;
@@ -47,13 +47,18 @@ int policy_run_tests(const struct admin_options *options, const char *expectatio
 		return status;
 	if (!options->json)
 		return print_failed(expectations, answer);
-	status = table_print_json(answer);
-	return json_is_true(json_object_get(answer, "good")) ? status : ADMIN_FAILED;
+	json_object_set_new(answer, "file", json_string(expectations));
+	json_array_append(results, answer);
+	return json_is_true(json_object_get(answer, "good")) ? ADMIN_DONE : ADMIN_FAILED;
 }
 
 int cmd_policy_test(const struct admin_options *options)
 {
-	return policy_run_tests(options, options->words[0], options->words + 1, options->word_count - 1);
+	OWN(own_json) json_t *results = json_array();
+	int status = policy_run_tests(options, options->words[0], options->words + 1, options->word_count - 1, results);
+	if (options->json && json_array_size(results))
+		table_print_json(json_array_get(results, 0));
+	return status;
 }
 
 /* ---- diff and shadow ---- */

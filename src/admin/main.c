@@ -86,7 +86,7 @@ static const struct subcommand {
 	{"resource", "add", "NAME --address HOST:PORT [--description TEXT]", "write a resource into the policy's folder", 1, 1, cmd_resource_add},
 	{"rule", "add", "NAME --resource NAME --allow-group GROUP|--user USER [--tag TAG] [--fresh-login TIME]",
 	 "write a rule into the policy's folder", 1, 1, cmd_rule_add},
-	{"policy", "check", "[--tests EXPECTATIONS] [FILE...]", "every error of a policy; without FILE the one in force", 0, 1000, cmd_policy_check},
+	{"policy", "check", "[--tests EXPECTATIONS] [FILE...]", "every error of a policy, its expectations; without FILE what a reload would read", 0, 1000, cmd_policy_check},
 	{"policy", "explain", "--user USER --device NAME --to HOST:PORT [--at 2026-11-24T10:00] [--from ADDRESS] [--realm NAME]",
 	 "the verdict, each rule considered, and what would be needed", 0, 0, cmd_policy_explain},
 	{"policy", "apply", "", "read configuration and policy again; say which live tunnels that closed", 0, 0, cmd_policy_apply},

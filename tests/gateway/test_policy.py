@@ -64,6 +64,73 @@ def test_check_warns_of_what_has_no_effect(world):
         assert part in done.stderr
 
 
+def check(world, *files):
+    return subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "policy", "check", *files],
+                          text=True, capture_output=True, check=False)
+
+
+def test_check_without_a_file_reads_what_a_reload_would(new_world):
+    world = new_world()
+    folder = world.path("etc", "policy.d")
+    folder.mkdir(exist_ok=True)
+    assert "4 resources" in check(world).stdout
+    (folder / "more.conf").write_text('resource "more" { address = {"127.0.0.1:1"} }\n')
+    done = check(world)
+    assert done.returncode == 0 and "5 resources" in done.stdout and 'no rule mentions resource "more"' in done.stderr
+    assert json.loads(world.admin("status", "--json"))["resources"] == 4, "nothing is in force before a reload"
+    (folder / "more.conf").write_text('resource "more" { addres = {"127.0.0.1:1"} }\n')
+    done = check(world)
+    assert done.returncode == 1 and f"{folder}/more.conf:1:19: " in done.stderr and 'did you mean "address"' in done.stderr
+    (folder / "more.conf").unlink()
+    world.policy.rename(f"{world.policy}.away")
+    done = check(world)
+    assert done.returncode == 1 and str(world.policy) in done.stderr
+
+
+def test_check_holds_the_expectations_beside_the_policy(new_world):
+    world = new_world()
+    folder = world.path("etc", "policy.d")
+    folder.mkdir(exist_ok=True)
+    (folder / "a.expect").write_text(f"alice on alice-laptop may reach echo:{world.echo}\n")
+    (folder / "b.expect").write_text(f"nobody may reach vault:{world.denied}\n")
+    assert check(world).stdout.count("1 expectations, 0 not met") == 2
+    new = write(world, "new.conf", world.policy.read_text() + 'rule "too much" { users = {"bob"} resources = {"vault"} }\n')
+    done = check(world, new)
+    assert done.returncode == 1 and f"{folder}/b.expect:1: " in done.stderr and 'bob on bob-laptop reaches it (rule "too much")' in done.stderr
+    answer = json.loads(subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "--json", "policy", "check", new],
+                                       text=True, capture_output=True, check=False).stdout)
+    assert answer["good"] is True and [test["good"] for test in answer["tests"]] == [True, False]
+
+
+def test_check_warns_of_words_that_mean_nothing_here(new_world):
+    world = new_world()
+    world.admin("device", "tag", "alice-laptop", "managed")
+    new = write(world, "new.conf", world.policy.read_text() + """
+        calendar "never" { zone = UTC holidays = {"@days"} }
+        list "days" { members = {%s} }
+        rule "words" { users = {"alise", "root"} groups = {"rood", "daemon"} devices = {"alice-laptob", "bob-laptop"}
+                       device_tags = {"manged"} realms = {"defualt"} resources = {"vault"} }
+        rule "hours" { users = {"bob"} resources = {"vault"} calendar = never }
+        """ % ", ".join(f'"{month:02}-{day:02}"' for month in range(1, 13) for day in range(1, 32)))
+    done = check(world, new)
+    assert done.returncode == 0, done.stderr
+    for part in ('no user "alise"; did you mean "alice"?', 'no group "rood"', 'no device "alice-laptob"; did you mean "alice-laptop"?',
+                 'no device with the tag "manged"; did you mean "managed"?', 'no realm "defualt"; did you mean "default"?',
+                 'rule "words" can never match: there is none of its realms', 'rule "hours" can never match: its hours do not come'):
+        assert part in done.stderr, (part, done.stderr)
+    for word in ('"root"', '"daemon"', '"bob-laptop";', 'user "alice"'):
+        assert f"there is no {word}" not in done.stderr and f"no user {word}" not in done.stderr
+
+
+def test_check_counts_what_it_does_not_show(world):
+    new = write(world, "many.conf", "".join(f'resource "s{number}" {{ address = {{"127.0.0.1:1"}} }}\n' for number in range(100)))
+    done = check(world, new)
+    assert done.stderr.count("no rule mentions") == 64 and "and 36 more warnings" in done.stderr
+    new.write_text("".join(f'resource "s{number}" {{ }}\n' for number in range(100)))
+    done = check(world, new)
+    assert done.stderr.count("has no address") == 32 and "and 68 more errors" in done.stderr
+
+
 def test_explain_names_the_fact_and_what_is_needed(new_world):
     world = new_world()
     world.policy.write_text(rules(world, 'rule "office" { users = {"alice"} resources = {"echo"} hours = "Mon-Fri 09:00-17:00" '
@@ -138,7 +205,7 @@ def test_B1_apply_of_a_bad_policy_says_why_and_changes_nothing(new_world):
     world.policy.write_text(world.policy.read_text() + 'rule "x" { }\n')
     with pytest.raises(WorldError, match="names no users"):
         world.admin("policy", "apply")
-    assert "4 resources" in world.admin("policy", "check")
+    assert json.loads(world.admin("status", "--json"))["resources"] == 4
 
 
 def test_C1_what_a_rule_limits_ends_while_tunnels_are_open(new_world):
