@@ -107,13 +107,50 @@ int dialogue_begin(struct dialogue *dialogue, struct diag *diag)
 	return result;
 }
 
+/* What a message holds of a longer text: whole lines, or at least whole characters. */
+static struct view first_piece(struct view text)
+{
+	size_t size = CONVERSATION_TEXT_MAX;
+	if (text.size <= size)
+		return text;
+	for (size_t line = size; line > 0; line--)
+		if (text.data[line] == '\n')
+			return view_of(text.data, line);
+	while ((text.data[size] & 0xc0) == 0x80)
+		size--;
+	return view_of(text.data, size);
+}
+
+static int send_piece(const struct dialogue *dialogue, uint8_t style, struct view text)
+{
+	return WIRE_SEND(dialogue->broker, broker_conversation, message, -1, .style = style, .text = text);
+}
+
+/* Of a long prompt only the last piece is one; what stands before it is said as info. */
+static int send_pieces(const struct dialogue *dialogue, uint8_t style, struct view text)
+{
+	struct view piece = first_piece(text);
+	int result = 0;
+	while (result == 0 && piece.size < text.size) {
+		result = send_piece(dialogue, style == CONVERSATION_ERROR ? style : CONVERSATION_INFO, piece);
+		size_t used = piece.size + (text.data[piece.size] == '\n');
+		text = view_of(text.data + used, text.size - used);
+		piece = first_piece(text);
+	}
+	return result < 0 ? result : send_piece(dialogue, style, piece);
+}
+
 int dialogue_say(struct dialogue *dialogue, uint8_t style, const char *text)
 {
-	char shown[CONVERSATION_TEXT_MAX + 1];
-	str_copy(shown, sizeof(shown), text ? text : "");
-	if (!view_is_utf8(view_string(shown)))
-		str_make_printable(shown);
-	return WIRE_SEND(dialogue->broker, broker_conversation, message, -1, .style = style, .text = view_string(shown));
+	OWN_SECRET_BUF struct buf shown = BUF_INIT(DIALOGUE_TEXT_MAX + 1);
+	text = text ? text : "";
+	if (strlen(text) > DIALOGUE_TEXT_MAX)
+		return ERR_BAD_INPUT;
+	if (buf_add(&shown, view_of(text, strlen(text) + 1)) < 0)
+		return ERR_SYSTEM;
+	if (!view_is_utf8(view_string(text)))
+		str_make_printable((char *)shown.data);
+	return send_pieces(dialogue, style, view_of(shown.data, shown.size - 1));
 }
 
 static void forget_answers(char **answers, uint32_t count)

@@ -7,6 +7,7 @@
 #include "sallyport/edge/broker_conversation.h"
 
 #define DIALOGUE_FACTS_MAX 32
+#define DIALOGUE_TEXT_MAX (32 * CONVERSATION_TEXT_MAX)
 
 struct dialogue {
 	int broker;
@@ -25,7 +26,8 @@ struct dialogue {
 /* Takes facts until `start`. ERR_CLOSED when the broker is gone, ERR_TIMEOUT, ERR_BAD_PEER. */
 [[nodiscard]] int dialogue_begin(struct dialogue *dialogue, struct diag *diag);
 
-/* Shows one text (enum conversation_style) at once. Text that is not UTF-8 is made printable. */
+/* Shows one text (enum conversation_style) at once. Text that is not UTF-8 is made printable; one that is longer than a
+ * message goes as several, parted at the end of a line where there is one. ERR_BAD_INPUT: longer than DIALOGUE_TEXT_MAX. */
 [[nodiscard]] int dialogue_say(struct dialogue *dialogue, uint8_t style, const char *text);
 
 /* Closes a round and waits for the answers to its prompts, in order; each is a heap string that the caller

@@ -174,6 +174,41 @@ def test_text_that_is_no_utf8_is_made_printable(conversation):
     login.good()
 
 
+def pieces(login):
+    seen = []
+    while (message := login.broker.receive()).name == "message":
+        seen.append((message.style, message.text))
+    assert message.name == "round"
+    return seen
+
+
+def test_a_text_longer_than_a_message_goes_in_whole_lines(conversation):
+    """A large QR code stays one: what is shown line by line fits together again."""
+    login = conversation(("auth", "picture=80x60:4"))
+    seen = pieces(login)
+    assert [style for style, _ in seen] == [INFO, INFO]
+    assert "\n".join(text for _, text in seen) == "\n".join(["\u2588" * 60] * 80)
+    login.good()
+
+
+@pytest.mark.parametrize("columns", [8192 // 3, 8192 // 3 + 1, 10000])
+@pytest.mark.parametrize("style", [SECRET, INFO, ERROR])
+def test_a_text_longer_than_a_message_is_parted_between_characters(conversation, style, columns):
+    login = conversation(("auth", f"picture=1x{columns}:{style if style < INFO else 7 - style}"))
+    seen = pieces(login)
+    *before, last = seen
+    assert "".join(text for _, text in seen) == "\u2588" * columns
+    assert last[0] == style and all(each == (ERROR if style == ERROR else INFO) for each, _ in before)
+    assert len(seen) == columns * 3 // 8192 + 1
+    if style == SECRET:
+        login.answer("x")
+    login.good()
+
+
+def test_a_text_without_end_is_refused(conversation):
+    conversation(("auth", "picture=1x100000:4")).bad("PAM cannot take")
+
+
 def test_an_unknown_style_is_refused(conversation):
     conversation(("auth", "style=77")).bad()
 
