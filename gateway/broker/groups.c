@@ -1,6 +1,8 @@
 /* groups.c: getgrouplist(3) on libuv's pool of threads, remembered for a minute.
  *
  * LDAP and SSSD answer through NSS as they are; an answer may take seconds, so it is never awaited on the loop.
+ * Strangers to the name services are remembered too, and whoever logs in types what he likes: so there are
+ * GROUPS_PEOPLE_MAX of them, and who was asked about longest ago makes room.
  */
 #include "groups.h"
 
@@ -18,10 +20,11 @@ STAILQ_HEAD(query_list, groups_query);
 /* What is known, or being asked, of one user. */
 struct person {
 	struct map_entry by_name;
-	LIST_ENTRY(person) all;
+	TAILQ_ENTRY(person) all;
 	struct groups *groups;
 	char *user;
 	bool asking;
+	unsigned answering; /* calls to `done` under way: they may ask about others */
 	uint64_t known_at_ms; /* of the loop's clock */
 	struct query_list waiting;
 	uv_work_t work;
@@ -34,7 +37,7 @@ struct person {
 struct groups {
 	uv_loop_t *loop;
 	struct map names;
-	LIST_HEAD(, person) people;
+	TAILQ_HEAD(, person) people; /* who was asked about longest ago stands first */
 	unsigned asking;
 	bool freed;
 };
@@ -109,11 +112,13 @@ static void free_when_quiet(struct groups *groups)
 
 static void answer_all(struct person *person, int result)
 {
+	person->answering++;
 	while (!STAILQ_EMPTY(&person->waiting)) {
 		struct groups_query *query = STAILQ_FIRST(&person->waiting);
 		STAILQ_REMOVE_HEAD(&person->waiting, waiting);
 		query->done(query, result, (const char *const *)person->names, person->count);
 	}
+	person->answering--;
 }
 
 static void on_answer(uv_work_t *work, int status)
@@ -145,12 +150,30 @@ static void begin_asking(struct person *person)
 		answer_all(person, ERR_SYSTEM);
 }
 
-static struct person *person_of(struct groups *groups, const char *user)
+static bool is_idle(const struct person *person)
 {
-	struct person *person = MAP_FIND(&groups->names, view_string(user), struct person, by_name);
-	if (person)
-		return person;
-	person = calloc(1, sizeof(*person));
+	return !person->asking && !person->answering;
+}
+
+/* False: nobody can go, for all are being asked about. */
+static bool make_room(struct groups *groups)
+{
+	struct person *oldest = TAILQ_FIRST(&groups->people);
+	if (groups->names.count < GROUPS_PEOPLE_MAX)
+		return true;
+	while (oldest && !is_idle(oldest))
+		oldest = TAILQ_NEXT(oldest, all);
+	if (!oldest)
+		return false;
+	map_remove(&groups->names, &oldest->by_name);
+	TAILQ_REMOVE(&groups->people, oldest, all);
+	person_free(oldest);
+	return true;
+}
+
+static struct person *person_new(struct groups *groups, const char *user)
+{
+	struct person *person = make_room(groups) ? calloc(1, sizeof(*person)) : NULL;
 	if (person)
 		person->user = strdup(user);
 	if (!person || !person->user) {
@@ -160,8 +183,18 @@ static struct person *person_of(struct groups *groups, const char *user)
 	person->groups = groups;
 	person->result = ERR_SYSTEM; /* until the first answer */
 	STAILQ_INIT(&person->waiting);
-	LIST_INSERT_HEAD(&groups->people, person, all);
+	TAILQ_INSERT_TAIL(&groups->people, person, all);
 	map_add(&groups->names, &person->by_name, view_string(person->user));
+	return person;
+}
+
+static struct person *person_of(struct groups *groups, const char *user)
+{
+	struct person *person = MAP_FIND(&groups->names, view_string(user), struct person, by_name);
+	if (!person)
+		return person_new(groups, user);
+	TAILQ_REMOVE(&groups->people, person, all);
+	TAILQ_INSERT_TAIL(&groups->people, person, all);
 	return person;
 }
 
@@ -193,7 +226,7 @@ int groups_new(uv_loop_t *loop, struct groups **out_groups)
 		return ERR_SYSTEM;
 	}
 	groups->loop = loop;
-	LIST_INIT(&groups->people);
+	TAILQ_INIT(&groups->people);
 	*out_groups = groups;
 	return 0;
 }
@@ -203,9 +236,9 @@ void groups_free(struct groups *groups)
 	if (!groups)
 		return;
 	groups->freed = true;
-	while (!LIST_EMPTY(&groups->people)) {
-		struct person *person = LIST_FIRST(&groups->people);
-		LIST_REMOVE(person, all);
+	while (!TAILQ_EMPTY(&groups->people)) {
+		struct person *person = TAILQ_FIRST(&groups->people);
+		TAILQ_REMOVE(&groups->people, person, all);
 		/* Who is being asked about is freed when the thread has come back; its names are the thread's. */
 		bool asking = person->asking;
 		while (!STAILQ_EMPTY(&person->waiting)) {
