@@ -1,8 +1,13 @@
 """Door one: which device is this? Promises A1 to A6, tried with certificates of every wrong kind."""
 import datetime
+import json
+import os
+import pathlib
+import shutil
 import sqlite3
 import ssl
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -59,11 +64,11 @@ def issue(world, name, issuer=None, begin=NOW - DAY, end=NOW + 10 * DAY, purpose
     return certificate_path, key_path
 
 
-def curl_with(world, certificate=None, key=None, *extra):
+def curl_with(world, certificate=None, key=None, *extra, path="/v1/session"):
     command = ["curl", "-sS", "--max-time", "20", "--cacert", str(world.path("etc", "server-ca.crt"))]
     if certificate:
         command += ["--cert", str(certificate), "--key", str(key)]
-    return subprocess.run([*command, *extra, world.url + "/v1/session"], text=True, capture_output=True, check=False)
+    return subprocess.run([*command, *extra, world.url + path], text=True, capture_output=True, check=False)
 
 
 def codes(world):
@@ -119,6 +124,36 @@ def test_A1_stolen_certificate_without_its_key(world):
     assert codes(world)[-1] == "proof_failed"
     answer, alert = thief.ask(world, alice.certificate, alice.key)
     assert answer.startswith(b"HTTP/1.1 401 ") and alert is None, "the same client with the right key"
+
+
+def begun_conversations(world):
+    log = world.path("pam", "begun")
+    return log.read_text().count("begun") if log.exists() else 0
+
+
+def test_A1_stolen_password_and_code_on_a_laptop_that_never_enrolled(new_world):
+    """Real credentials: no byte, no PAM stack that hears them, no session. Then the same ones on the laptop that did enrol."""
+    world = new_world(laptops=("alice",))
+    module = next(pathlib.Path(os.environ["SALLYPORT_BUILD"]).rglob("pam_awkward.so"))
+    shutil.copy(module, world.path("etc", "pam.d", module.name))
+    stack = world.path("etc", "pam.d", "sallyport")
+    stack.write_text(f"auth required {stack.parent}/{module.name} [append={world.path('pam')}/begun:begun]\n" + stack.read_text())
+    alice = world.users["alice"]
+    code = alice.code()
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    himself = issue(world, "himself", issuer=(SimpleNamespace(subject=x509.Name([])), stranger), key=stranger, subject="alice-laptop")
+    forged = issue(world, "forged", issuer=other_authority_of_the_same_name(world), subject="alice-laptop")
+    for pair, reason in (((), "no_certificate"), (himself, "not_trusted"), (forged, "not_trusted")):
+        for body in ({"user": "alice"}, {"user": "alice", "answers": [alice.password, code]}):
+            for protocol in ("--http1.1", "--http2"):
+                assert_shut(world, curl_with(world, *pair or (None, None), protocol, "-d", json.dumps(body),
+                                             path="/v1/login"), reason)
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        assert database.execute("SELECT count(*) FROM session").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM audit WHERE event = 'login'").fetchone() == (0,)
+    assert begun_conversations(world) == 0
+    assert api.login(world, code=code).body["state"] == "granted"
+    assert begun_conversations(world) == 1
 
 
 def test_A2_A3_certificate_that_chains_but_is_not_registered(world):
