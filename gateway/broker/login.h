@@ -62,6 +62,7 @@ struct login {
 	unsigned rounds;
 	bool answered; /* at least once: what does not end well from here on is a failed attempt */
 	bool counted;  /* as failed, in the store */
+	uint64_t answered_at_ms; /* of the loop's clock; before an answer: the beginning */
 	enum login_outcome outcome;
 	/* After a good result, where the stack has a session part: the PAM session is opened before ours is granted. */
 	bool has_session, is_opening, is_opened;

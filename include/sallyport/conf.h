@@ -84,6 +84,7 @@ enum conf_room {
 	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n/var/lib/sallyport-pam\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
 	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
 	K(DURATION, login_absence, "1m", CONF_SECOND, CONF_HOUR, CONF_BROKER, "A login whose connection was cut, and not closed in good order, is given up when nobody comes back to it for so long.") \
+	K(DURATION, login_refusal, "300ms", 0, CONF_MINUTE, CONF_BROKER, "A login is refused no sooner than so long after the last answer, so that the time that modules take for a name tells nothing. With modules that themselves wait after a failure: more than they do.") \
 	K(COUNT, login_rounds, "20", 1, 100, CONF_BROKER | CONF_CONVERSATION, "Most rounds of prompts in one login.")  \
 	K(COUNT, login_failures, "5", 1, 1000, CONF_BROKER, "Failed logins of a user or of a device before the next must wait.") \
 	K(DURATION, login_wait, "15m", CONF_SECOND, CONF_DAY, CONF_BROKER, "Longest wait after failed logins; the first is 2 s, and it doubles.") \
