@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <security/pam_appl.h>
 #include <signal.h>
@@ -16,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -77,17 +80,37 @@ static void test_without_a_gateway_nobody_is_let_in(void **state)
 	assert_int_equal(asked, 0);
 }
 
+/* libpam's way to syslog(3) ends here. */
+static char last_report[1024];
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+	va_list arguments;
+	(void)flag;
+	va_start(arguments, format);
+	int length = snprintf(last_report, sizeof(last_report), "<%d> ", priority & LOG_PRIMASK);
+	vsnprintf(last_report + length, sizeof(last_report) - (size_t)length, format, arguments);
+	va_end(arguments);
+}
+
 static void test_unknown_arguments_are_refused(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {"", "nothing", "presence via=vpn", "presence fresh=10", "presence fallback=yes",
 					    "presence socket=/x", "presence profile=x", "presence debug", "factor fresh=10m", "factor nullok", "factor socket=relative", "factor timeout=5",
 					    "factor timeout=0s", "factor timeout=2h", "socket=/x factor"};
+	enum { LAST_WRONG = sizeof(wrong) / sizeof(wrong[0]) - 1 };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		unsigned asked = 0;
+		const char *space = strrchr(wrong[i], ' ');
+		last_report[0] = 0;
 		write_service("wrong", wrong[i]);
 		assert_int_equal(authenticate("wrong", &asked), PAM_SERVICE_ERR);
 		assert_int_equal(asked, 0);
+		/* Who may look into it finds the very word, and what would be right. */
+		assert_ptr_equal(strstr(last_report, "<3> pam_sallyport(wrong:auth): "), last_report);
+		assert_non_null(strstr(last_report, i == LAST_WRONG ? "socket=/x" : space ? space + 1 : wrong[i]));
 	}
 }
 
@@ -245,6 +268,80 @@ static void test_loading_ten_thousand_times_does_not_grow(void **state)
 	assert_in_range(resident_kib() - before + 1024, 0, 3072);
 }
 
+/* ---- a gateway that takes every code ---- */
+
+static void answer_one(int client)
+{
+	char request[2048];
+	size_t size = 0;
+	const char *end;
+	for (;;) {
+		ssize_t got = read(client, request + size, sizeof(request) - 1 - size);
+		if (got <= 0)
+			return;
+		size += (size_t)got;
+		request[size] = 0;
+		end = strstr(request, "\r\n\r\n");
+		const char *length = strcasestr(request, "content-length: ");
+		if (end && length && size == (size_t)(end + 4 - request) + (size_t)atol(length + 16))
+			break;
+	}
+	bool checks = strncmp(request, "POST /v1/factor/check ", 22) == 0;
+	dprintf(client, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", checks ? 13 : 18,
+		checks ? "{\"good\":true}" : "{\"state\":\"active\"}");
+}
+
+static void *serve(void *listener)
+{
+	int client;
+	while ((client = accept(*(int *)listener, NULL, NULL)) >= 0) {
+		answer_one(client);
+		close(client);
+	}
+	return NULL;
+}
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static long allocated_bytes(void)
+{
+	return (long)(__sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes()
+							     : mallinfo2().uordblks);
+}
+
+static void log_in(int times)
+{
+	for (int i = 0; i < times; i++) {
+		unsigned asked = 0;
+		assert_int_equal(authenticate("here", &asked), PAM_SUCCESS);
+		assert_int_equal(asked, 1);
+	}
+}
+
+/* What a host program does with the module, whole: PAM loads it, it asks the gateway twice, PAM lets it go. */
+static void test_ten_thousand_logins_do_not_grow(void **state)
+{
+	(void)state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char arguments[200];
+	pthread_t thread;
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/factor.sock", folder);
+	snprintf(arguments, sizeof(arguments), "factor socket=%s", address.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve, &listener), 0);
+	write_service("here", arguments);
+	log_in(200);
+	long before = allocated_bytes();
+	log_in(10000);
+	long grown = allocated_bytes() - before;
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(listener);
+	assert_in_range(grown + 65536, 0, 2 * 65536);
+}
+
 /* A profile whose gateway is not there. */
 static void write_away(void)
 {
@@ -284,17 +381,64 @@ static void *run_thread(void *service)
 	return NULL;
 }
 
+struct signals {
+	struct sigaction all[NSIG];
+	sigset_t mask;
+};
+
+static void take_signals(struct signals *out_signals)
+{
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, NULL, &out_signals->all[number]);
+	pthread_sigmask(SIG_SETMASK, NULL, &out_signals->mask);
+}
+
+static void assert_same_mask(const sigset_t *before, const sigset_t *after)
+{
+	for (int number = 1; number < NSIG; number++)
+		assert_int_equal(sigismember(before, number), sigismember(after, number));
+}
+
+static void assert_same_signals(const struct signals *before, const struct signals *after)
+{
+	assert_same_mask(&before->mask, &after->mask);
+	for (int number = 1; number < NSIG; number++) {
+		assert_ptr_equal(before->all[number].sa_handler, after->all[number].sa_handler);
+		assert_int_equal(before->all[number].sa_flags, after->all[number].sa_flags);
+		assert_same_mask(&before->all[number].sa_mask, &after->all[number].sa_mask);
+	}
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* Handlers of the host's own, so that a reset to the default shows as well. */
+static void set_signals(void)
+{
+	sigset_t mask;
+	signal(SIGPIPE, on_signal);
+	signal(SIGALRM, on_signal);
+	signal(SIGCHLD, on_signal);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+}
+
 /* Eight at once, in a program that has its own handlers and output: they stay as they are. */
 static void test_threads_signals_and_output_of_the_host(void **state)
 {
 	(void)state;
 	pthread_t threads[8];
-	struct sigaction before, after;
+	static struct signals before, after;
+	unsigned asked = 0;
 	int ends[2], kept = dup(STDOUT_FILENO);
 	fflush(stdout);
 	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 	dup2(ends[1], STDOUT_FILENO);
-	sigaction(SIGPIPE, NULL, &before);
+	set_signals();
+	take_signals(&before);
 	write_service("nobody", "factor socket=/nowhere/factor.sock timeout=1s");
 	write_away();
 	for (int i = 0; i < 8; i++)
@@ -305,14 +449,17 @@ static void test_threads_signals_and_output_of_the_host(void **state)
 		pthread_join(threads[i], &result);
 		trouble = result ? result : trouble;
 	}
+	/* The mask is a thread's own. */
+	int code = authenticate("away", &asked);
+	take_signals(&after);
 	char byte;
 	ssize_t written = read(ends[0], &byte, 1);
 	dup2(kept, STDOUT_FILENO);
 	close(kept), close(ends[0]), close(ends[1]);
-	sigaction(SIGPIPE, NULL, &after);
 	assert_null(trouble);
+	assert_int_equal(code, PAM_AUTHINFO_UNAVAIL);
 	assert_int_equal(written, -1);
-	assert_ptr_equal(before.sa_handler, after.sa_handler);
+	assert_same_signals(&before, &after);
 }
 
 int main(int count, char **arguments)
@@ -327,6 +474,7 @@ int main(int count, char **arguments)
 		cmocka_unit_test(test_the_way_of_this_process),
 		cmocka_unit_test(test_nothing_but_the_functions_of_pam_is_shown),
 		cmocka_unit_test(test_loading_ten_thousand_times_does_not_grow),
+		cmocka_unit_test(test_ten_thousand_logins_do_not_grow),
 		cmocka_unit_test(test_presence_without_a_gateway),
 		cmocka_unit_test(test_threads_signals_and_output_of_the_host),
 	};
@@ -338,8 +486,8 @@ int main(int count, char **arguments)
 		return EXIT_FAILURE;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	char path[200];
-	static const char *const names[] = {"nobody", "wrong", "away", "profile"};
-	for (size_t i = 0; i < 4; i++) {
+	static const char *const names[] = {"nobody", "wrong", "away", "profile", "here", "factor.sock"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
 		unlink(path);
 	}
