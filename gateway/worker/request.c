@@ -45,10 +45,10 @@ static int load_object(struct view body, const char *member, const char *const *
 	json_error_t error;
 	if (body.size == 0)
 		return diag_set(diag, ERR_BAD_INPUT, "The body is empty; it must be a JSON object with \"%s\".", member);
-	OWN_JSON json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, &error);
+	OWN_JSON json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	/* Not jansson's own sentence: it quotes the place, which may be a password. */
 	if (!json)
-		return diag_set(diag, ERR_BAD_INPUT, "The body is not JSON: %s (line %d, column %d).", error.text, error.line,
-				error.column);
+		return diag_set(diag, ERR_BAD_INPUT, "The body is not JSON (line %d, column %d).", error.line, error.column);
 	const char *name;
 	json_t *value;
 	json_object_foreach(json, name, value)
@@ -150,6 +150,9 @@ static int take_answer(const json_t *item, struct request_answers *answers, stru
 	struct view text = view_of(json_string_value(item), json_string_length(item));
 	if (!json_is_string(item))
 		return diag_set(diag, ERR_BAD_INPUT, "\"answers\" must be a list of texts.");
+	/* PAM's answers are C strings: what stands behind a NUL would not be judged. */
+	if (text.size && memchr(text.data, 0, text.size))
+		return diag_set(diag, ERR_BAD_INPUT, "An answer holds a NUL, which PAM cannot take.");
 	struct buf *place = &answers->list[answers->count++];
 	*place = BUF_INIT(CONVERSATION_ANSWER_MAX);
 	if (buf_add(place, text) < 0)

@@ -64,12 +64,31 @@ static void test_answers(void **state)
 	assert_int_equal(count_answers("{\"answers\":[\"a\",1]}"), ERR_BAD_INPUT);
 	assert_int_equal(count_answers("{\"answers\":\"a\"}"), ERR_BAD_INPUT);
 	assert_int_equal(count_answers("{\"answers\":{}}"), ERR_BAD_INPUT);
+	assert_int_equal(count_answers("{\"answers\":[\"good\\u0000bad\"]}"), ERR_BAD_INPUT);
+	assert_int_equal(count_answers("{\"answers\":[\"\\u0000\"]}"), ERR_BAD_INPUT);
+	assert_int_equal(count_answers("{\"answers\":[\"\\u00e4\\u20ac\"]}"), 1);
 	OWN_BUF struct buf many = BUF_INIT(1 << 20);
 	assert_int_equal(buf_add_string(&many, "{\"answers\":[\"\""), 0);
 	for (int i = 0; i < CONVERSATION_MESSAGES_MAX; i++)
 		assert_int_equal(buf_add_string(&many, ",\"\""), 0);
 	assert_int_equal(buf_add(&many, view_of("]}", 3)), 0);
 	assert_int_equal(count_answers((char *)many.data), ERR_BAD_INPUT);
+}
+
+/* F1: nor does what was typed come back in a sentence. */
+static void test_sentences_about_answers(void **state)
+{
+	(void)state;
+	struct request_answers answers;
+	struct diag diag;
+	assert_int_equal(request_answers(view_string("{\"answers\":[\"right\\u0000wrong\"]}"), &answers, &diag), ERR_BAD_INPUT);
+	assert_string_equal(diag.text, "An answer holds a NUL, which PAM cannot take.");
+	static const char *const broken[] = {"{\"answers\":[\"one\" s3cret]}", "{\"answers\":[\"s3cret]}", "{\"answers\":[\"s3cret\"", "s3cret",
+					     "{\"answers\":[\"s3cret\\x\"]}", "{\"answers\":[\"one\"],\"s3cret\":1}"};
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		assert_int_equal(request_answers(view_string(broken[i]), &answers, &diag), ERR_BAD_INPUT);
+		assert_null(strstr(diag.text, "s3cret"));
+	}
 }
 
 static void test_an_answer_of_64_kib_and_one_byte_more(void **state)
@@ -118,6 +137,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_login_bodies), cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_sentences_about_answers),
 		cmocka_unit_test(test_an_answer_of_64_kib_and_one_byte_more), cmocka_unit_test(test_authorization),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
