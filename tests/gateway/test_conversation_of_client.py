@@ -58,12 +58,15 @@ class Terminal:
         os.close(self.master)
         os.close(self.slave)
 
-    def wait_for(self, words, seconds=20):
+    def wait_for(self, words, seconds=20, after=""):
+        """Reads until these words stand there, behind those."""
+        def found():
+            return words in self.text[self.text.find(after) + len(after):] and after in self.text
         deadline = time.monotonic() + seconds
-        while words not in self.text and time.monotonic() < deadline:
+        while not found() and time.monotonic() < deadline:
             if select.select([self.master], [], [], 0.2)[0]:
                 self.text += os.read(self.master, 65536).decode(errors="replace")
-        assert words in self.text, self.text
+        assert found(), self.text
 
     def type(self, text):
         os.write(self.master, text.encode())

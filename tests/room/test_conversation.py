@@ -459,6 +459,18 @@ def test_a_session_is_closed_when_it_is_cancelled(conversation, scratch):
     assert comes(lambda: lines(log) == ["close"])
 
 
+def test_a_close_that_hangs_is_cut(conversation):
+    """pam_close_session may take its time (ten seconds), with all its helpers, but not for ever."""
+    login = conversation(("auth", "return=0"), ("session", "closing", "fork=awkward-closing", "hang=1"))
+    assert opened(login).good == 1
+    began = time.monotonic()
+    login.broker.close()
+    assert appears("awkward-closing")
+    assert login.room.wait(20) not in (0, None)
+    assert time.monotonic() - began > 9
+    assert gone("awkward-closing")
+
+
 def test_no_session_without_the_brokers_word(conversation, scratch):
     """Bound to another user, locked meanwhile: the stack's yes alone opens nothing."""
     log = scratch / "log"
