@@ -109,6 +109,20 @@ def is_broker_of(world, pid):
     return str(world.database) in links
 
 
+def test_A10_the_admin_is_never_shut_out(new_world):
+    """Neither by failures in his own name and from his own device, nor by their being locked: the socket asks for no login."""
+    world = strict(new_world)
+    exhaust(world, "root", "alice-laptop")
+    assert is_waiting(world, "root", "alice-laptop") and is_waiting(world, "root", "bob-laptop")
+    world.admin("account", "lock", "root")
+    world.admin("device", "lock", "alice-laptop")
+    for _ in range(5 * FAILURES):
+        assert show(world, "root")["failures"] == FAILURES
+    world.admin("device", "unlock", "alice-laptop")
+    world.admin("account", "unlock", "root")
+    assert show(world, "root")["failures"] == 0 and not is_waiting(world, "root", "bob-laptop")
+
+
 def test_A10_unknown_users_wait_the_same(new_world):
     world = strict(new_world)
     exhaust(world, "nobody-here", "bob-laptop")

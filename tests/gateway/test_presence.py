@@ -1,8 +1,11 @@
 """presence: internal hosts ask whether a user is here now; a real sshd and a real sudo let in by the answer."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import signal
 import sqlite3
@@ -37,16 +40,16 @@ class Host:
         world.laptops[name] = self
         self.certificate = self.key = identity
 
-    def stack(self, module, arguments="", extra=""):
+    def stack(self, module, arguments="", extra="", control="required"):
         folder = self.world.private_folder("hosts", "pam.d", os.urandom(4).hex())
-        folder.joinpath("host").write_text("".join(f"{kind} required {module} presence profile={self.profile} {arguments}\n"
+        folder.joinpath("host").write_text("".join(f"{kind} {control} {module} presence profile={self.profile} {arguments}\n"
                                                    for kind in ("auth", "account")) + extra)
         return folder
 
-    def authenticate(self, release, user="alice", arguments="", extra="", flags=0, phase="auth"):
+    def authenticate(self, release, user="alice", arguments="", extra="", flags=0, phase="auth", control="required"):
         (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
         done = subprocess.run([sys.executable, "-B", HERE.parent / "lib" / "pam_host.py",
-                               self.stack(module, arguments, extra), "host", user, str(flags), phase],
+                               self.stack(module, arguments, extra, control), "host", user, str(flags), phase],
                               text=True, capture_output=True, check=True, input="", timeout=60)
         return json.loads(done.stdout)
 
@@ -101,6 +104,18 @@ def test_freshness(world, host, release):
     assert ask(world, {"user": "alice", "fresh": 1}).body == {"present": False, "code": "not_fresh"}
     assert ask(world, {"user": "alice", "fresh": 3600}).body == {"present": True, "code": ""}
     api.call(world, "DELETE", "/v1/session", token=token)
+
+
+def test_sufficient_presence_spares_the_rest_of_the_stack(world, host, release):
+    """Whoever is here is asked nothing more; whoever is not goes on to the rest, which decides."""
+    deny, permit = "auth required pam_deny.so\n", "auth required pam_permit.so\n"
+    assert host.code(release, extra=deny, control="sufficient") == PAM_AUTH_ERR
+    assert host.code(release, extra=permit, control="sufficient") == PAM_SUCCESS
+    token = api.login(world).body["session"]
+    assert host.authenticate(release, extra=deny, control="sufficient") == {"code": PAM_SUCCESS, "said": []}
+    assert host.code(release, "bob", extra=deny, control="sufficient") == PAM_AUTH_ERR
+    api.call(world, "DELETE", "/v1/session", token=token)
+    assert host.code(release, extra=deny, control="sufficient") == PAM_AUTH_ERR
 
 
 def test_as_account_for_whom_the_stack_does_not_ask(world, host, release):
@@ -278,7 +293,7 @@ class Person:
                             "account required pam_permit.so\nsession required pam_permit.so\n")
         files[1].write_text(f"auth required {module} presence profile={host.profile} via=gateway fresh=10m\n"
                             "account required pam_permit.so\nsession required pam_permit.so\n")
-        files[2].write_text(f"Defaults:{name} pam_service={files[1].name}, !lecture\n{name} ALL=(root) ALL\n")
+        files[2].write_text(f"Defaults:{name} pam_service={files[1].name}, !lecture, passwd_tries=1\n{name} ALL=(root) ALL\n")
         files[2].chmod(0o440)
         self.start_sshd(files[0].name)
         world.policy.write_text(world.policy.read_text() + f'''
@@ -331,6 +346,81 @@ def test_sshd_and_sudo_through_the_tunnel_and_beside_it(person):
     found = rows(world, "SELECT code, detail FROM audit WHERE event = 'presence' AND user = ? ORDER BY sequence", person.name)
     assert [code for code, _ in found] == ["no_session", "", "", "not_through_gateway"]
     assert found[1][1].startswith("for sallyport-test-") and found[2][1].startswith("for sallyport-sudo-")
+    person.down()
+
+
+def test_sudo_wants_a_fresh_login(person):
+    """The session lives on and opens the shell; sudo wants a login that is younger than the last one is by now."""
+    world, sudo = person.world, "sudo -S -k -- id -un </dev/null; echo over"
+    service = pathlib.Path("/etc/pam.d") / f"sallyport-sudo-{person.name}"
+    stack = service.read_text()
+    person.log_in()
+    service.write_text(stack.replace("fresh=10m", "fresh=1s"))
+    time.sleep(2)
+    stale = person.ssh(sudo, through=True)
+    assert stale.stdout == "over\n", stale.stdout
+    assert "1 incorrect password attempt" in stale.stderr  # this sudo wants modules to be silent, and says so itself
+    assert rows(world, "SELECT code FROM audit WHERE event = 'presence' AND detail LIKE 'for sallyport-sudo-%'") == [("not_fresh",)]
+    service.write_text(stack.replace("fresh=10m", "fresh=1m"))
+    person.log_in()
+    assert person.ssh(sudo, through=True).stdout == "root\nover\n"
+    person.down()
+
+
+class Console:
+    """login(1) on a terminal, as getty starts it; it sees this service file in the place of its own."""
+
+    def __init__(self, service, name):
+        self.text = ""
+        mount = 'mount --bind "$0" /etc/pam.d/login && exec login "$1"'
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execvp("unshare", ["unshare", "-m", "--propagation", "private", "sh", "-c", mount, str(service), name])
+
+    def run(self, line):
+        """Types that line as soon as something stands there, and reads to the end."""
+        deadline, typed = time.monotonic() + 30, False
+        while time.monotonic() < deadline:
+            if not select.select([self.master], [], [], 0.2)[0]:
+                continue
+            try:
+                self.text += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                break
+            if not typed and self.text.rstrip(" ").endswith("$"):
+                os.write(self.master, line.encode() + b"\n")
+                typed = True
+            if "login: " in self.text or "incorrect" in self.text:
+                break
+        return self.text
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.master)
+
+
+def test_login_at_the_console(person):
+    """A console has no way through the gateway: presence alone, as pam_sallyport(8) has it, here without a password behind it."""
+    world = person.world
+    service = world.path("hosts", "login-service")
+    (sshd_stack,) = pathlib.Path("/etc/pam.d").glob(f"sallyport-test-{person.name}")
+    service.write_text(sshd_stack.read_text().replace(" via=gateway", ""))
+
+    def attempt():
+        console = Console(service, person.name)
+        try:
+            return console.run("id -un; exit")
+        finally:
+            console.end()
+    refused = attempt()
+    assert "You are not logged in at the gateway." in refused and f"\n{person.name}\r" not in refused, refused
+    person.log_in()
+    entered = attempt()
+    assert f"\n{person.name}\r\n" in entered, entered
+    found = rows(world, "SELECT code FROM audit WHERE event = 'presence' AND detail LIKE 'for login: %' ORDER BY sequence")
+    assert found[-1] == ("",) and set(found[:-1]) == {("no_session",)}
     person.down()
 
 
