@@ -11,6 +11,7 @@
 #include "child.h"
 #include "entrance.h"
 #include "errand.h"
+#include "explain.h"
 #include "kept.h"
 #include "netwatch.h"
 #include "news.h"
@@ -57,6 +58,16 @@ void agent_note(struct agent *agent, const struct destination *destination, cons
 static void on_note(void *owner, const char *sentence)
 {
 	note_at_ports(owner, sentence);
+}
+
+static void on_wait(void *owner, const char *sentence)
+{
+	visitor_progress(owner, sentence);
+}
+
+static void on_step(void *owner, const char *sentence)
+{
+	visitor_explain(owner, sentence);
 }
 
 void agent_hopeless(struct agent *agent, int status, const struct diag *diag)
@@ -129,6 +140,7 @@ static void on_watch(uv_timer_t *timer)
 	uint64_t now_ms = clock_monotonic_ms();
 	if (agent->stays || agent->visitors || agent->entrances || agent->passages)
 		agent->needed_ms = now_ms;
+	passage_measure(agent);
 	upkeep_look(agent);
 	stepup_look(agent);
 	news_look(agent->news);
@@ -167,6 +179,7 @@ static int open_uplink(struct agent *agent, struct diag *diag)
 		.settings = agent->settings,
 		.is_wanted = is_wanted,
 		.on_note = on_note,
+		.on_wait = on_wait,
 		.on_stands = on_stands,
 		.on_refused = on_refused,
 		.owner = agent,
@@ -183,6 +196,7 @@ static bool is_leaving(const void *subject)
 static void take_down(struct agent *agent)
 {
 	agent->closing = true;
+	explain_to(NULL, NULL);
 	errand_drop(take_pointer(&agent->check));
 	while (agent->visitors)
 		visitor_dismiss(agent->visitors);
@@ -224,6 +238,7 @@ static int live(struct agent *agent, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	netwatch_open(&agent->loop.uv, on_network_change, agent, &agent->netwatch);
+	explain_to(on_step, agent);
 	agent->news = news_open(agent);
 	upkeep_look(agent);
 	kept_restore(agent);

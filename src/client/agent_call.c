@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "explain.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
@@ -104,6 +106,16 @@ static int on_note(void *self, const struct command_agent_note *message, int *fd
 	return 0;
 }
 
+/* For a person who waits; a program only waits. */
+static int on_progress(void *self, const struct command_agent_progress *message, int *fd)
+{
+	(void)fd;
+	take_sentence(self, message->sentence);
+	if (isatty(STDERR_FILENO) || explain_wanted())
+		say("%s", ((struct waiting *)self)->sentence);
+	return 0;
+}
+
 static int on_opened(void *self, const struct command_agent_opened *message, int *fd)
 {
 	(void)message, (void)fd;
@@ -142,6 +154,7 @@ static const struct command_agent_handlers handlers = {
 	.welcome = on_welcome,
 	.done = on_done,
 	.note = on_note,
+	.progress = on_progress,
 	.opened = on_opened,
 	.answer = on_answer,
 	.report = on_report,
@@ -209,8 +222,12 @@ int agent_call_ask(struct agent_call *call, const struct api_request *request, i
 static int greet(struct agent_call *call, struct diag *diag)
 {
 	struct waiting waiting = {.call = call};
-	AGENT_CALL_SEND(call, hello, -1, .protocol = COMMAND_AGENT_PROTOCOL, .version = view_string(SALLYPORT_VERSION));
-	return wait_until_over(&waiting, WELCOME_MS, diag);
+	AGENT_CALL_SEND(call, hello, -1, .protocol = COMMAND_AGENT_PROTOCOL, .version = view_string(SALLYPORT_VERSION),
+			.verbose = explain_wanted());
+	int status = wait_until_over(&waiting, WELCOME_MS, diag);
+	if (status == STATUS_OK)
+		explain("The agent, process %u, answers at %s/%s", call->pid, call->place.folder, call->place.socket);
+	return status;
 }
 
 /* One of another version speaks otherwise: it goes, and its socket with it. */

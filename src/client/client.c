@@ -3,14 +3,34 @@
 
 #include <stdio.h>
 
+#include "explain.h"
+#include "identity.h"
+#include "sallyport/clock.h"
 #include "sallyport/own.h"
 
 enum { FAREWELL_LIMIT_MS = 3000 };
 
+static void explain_settings(const struct settings *settings)
+{
+	struct identity_dates dates;
+	struct diag ignored;
+	char from[32], until[32];
+	explain("Gateway %s, certificate %s, key %s, profile %s", settings->value[SETTING_gateway], settings->value[SETTING_cert],
+		settings->value[SETTING_key], settings->profile ? settings->profile : "of everyday");
+	if (identity_dates(settings->value[SETTING_cert], &dates, &ignored) != STATUS_OK)
+		return;
+	clock_format((uint64_t)dates.not_before_s * 1000, from, sizeof(from));
+	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
+	explain("This device is \"%s\"; its certificate is good from %s until %s", dates.name, from, until);
+}
+
 int client_init(struct client *client, const struct settings *settings, struct diag *diag)
 {
 	*client = (struct client){.settings = settings, .agent = {.socket = -1}};
-	return device_identify(settings, &client->device, diag);
+	int status = device_identify(settings, &client->device, diag);
+	if (status == STATUS_OK && explain_wanted())
+		explain_settings(settings);
+	return status;
 }
 
 int client_attach(struct client *client, struct diag *diag)

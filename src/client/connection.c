@@ -17,11 +17,13 @@
 #include <sys/socket.h>
 
 #include "dial.h"
+#include "explain.h"
 #include "refusal.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/tls.h"
+#include "sallyport/x509.h"
 #include "window.h"
 
 enum {
@@ -396,6 +398,17 @@ static int make_h2(struct connection *connection)
 	return h2_new(&options, &connection->h2);
 }
 
+static void explain_handshake(const struct connection *connection)
+{
+	struct x509_facts facts;
+	char until[32];
+	if (!explain_wanted() || x509_facts(tls_peer_leaf(connection->tls), &facts, NULL) < 0)
+		return;
+	clock_format((uint64_t)facts.not_after_s * 1000, until, sizeof(until));
+	explain("%s: %s, %s; it shows the certificate \"%s\" by \"%s\", good until %s", connection->authority,
+		tls_protocol_name(connection->tls), tls_suite_name(connection->tls), facts.name, facts.issuer, until);
+}
+
 static void handshake_done(struct connection *connection)
 {
 	uv_timer_stop(&connection->limit);
@@ -408,6 +421,7 @@ static void handshake_done(struct connection *connection)
 		return;
 	connection->state = CONNECTION_OPEN;
 	connection->heard_ms = clock_monotonic_ms();
+	explain_handshake(connection);
 	uv_prepare_start(&connection->flush, on_flush);
 	connection->on_change(connection, connection->owner);
 	/* The gateway's first records may have come with its last handshake message. */

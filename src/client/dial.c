@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "explain.h"
 #include "sallyport/own.h"
 
 enum {
@@ -115,9 +117,19 @@ static void fail(struct dial *dial, const char *reason)
 
 static void begin_next(struct dial *dial);
 
+static void explain_attempt(const struct dial *dial, const struct attempt *attempt, const char *what)
+{
+	char text[INET6_ADDRSTRLEN + 20];
+	size_t index = (size_t)(attempt - dial->attempt);
+	if (explain_wanted() && getnameinfo((const struct sockaddr *)&dial->address[index], dial->address_length[index], text,
+					    sizeof(text), NULL, 0, NI_NUMERICHOST) == 0)
+		explain("%s, address %zu of %zu: %s port %u: %s", dial->host, index + 1, dial->count, text, dial->port, what);
+}
+
 static void attempt_failed(struct attempt *attempt, int error)
 {
 	struct dial *dial = attempt->dial;
+	explain_attempt(dial, attempt, strerror(error));
 	dial->last_error = error;
 	end_attempt(attempt);
 	if (++dial->failed == dial->count)
@@ -139,6 +151,7 @@ static void on_connected(uv_poll_t *poll, int status, int events)
 		attempt_failed(attempt, error);
 		return;
 	}
+	explain_attempt(attempt->dial, attempt, "connected");
 	uv_poll_stop(&attempt->poll);
 	finish(attempt->dial, take_fd(&attempt->fd), NULL);
 }
@@ -147,6 +160,7 @@ static void on_connected(uv_poll_t *poll, int status, int events)
 static int try_connect(struct dial *dial, size_t index)
 {
 	struct attempt *attempt = &dial->attempt[index];
+	explain_attempt(dial, attempt, "trying it");
 	const struct sockaddr *address = (const struct sockaddr *)&dial->address[index];
 	attempt->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (attempt->fd < 0)
@@ -242,6 +256,7 @@ int dial_start(uv_loop_t *loop, const char *host, uint16_t port, dial_done_handl
 		free(dial);
 		return diag_set(diag, ERR_SYSTEM, "The gateway's name \"%s\" cannot be looked up: %s", host, uv_strerror(result));
 	}
+	explain("Looking up %s", host);
 	dial->to_close = 3; /* the look-up and two timers */
 	uv_timer_init(loop, &dial->next);
 	uv_timer_init(loop, &dial->limit);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session.h"
@@ -48,6 +49,8 @@ static void on_answered(struct api_call *call, void *owner)
 	struct errand *errand = owner;
 	struct errand_result result = {.body = api_body(call), .refused = api_refused(call), .gateway = errand->gateway};
 	result.status = api_result(call, &result.diag);
+	explain("%s %s at %s: %s", errand->method, errand->path, errand->gateway,
+		result.status == STATUS_OK ? "answered" : result.diag.text);
 	bool lost = result.status == STATUS_UNREACHABLE && !result.refused && errand->sent == 1;
 	/* A gateway that refuses the device has read no request of it. */
 	bool turned_away = result.status == STATUS_DEVICE_REFUSED && !result.refused && uplink_may_try_another(errand->uplink, errand->sent);

@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "explain.h"
 #include "pin.h"
 #include "say.h"
 #include "signals.h"
@@ -24,6 +25,12 @@ static void keep_secrets(void)
 	(void)prctl(PR_SET_DUMPABLE, 0);
 #endif
 	answer_wipe_memory();
+}
+
+static void say_it(void *owner, const char *sentence)
+{
+	(void)owner;
+	say("%s", sentence);
 }
 
 static int print_and_leave(const struct options *options, struct diag *diag)
@@ -40,6 +47,8 @@ static int run(int count, char **words, struct options *options, struct diag *di
 	int status = options_parse(count, words, options, diag);
 	if (status == STATUS_OK && (options->help || options->version))
 		return print_and_leave(options, diag);
+	if (status == STATUS_OK && options->verbose)
+		explain_to(say_it, NULL);
 	/* An agent is told all by the command that starts it: nothing else may come in. */
 	bool is_told = status == STATUS_OK && options->command->is_internal && options->argument;
 	bool needs_none = status == STATUS_OK && options->command->is_complete;

@@ -104,6 +104,13 @@ static int take_if_due(struct options *options, const char *value, struct diag *
 	return STATUS_OK;
 }
 
+static int take_verbose(struct options *options, const char *value, struct diag *diag)
+{
+	(void)value, (void)diag;
+	options->verbose = true;
+	return STATUS_OK;
+}
+
 static int take_help(struct options *options, const char *value, struct diag *diag)
 {
 	(void)value, (void)diag;
@@ -142,6 +149,7 @@ static const struct option_row rows[] = {
 	{0, "purpose", "TEXT", take_purpose, "login: shown with the questions (what needs it)"},
 	{0, "json", NULL, take_json, "status, ls, forward list: print JSON"},
 	{0, "if-due", NULL, take_if_due, "renew: only after two thirds of the certificate's life"},
+	{'v', "verbose", NULL, take_verbose, "tell each step on standard error: addresses, handshake, certificates, what is waited for"},
 	{'h', "help", NULL, take_help, "print this"},
 	{'V', "version", NULL, take_version, "print the version"},
 };

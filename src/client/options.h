@@ -22,7 +22,7 @@ struct options {
 	const char *second;   /* what follows it, or NULL */
 	char **rest;          /* of a command to run, NULL-terminated */
 	size_t rest_count;
-	bool help, version, json, install, if_due, fresh;
+	bool help, version, verbose, json, install, if_due, fresh;
 	int answers_fd; /* -1: not given */
 	const char *realm;   /* borrowed; NULL: not given */
 	const char *purpose; /* likewise */

@@ -12,6 +12,7 @@
 
 #include "agent.h"
 #include "errand.h"
+#include "explain.h"
 #include "sallyport/clock.h"
 #include "news.h"
 #include "sallyport/own.h"
@@ -30,6 +31,7 @@ struct passage {
 	unsigned asked; /* how often the tunnel was asked for */
 	bool stepped_up, stands, cut;
 	uint64_t begun_ms;
+	uint64_t measured_ms, measured_bytes, rate;
 	struct passage_ending ending;
 	struct passage *previous, *next;
 };
@@ -161,9 +163,17 @@ static void on_tunnel_over(void *owner, const struct tunnel_ending *ending)
 	}
 }
 
+static void explain_tunnel(const struct passage *passage, const char *what)
+{
+	char target[DESTINATION_TEXT_MAX];
+	destination_text(&passage->options.destination, target);
+	explain("Tunnel to %s by %s: %s", target, passage->gateway, what);
+}
+
 static void on_tunnel_stands(void *owner)
 {
 	struct passage *passage = owner;
+	explain_tunnel(passage, "it stands");
 	passage->stands = true;
 	if (passage->options.on_stands && !passage->cut)
 		passage->options.on_stands(passage->options.owner);
@@ -190,6 +200,7 @@ static void on_ready(struct uplink_waiter *waiter, struct connection *connection
 	};
 	passage->asked++;
 	str_copy(passage->gateway, sizeof(passage->gateway), connection_authority(connection));
+	explain_tunnel(passage, "asked for");
 	if (status == STATUS_OK)
 		status = tunnel_start(&options, &passage->tunnel, &diag);
 	token_wipe(&token);
@@ -245,7 +256,22 @@ void passage_look(const struct passage *passage, struct passage_facts *out_facts
 		.destination = &passage->options.destination,
 		.begun_ms = passage->begun_ms,
 		.stands = passage->stands,
+		.rate = passage->rate,
 	};
 	if (passage->tunnel && passage->stands)
 		tunnel_bytes(passage->tunnel, &out_facts->sent_bytes, &out_facts->received_bytes);
+}
+
+void passage_measure(struct agent *agent)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	for (struct passage *passage = agent->passages; passage; passage = passage->next) {
+		struct passage_facts facts;
+		passage_look(passage, &facts);
+		uint64_t bytes = facts.sent_bytes + facts.received_bytes, passed_ms = now_ms - passage->measured_ms;
+		if (passage->measured_ms && passed_ms && bytes >= passage->measured_bytes)
+			passage->rate = (bytes - passage->measured_bytes) * 1000 / passed_ms;
+		passage->measured_ms = now_ms;
+		passage->measured_bytes = bytes;
+	}
 }

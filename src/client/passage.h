@@ -41,9 +41,12 @@ struct passage_facts {
 	const struct destination *destination;
 	uint64_t begun_ms; /* clock_wall_ms */
 	uint64_t sent_bytes, received_bytes;
+	uint64_t rate; /* bytes a second, both ways, between the last two looks of passage_measure */
 	bool stands;
 };
 struct passage *passage_next(const struct agent *agent, const struct passage *passage); /* NULL: the first */
 void passage_look(const struct passage *passage, struct passage_facts *out_facts);
+/* To be called every few seconds: how much has passed since the last time. */
+void passage_measure(struct agent *agent);
 
 #endif

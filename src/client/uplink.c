@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
@@ -14,6 +15,7 @@
 enum {
 	/* What a program waits before its connection is refused. */
 	PATIENCE_MS = 30000,
+	TELL_AFTER_MS = 1000,
 	FIRST_PAUSE_MS = 500,
 	LONGEST_PAUSE_MS = 30000,
 	/* After so long without a sign of life the gateway is asked for one; NATs forget after minutes. */
@@ -55,6 +57,7 @@ struct uplink {
 	unsigned failures;    /* since the last good connection */
 	unsigned connections; /* that have stood */
 	bool closing;
+	bool wait_told;
 	uint64_t wanted_ms;   /* when it was last of use */
 	uint64_t changed_ms;  /* wall clock: when the state's word changed */
 	uint64_t loop_offset_ms; /* between the clock that sleeps with the device and the one that does not */
@@ -224,7 +227,12 @@ static void forget_retired(struct uplink *uplink, struct path *path)
 /* The next gateway of the profile, when there are several. */
 static void turn_to_next(struct uplink *uplink)
 {
-	uplink->gateway = (uplink->gateway + 1) % settings_gateway_count(uplink->options.settings);
+	char url[300];
+	size_t count = settings_gateway_count(uplink->options.settings);
+	uplink->gateway = (uplink->gateway + 1) % count;
+	settings_gateway_url(uplink->options.settings, uplink->gateway, url, sizeof(url));
+	if (count > 1)
+		explain("The next gateway is %s", url);
 }
 
 static void on_pause_over(uv_timer_t *timer)
@@ -236,8 +244,10 @@ static void on_pause_over(uv_timer_t *timer)
 
 static void begin_after(struct uplink *uplink, uint64_t pause_ms)
 {
-	if (!uplink->closing && is_wanted(uplink))
-		uv_timer_start(&uplink->pause, on_pause_over, with_chance(pause_ms), 0);
+	if (uplink->closing || !is_wanted(uplink))
+		return;
+	uv_timer_start(&uplink->pause, on_pause_over, with_chance(pause_ms), 0);
+	explain("The next attempt is in %.1f s", (double)uv_timer_get_due_in(&uplink->pause) / 1000);
 }
 
 /* It never stood. */
@@ -306,6 +316,7 @@ static void current_over(struct uplink *uplink)
 	path_free(path);
 	changed(uplink);
 	uplink->last = diag;
+	explain("That connection is over: %s", diag.text[0] ? diag.text : "the gateway closed it in good order");
 	/* One that merely stood may have been refused after it. */
 	if (good) {
 		uplink->failures = 0;
@@ -452,6 +463,7 @@ static void ask(struct path *path)
 	if (path->asked_ms)
 		return;
 	path->asked_ms = clock_monotonic_ms();
+	explain("The gateway %s is asked for a sign of life", connection_authority(path->connection));
 	connection_ping(path->connection);
 }
 
@@ -487,6 +499,20 @@ static void look_at_retired(struct uplink *uplink)
 	}
 }
 
+/* Who waits for longer than a moment is told for what, once. */
+static void tell_wait(struct uplink *uplink)
+{
+	char url[300], sentence[400];
+	if (!uplink->first)
+		uplink->wait_told = false;
+	if (!uplink->first || uplink->wait_told || clock_monotonic_ms() + PATIENCE_MS < uplink->first->limit_ms + TELL_AFTER_MS)
+		return;
+	uplink->wait_told = true;
+	settings_gateway_url(uplink->options.settings, uplink->gateway, url, sizeof(url));
+	snprintf(sentence, sizeof(sentence), "Connecting to %s ...", url);
+	uplink->options.on_wait(uplink->options.owner, sentence);
+}
+
 static bool was_asleep(struct uplink *uplink)
 {
 	uv_update_time(uplink->options.loop);
@@ -505,6 +531,7 @@ static void on_look(uv_timer_t *timer)
 	if (stands(uplink))
 		look_at_current(uplink);
 	serve_waiters(uplink);
+	tell_wait(uplink);
 	struct diag diag = uplink->last;
 	if (!diag.text[0])
 		diag_set(&diag, 0, "The gateway did not answer in time");

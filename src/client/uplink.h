@@ -39,6 +39,8 @@ struct uplink_options {
 	bool (*is_wanted)(void *owner);
 	/* A sentence for whoever uses the tunnels: what was lost, what is back. */
 	void (*on_note)(void *owner, const char *sentence);
+	/* Whoever waits now has done so for a second: for what. */
+	void (*on_wait)(void *owner, const char *sentence);
 	/* The connection stands; `again`: another one has stood before. */
 	void (*on_stands)(void *owner, bool again);
 	/* The gateway (of several, each of them) says no to this device: nothing follows by itself. */

@@ -14,6 +14,7 @@
 #include "news.h"
 #include "passage.h"
 #include "report.h"
+#include "sallyport/clock.h"
 #include "sallyport/edge/command_agent.h"
 #include "sallyport/fd.h"
 #include "sallyport/link.h"
@@ -27,6 +28,7 @@ struct visitor {
 	struct link link; /* first: a link is its visitor */
 	struct agent *agent;
 	enum command_agent_state state;
+	bool verbose;
 	struct errand *errand;
 	bool asks_login;               /* that errand is about a login */
 	char login[ANSWER_ID_MAX + 1]; /* under way at the gateway; empty: none */
@@ -58,11 +60,26 @@ static int send_note(struct visitor *visitor, const char *sentence)
 
 /* ---- requests ---- */
 
+/* How it stands when a verbose command comes: what follows is told when it happens. */
+static void describe(struct visitor *visitor)
+{
+	struct uplink_state state;
+	char since[32], sentence[1024];
+	uplink_state(visitor->agent->uplink, &state);
+	clock_format(state.since_ms, since, sizeof(since));
+	snprintf(sentence, sizeof(sentence), "Gateway %s: %s since %s; %zu older connections carry something%s%s", state.gateway, state.word,
+		 since, state.retired, *state.sentence ? "; the last one ended so: " : "", state.sentence);
+	(void)!send_note(visitor, sentence);
+}
+
 static int on_hello(void *self, const struct command_agent_hello *message, int *fd)
 {
-	(void)fd, (void)message;
+	(void)fd;
 	struct visitor *visitor = self;
 	visitor->state = COMMAND_AGENT_READY;
+	visitor->verbose = message->verbose;
+	if (visitor->verbose)
+		describe(visitor);
 	(void)LINK_SEND(&visitor->link, command_agent, welcome, -1, .protocol = COMMAND_AGENT_PROTOCOL,
 			.version = view_string(SALLYPORT_VERSION), .pid = (uint32_t)getpid());
 	return 0;
@@ -308,6 +325,20 @@ void visitor_note_all(struct agent *agent, const struct destination *destination
 		if (!destination || destination_equal(destination, facts.destination))
 			(void)!send_note(visitor, sentence);
 	}
+}
+
+void visitor_progress(struct agent *agent, const char *sentence)
+{
+	for (struct visitor *visitor = agent->visitors; visitor; visitor = visitor->next)
+		if (visitor->state == COMMAND_AGENT_ASKED)
+			(void)LINK_SEND(&visitor->link, command_agent, progress, -1, .sentence = sentence_view(sentence));
+}
+
+void visitor_explain(struct agent *agent, const char *sentence)
+{
+	for (struct visitor *visitor = agent->visitors; visitor; visitor = visitor->next)
+		if (visitor->verbose)
+			(void)!send_note(visitor, sentence);
 }
 
 static const struct command_agent_handlers handlers = {

@@ -11,4 +11,9 @@ void visitor_note_all(struct agent *agent, const struct destination *destination
 /* Sends it away and ends all that it had begun. */
 void visitor_dismiss(struct visitor *visitor);
 
+/* To those who wait for an answer: for what. */
+void visitor_progress(struct agent *agent, const char *sentence);
+/* To those who want to know each step (-v). */
+void visitor_explain(struct agent *agent, const char *sentence);
+
 #endif

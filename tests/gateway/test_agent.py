@@ -53,7 +53,7 @@ def test_A12_socket_is_private_and_serves_its_user_only(world):
     (path,) = state_folder(world).glob("*.agent")
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
     # Somebody else who gets as far as the socket (every permission opened) is sent away without a word.
-    hello = (0).to_bytes(2, "little") + (1).to_bytes(4, "little") + (3).to_bytes(4, "little") + b"0.1"
+    hello = (0).to_bytes(2, "little") + (1).to_bytes(4, "little") + (3).to_bytes(4, "little") + b"0.1\0"
     opened = [parent for parent in [path, *path.parents] if str(parent).startswith("/tmp/")]
     modes = [(parent, parent.stat().st_mode) for parent in opened]
     said = {}

@@ -18,7 +18,7 @@ enum command_agent_state {
 };
 
 /* Changes with every change of this table: an older agent is replaced. */
-#define COMMAND_AGENT_PROTOCOL 2
+#define COMMAND_AGENT_PROTOCOL 3
 #define COMMAND_AGENT_BODY_MAX 150000
 #define COMMAND_AGENT_HOST_MAX 255
 #define COMMAND_AGENT_GATEWAY_MAX 271 /* "host:port" */
@@ -32,7 +32,7 @@ enum command_agent_kind {
 };
 
 #define command_agent_MESSAGES(M)                                                                   \
-	/* command: who I am */                                                                     \
+	/* command: who I am; verbose: send a note at each step (-v) */                                                                     \
 	M(command_agent, hello, EDGE_FROM_FIRST, COMMAND_AGENT_NEW, EDGE_NO_FD)                     \
 	/* agent: who I am */                                                                       \
 	M(command_agent, welcome, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                           \
@@ -63,10 +63,12 @@ enum command_agent_kind {
 	M(command_agent, report, EDGE_FROM_SECOND, EDGE_ANY, EDGE_WITH_FD)                          \
 	/* agent: a sentence for the user; nothing has ended */                                     \
 	M(command_agent, note, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
+	/* agent: what the answer is waiting for */                                                 \
+	M(command_agent, progress, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                          \
 	/* agent: what was asked for is done or over; status is the command's exit status */        \
 	M(command_agent, done, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
-#define command_agent_hello_FIELDS(F) F(u32, protocol, 0) F(str, version, 64)
+#define command_agent_hello_FIELDS(F) F(u32, protocol, 0) F(str, version, 64) F(u8, verbose, 0)
 #define command_agent_welcome_FIELDS(F) F(u32, protocol, 0) F(str, version, 64) F(u32, pid, 0)
 #define command_agent_ask_FIELDS(F)                                                                 \
 	F(str, method, 16) F(str, path, 1024) F(u8, with_session, 0) F(str, only_at, COMMAND_AGENT_GATEWAY_MAX) \
@@ -85,6 +87,7 @@ enum command_agent_kind {
 #define command_agent_inquire_FIELDS(F)
 #define command_agent_report_FIELDS(F)
 #define command_agent_note_FIELDS(F) F(str, sentence, COMMAND_AGENT_SENTENCE_MAX)
+#define command_agent_progress_FIELDS(F) F(str, sentence, COMMAND_AGENT_SENTENCE_MAX)
 #define command_agent_done_FIELDS(F) F(u32, status, 0) F(str, sentence, COMMAND_AGENT_SENTENCE_MAX)
 EDGE_DECLARE(command_agent)
 
