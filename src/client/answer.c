@@ -391,6 +391,25 @@ static uint64_t count_of(const json_t *root, const char *name)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+static bool is_busier(const struct answer_tunnel *tunnel, const struct answer_tunnel *other)
+{
+	return tunnel->rate > other->rate || (tunnel->rate == other->rate && tunnel->bytes > other->bytes);
+}
+
+static void rank_tunnel(const json_t *object, struct answer_agent *agent)
+{
+	struct answer_tunnel tunnel = {.bytes = count_of(object, "sent") + count_of(object, "received"),
+				       .rate = count_of(object, "rate")};
+	str_copy(tunnel.to, sizeof(tunnel.to), member(object, "to"));
+	for (size_t i = 0; i < ANSWER_BUSIEST; i++) {
+		struct answer_tunnel *place = &agent->busiest[i], here = *place;
+		if (!is_busier(&tunnel, place))
+			continue;
+		*place = tunnel;
+		tunnel = here;
+	}
+}
+
 int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct diag *diag)
 {
 	OWN_JSON json_t *root = load(body);
@@ -415,6 +434,7 @@ int answer_parse_agent(struct view body, struct answer_agent *out_agent, struct 
 	for (size_t i = 0; i < agent.tunnels; i++) {
 		agent.sent_bytes += count_of(json_array_get(tunnels, i), "sent");
 		agent.received_bytes += count_of(json_array_get(tunnels, i), "received");
+		rank_tunnel(json_array_get(tunnels, i), &agent);
 	}
 	*out_agent = agent;
 	return STATUS_OK;

@@ -103,8 +103,15 @@ void answer_parse_problem(struct view body, struct answer_problem *out_problem);
 
 /* Puts the JSON object `part` into the JSON object `body` under that name; appends. */
 [[nodiscard]] int answer_join(struct view body, const char *name, struct view part, struct buf *out_text, struct diag *diag);
+/* A tunnel of the agent. */
+struct answer_tunnel {
+	char to[272];
+	uint64_t bytes, rate; /* both ways; rate: a second */
+};
+enum { ANSWER_BUSIEST = 3 };
 /* What the agent says about itself (report.c), for people. */
 struct answer_agent {
+	struct answer_tunnel busiest[ANSWER_BUSIEST]; /* those with the highest rate, then with most bytes; bytes 0: none */
 	char state[16], since[ANSWER_TIME_MAX], problem[513], warning[2][256]; /* warnings: empty where there is none */
 	uint64_t pid, tunnels, forwards, connections, sent_bytes, received_bytes, retry_in_ms;
 	bool stays;

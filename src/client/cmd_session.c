@@ -4,7 +4,6 @@
 #include "client.h"
 #include "commands.h"
 #include "sallyport/own.h"
-#include "sallyport/str.h"
 #include "say.h"
 
 enum { REPORT_BYTES_MAX = 64 * 1024 * 1024 };
@@ -44,6 +43,26 @@ static int print_session(const struct client *client, struct view body, struct d
 	return STATUS_OK;
 }
 
+/* "1.2 GiB": three digits are enough for people. */
+static void spell_amount(uint64_t bytes, char *out_text, size_t capacity)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	size_t unit = 0;
+	double amount = (double)bytes;
+	for (; amount >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		amount /= 1024;
+	snprintf(out_text, capacity, unit && amount < 100 ? "%.1f %s" : "%.0f %s", amount, units[unit]);
+}
+
+static void print_busy(const struct answer_tunnel *tunnel)
+{
+	char text[400], bytes[24], rate[24];
+	spell_amount(tunnel->bytes, bytes, sizeof(bytes));
+	spell_amount(tunnel->rate, rate, sizeof(rate));
+	snprintf(text, sizeof(text), "%s: %s so far, %s a second", tunnel->to, bytes, rate);
+	print_row("busy", text);
+}
+
 /* Also when the gateway is away or says no: how the agent is helps then most. */
 static void print_agent(struct client *client)
 {
@@ -63,10 +82,12 @@ static void print_agent(struct client *client)
 	}
 	if (agent.problem[0])
 		print_row("last", agent.problem);
-	str_from_size_bytes(agent.received_bytes, size, sizeof(size));
+	spell_amount(agent.received_bytes, size, sizeof(size));
 	snprintf(text, sizeof(text), "%llu from here, %s received so far; %llu local port%s", (unsigned long long)agent.tunnels, size,
 		 (unsigned long long)agent.forwards, agent.forwards == 1 ? "" : "s");
 	print_row("carries", text);
+	for (size_t i = 0; i < ANSWER_BUSIEST && agent.busiest[i].bytes; i++)
+		print_busy(&agent.busiest[i]);
 	for (size_t i = 0; i < 2; i++)
 		if (agent.warning[i][0])
 			print_row("warning", agent.warning[i]);

@@ -36,10 +36,10 @@ static json_t *tunnels_json(const struct agent *agent)
 		char to[DESTINATION_TEXT_MAX];
 		passage_look(passage, &facts);
 		destination_text(facts.destination, to);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I, s:I}", "to", to, "state",
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "to", to, "state",
 						      facts.stands ? "open" : "waiting", "since", time_json(facts.begun_ms),
 						      "sent", (json_int_t)facts.sent_bytes, "received",
-						      (json_int_t)facts.received_bytes));
+						      (json_int_t)facts.received_bytes, "rate", (json_int_t)facts.rate));
 	}
 	return list;
 }

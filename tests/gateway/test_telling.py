@@ -89,6 +89,20 @@ def test_a_person_is_told_what_is_waited_for(world):
         client(world, "--gateway", url, "down")
 
 
+def test_status_names_the_busiest_tunnels(world):
+    port = free_port()
+    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}"):
+        wait_until(lambda: answers(port), "the local port")
+        with Tunnel(port) as tunnel:
+            def is_busy():
+                for _ in range(50):
+                    assert tunnel.echoes(b"x" * 100)
+                busiest = max(agent_report(world)["tunnels"], key=lambda item: item["sent"])
+                return busiest["to"] == f"127.0.0.1:{world.echo}" and busiest["rate"] > 0 and busiest["sent"] >= 5000
+            wait_until(is_busy, "a rate")
+            assert re.search(rf"^busy +127\.0\.0\.1:{world.echo}: \S+ \w+ so far, \S+ \w+ a second$", client(world, "status").stdout, re.M)
+
+
 # ---- exit statuses -------------------------------------------------------------------------------------------
 
 
