@@ -506,6 +506,11 @@ const char *policy_resource_description(const struct policy_resource *resource)
 	return resource->description;
 }
 
+const char *policy_resource_kind(const struct policy_resource *resource)
+{
+	return resource->kind && *resource->kind ? resource->kind : "tcp";
+}
+
 const char *policy_resource_addresses(const struct policy_resource *resource)
 {
 	return resource->addresses;

@@ -138,6 +138,8 @@ const struct policy_resource *policy_next_resource(const struct policy *policy, 
 const struct policy_resource *policy_resource_named(const struct policy *policy, const char *name);
 const char *policy_resource_name(const struct policy_resource *resource);
 const char *policy_resource_description(const struct policy_resource *resource);
+/* "tcp" "ssh" "web" "postgres" */
+const char *policy_resource_kind(const struct policy_resource *resource);
 /* Its addresses as written, one a line. */
 const char *policy_resource_addresses(const struct policy_resource *resource);
 /* The verdict for a resource as a whole, for lists. */

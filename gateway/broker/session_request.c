@@ -216,6 +216,7 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 		policy_sentence(&verdict, missing, sizeof(missing));
 		WORKER_SEND(worker, resource_item, -1, .request = request, .name = cut(policy_resource_name(resource), 128),
 			    .description = cut(policy_resource_description(resource), 512),
+			    .kind = view_string(policy_resource_kind(resource)),
 			    .addresses = cut(policy_resource_addresses(resource), 8192), .allowed = verdict.allowed,
 			    .missing = cut(verdict.allowed ? "" : missing, 256));
 	}

@@ -173,8 +173,8 @@ static json_t *lines(struct view text)
 static int on_resource_item(void *self, const struct worker_broker_resource_item *message, int *fd)
 {
 	(void)fd;
-	json_t *item = json_pack("{s:o, s:o, s:o, s:b}", "name", json_of(message->name), "description",
-				 json_of(message->description), "addresses", lines(message->addresses), "allowed",
+	json_t *item = json_pack("{s:o, s:o, s:o, s:o, s:b}", "name", json_of(message->name), "description",
+				 json_of(message->description), "kind", json_of(message->kind), "addresses", lines(message->addresses), "allowed",
 				 (int)message->allowed);
 	if (item && message->missing.size)
 		json_object_set_new(item, "missing", json_of(message->missing));

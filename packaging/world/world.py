@@ -228,7 +228,7 @@ class World:
     def write_policy(self):
         self.policy.write_text(f'''# Who may reach what. Nothing else is allowed.
 resource "wiki" {{ address = {{"127.0.0.1:{self.web}"}}  description = "Company wiki" }}
-resource "ssh"  {{ address = {{"127.0.0.1:{self.ssh}"}}  description = "Shell host" }}
+resource "ssh"  {{ address = {{"127.0.0.1:{self.ssh}"}}  description = "Shell host"  kind = ssh }}
 resource "echo" {{ address = {{"127.0.0.1:{self.echo}"}}  description = "TCP echo" }}
 resource "vault" {{ address = {{"127.0.0.1:{self.denied}"}}  description = "Nobody's yet" }}
 rule "everybody reads the wiki" {{ users = {{"alice", "bob"}}  resources = {{"wiki"}} }}

@@ -94,7 +94,7 @@ static bool read_resource(const json_t *object, struct answer_resource *out_reso
 	out_resource->allowed = json_is_true(json_object_get(object, "allowed"));
 	return copy_text(object, "name", &out_resource->name) &&
 	       copy_text(object, "description", &out_resource->description) &&
-	       copy_text(object, "missing", &out_resource->missing) &&
+	       copy_text(object, "missing", &out_resource->missing) && copy_text(object, "kind", &out_resource->kind) &&
 	       join_addresses(json_object_get(object, "addresses"), &out_resource->addresses);
 }
 
@@ -104,6 +104,7 @@ void answer_resources_fini(struct answer_resources *resources)
 		free(resources->item[i].name);
 		free(resources->item[i].description);
 		free(resources->item[i].missing);
+		free(resources->item[i].kind);
 		free(resources->item[i].addresses);
 	}
 	free(resources->item);

@@ -30,6 +30,7 @@ struct answer_message {
 
 struct answer_resource {
 	char *name, *description, *missing;
+	char *kind; /* "ssh"; empty: an older gateway, which does not say */
 	char *addresses; /* separated by ", " */
 	bool allowed;
 };

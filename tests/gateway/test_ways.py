@@ -2,6 +2,7 @@
 import concurrent.futures
 import json
 import os
+import pwd
 import socket
 import struct
 import subprocess
@@ -10,7 +11,8 @@ import urllib.request
 import pytest
 
 from clients_of_user import Held, agent_pid, agent_report, client, log_in
-from world import answers, free_port, wait_until
+from test_policy import apply
+from world import answers, free_port, run, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -153,19 +155,67 @@ def test_why_says_yes_or_no_and_why(world):
     wait_until(lambda: not agent_report(world)["tunnels"], "the end of the probe")
 
 
-def test_ssh_config_is_printed_and_installed(world):
-    text = client(world, "ssh-config").stdout
-    assert "Host" in text and "127.0.0.1" in text and "ProxyCommand sallyport -W %h:%p" in text
-    home = world.private_folder("home")
+def ssh_home(world):
+    """A home whose ssh knows the key of the shell host by each of its names."""
+    folder, home = world.path("ssh"), world.private_folder("home")
     (home / ".ssh").mkdir(exist_ok=True)
-    (home / ".ssh" / "config").write_text("Host other\n\tUser x\n")
+    host_key = (folder / "host.pub").read_text()
+    (home / ".ssh" / "known_hosts").write_text("".join(
+        f"[{name}]:{world.ssh} {host_key}" for name in ("127.0.0.1", "ssh", "127.0.0.2")))
+    (home / ".ssh" / "config").write_text(f"Host *\n\tIdentityFile {folder}/user\n\tBatchMode yes\n")
+    return home
+
+
+def ssh_from(world, home, *words):
+    """ssh takes the home of the account, so this folder is laid over it, for this program alone."""
+    return subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec ssh "$@"', str(home),
+                           pwd.getpwuid(os.getuid()).pw_dir, *words], env=world.client_environment(), text=True,
+                          capture_output=True, check=False, timeout=60, input="through\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to lay a home over its own")
+def test_ssh_goes_by_the_installed_configuration(new_world):
+    world = new_world()
+    world.policy.write_text(world.policy.read_text() + f'''
+resource "racks" {{ address = {{"127.0.0.2/31:{world.ssh}", "*.rack.example:22"}}  kind = ssh }}
+resource "site" {{ address = {{"site.example:443"}} }}
+resource "base" {{ address = {{"base.example:22"}}  kind = postgres }}
+rule "racks" {{ users = {{"alice"}} resources = {{"racks", "site", "base"}} }}
+''')
+    apply(world)
+    log_in(world)
+    text = client(world, "ssh-config").stdout
+    assert f"\nHost 127.0.0.1 ssh\n\tPort {world.ssh}\n\tProxyCommand sallyport -W %h:%p\n" in text
+    assert f'\nMatch host "127.0.0.2,127.0.0.3"\n\tPort {world.ssh}\n' in text and '\nMatch host "*.rack.example"\n\tProxy' in text
+    # What is no shell by its kind or its port is left out.
+    assert "site.example" not in text and "base.example" not in text and str(world.web) not in text and str(world.echo) not in text
+    home = ssh_home(world)
     for _ in range(2):
         assert client(world, "ssh-config", "--install", environment={"HOME": str(home)}).returncode == 0
     config = (home / ".ssh" / "config").read_text()
-    assert config.startswith("Include ") and config.count("Include") == 1 and "Host other" in config
-    done = subprocess.run(["ssh", "-F", str(home / ".ssh" / "config"), "-G", "127.0.0.1"], text=True, capture_output=True,
-                          env=dict(os.environ, HOME=str(home)), check=False)
-    assert done.returncode == 0, done.stderr
+    assert config.startswith("Include sallyport_config\n") and config.count("Include") == 1 and "IdentityFile" in config
+    for name in ("127.0.0.1", "ssh"):
+        done = ssh_from(world, home, name, "cat")
+        assert done.stdout == "through\n", (name, done.stderr)
+    # By the pattern as well; nothing listens there, and it is the gateway that says so.
+    done = ssh_from(world, home, "127.0.0.2", "cat")
+    assert done.returncode == 255 and "sallyport: 127.0.0.2:" in done.stderr, done.stderr
+
+
+def test_exec_leads_git_and_curl(world):
+    """The proxy variables are those that git and curl honour, names and all."""
+    folder = world.path("wiki", "pages", "repo.git")
+    run(["git", "init", "-q", "--bare", folder])
+    work = world.private_folder("work")
+    git = ["git", "-c", "user.name=alice", "-c", "user.email=alice@example.com", "-C", work]
+    run(["git", "init", "-q", work])
+    run([*git, "commit", "-q", "--allow-empty", "-m", "first"])
+    run([*git, "push", "-q", folder, "HEAD:refs/heads/main"])
+    run(["git", "-C", folder, "update-server-info"])
+    done = client(world, "exec", "--", "git", "ls-remote", f"http://wiki:{world.web}/repo.git")
+    assert "refs/heads/main" in done.stdout, done.stderr
+    done = client(world, "exec", "--", "sh", "-c", f'curl -sS --proxy "$all_proxy" http://wiki:{world.web}/')
+    assert "Company wiki" in done.stdout, done.stderr
 
 
 def test_doctor_and_version(world):

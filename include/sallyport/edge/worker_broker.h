@@ -155,9 +155,9 @@ enum worker_broker_event_kind {
 	F(str, realm, 32)
 #define worker_broker_session_ended_FIELDS(F) F(u32, request, 0) F(u32, tunnels, 0)
 #define worker_broker_resources_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
-/* addresses: one per line; missing: empty when allowed, else what the user may know is missing */
+/* kind: as in the policy; addresses: one per line; missing: empty when allowed, else what the user may know is missing */
 #define worker_broker_resource_item_FIELDS(F)                                                         \
-	F(u32, request, 0) F(str, name, 128) F(str, description, 512) F(str, addresses, 8192)         \
+	F(u32, request, 0) F(str, name, 128) F(str, description, 512) F(str, kind, 16) F(str, addresses, 8192) \
 	F(u8, allowed, 0) F(str, missing, 256)
 #define worker_broker_resources_end_FIELDS(F) F(u32, request, 0)
 #define worker_broker_open_FIELDS(F)                                                                  \
