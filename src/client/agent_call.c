@@ -253,8 +253,8 @@ int agent_call_open(struct agent_call *call, const struct settings *settings, en
 		if (status != STATUS_OK || call->socket < 0)
 			return status;
 		status = greet(call, diag);
-		if (status == STATUS_OK)
-			return STATUS_OK;
+		if (status == STATUS_OK || start == AGENT_CALL_GLANCE)
+			return status;
 		if (call->lost)
 			agent_call_close(call);
 		else

@@ -18,9 +18,10 @@ struct agent_call {
 	char gateway[COMMAND_AGENT_GATEWAY_MAX + 1]; /* that gave the last answer; empty: none has */
 };
 
-enum agent_call_start { AGENT_CALL_START, AGENT_CALL_ONLY_IF_RUNNING };
+/* AGENT_CALL_GLANCE: as it is, even where it is of another version (then STATUS_FAILED). */
+enum agent_call_start { AGENT_CALL_START, AGENT_CALL_ONLY_IF_RUNNING, AGENT_CALL_GLANCE };
 
-/* With AGENT_CALL_ONLY_IF_RUNNING and without an agent: STATUS_OK, and socket is -1. Close in any case. */
+/* Without AGENT_CALL_START and without an agent: STATUS_OK, and socket is -1. Close in any case. */
 [[nodiscard]] int agent_call_open(struct agent_call *call, const struct settings *settings, enum agent_call_start start,
 				  struct diag *diag);
 void agent_call_close(struct agent_call *call);

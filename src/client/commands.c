@@ -24,6 +24,8 @@ const struct command commands[] = {
 	{.name = "version", .is_complete = true, .run = cmd_version, .documentation = "print the version"},
 	{.name = "agent", .argument = "[FD]", .run = cmd_agent, .is_internal = true,
 	 .documentation = "be the agent (for service managers)"},
+	{.name = "complete", .argument = "[hosts|resources|profiles|forwards]", .is_complete = true, .is_internal = true, .run = cmd_complete,
+	 .documentation = "print words for the shells' completions"},
 	{.name = "ls", .takes_json = true, .run = cmd_ls,
 	 .documentation = "list what you may reach, and what is missing for the rest"},
 	{.name = "renew", .run = cmd_renew, .documentation = "renew this device's certificate, with a new key (--if-due: when it is time)"},

@@ -44,6 +44,7 @@ int cmd_exec(const struct options *options, struct diag *diag);
 int cmd_why(const struct options *options, struct diag *diag);
 int cmd_ssh_config(const struct options *options, struct diag *diag);
 int cmd_doctor(const struct options *options, struct diag *diag);
+int cmd_complete(const struct options *options, struct diag *diag);
 int cmd_version(const struct options *options, struct diag *diag);
 int cmd_forward(const struct options *options, struct diag *diag);
 int cmd_stdio(const struct options *options, struct diag *diag);

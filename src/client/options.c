@@ -342,7 +342,7 @@ void options_help(FILE *out)
 		int used = fprintf(out, "  %s%s%s%s%s", command->name, command->argument ? " " : "",
 				   command->argument ? command->argument : "", command->second ? " " : "",
 				   command->second ? command->second : command->takes_rest ? " -- CMD [ARG...]" : "");
-		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 1, "", command->documentation);
+		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 2, "", command->documentation);
 	}
 	fputs("\nOptions:\n", out);
 	for (size_t i = 0; i < ROWS; i++)

@@ -104,8 +104,11 @@ static void test_help_names_everything(void **state)
 	FILE *out = open_memstream(&text, &size);
 	options_help(out);
 	fclose(out);
-	for (size_t i = 0; i < command_count; i++)
-		assert_non_null(strstr(text, commands[i].name));
+	for (size_t i = 0; i < command_count; i++) {
+		char line[64];
+		snprintf(line, sizeof(line), "\n  %s ", commands[i].name);
+		assert_true((strstr(text, line) != NULL) == !commands[i].is_internal);
+	}
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		assert_non_null(strstr(text, setting_rows[i].name));
 		assert_non_null(strstr(text, setting_rows[i].environment));
