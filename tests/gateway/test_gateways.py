@@ -3,6 +3,7 @@
 The two share no store: each has its own sessions, and the laptop is registered at both.
 """
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -190,15 +191,27 @@ def test_A7_a_session_is_told_to_its_own_gateway_only(new_world):
         assert session.exists(), "the session of the first gateway was forgotten"
 
 
-def test_renewal_by_the_next_one_keeps_both_sessions(pair):
-    pair.log_in(pair.first)
-    pair.log_in(pair.second)
-    sessions = {path.read_text() for path in state_folder(pair.first).glob("*.session")}
-    kill(pair.first)
-    done = pair.run("renew")
+def session_file(world, port):
+    """Where the session of that gateway is kept: named by gateway and certificate (token.c)."""
+    certificate = ssl.PEM_cert_to_DER_cert(world.laptops["alice-laptop"].certificate.read_text())
+    name = hashlib.sha256(f"localhost:{port}\0".encode() + hashlib.sha256(certificate).digest()).hexdigest()[:32]
+    return state_folder(world) / f"{name}.session"
+
+
+def test_renewal_by_the_next_one_keeps_the_sessions_of_both(new_world):
+    world = new_world()
+    gone = free_port()
+    log_in(world)
+    assert session_file(world, world.port).exists()
+    elsewhere = session_file(world, gone)
+    elsewhere.touch(0o600)
+    elsewhere.write_text("the-session-of-the-one-that-is-gone\n")
+    options = ["--gateway", f"https://localhost:{gone} {world.url}"]
+    done = client(world, *options, "renew")
     assert done.returncode == 0 and "Renewed" in done.stdout, done.stderr
-    assert {path.read_text() for path in state_folder(pair.first).glob("*.session")} == sessions
-    assert pair.run("status").returncode == 0
+    assert session_file(world, gone) != elsewhere and not elsewhere.exists()
+    assert session_file(world, gone).read_text() == "the-session-of-the-one-that-is-gone\n"
+    assert client(world, *options, "status").returncode == 0
 
 
 def test_a_new_invitation_keeps_the_other_gateways(new_world):
