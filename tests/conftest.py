@@ -38,3 +38,14 @@ def scratch():
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def chip():
+    """A TPM of its own (tests/lib/tpm.py)."""
+    import tpm
+    place = tpm.folder()
+    made = tpm.Tpm(place)
+    yield made
+    made.close()
+    shutil.rmtree(place, ignore_errors=True)

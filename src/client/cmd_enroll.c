@@ -19,6 +19,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/token_url.h"
 #include "sallyport/x509.h"
 #include "say.h"
 
@@ -127,7 +128,7 @@ static int take_key(struct enrolment *enrolment, struct diag *diag)
 			 enrolment->invitation.id);
 		return identity_waiting_key(enrolment->waiting, &enrolment->key, diag);
 	}
-	if (strncmp(place, "pkcs11:", 7) != 0)
+	if (!token_url_is(place))
 		return diag_set(diag, STATUS_USAGE, "--key %s: only a key in a token is named here (pkcs11:...); else one is made", place);
 	if (buf_add_string(&enrolment->key, place) < 0)
 		return diag_set(diag, STATUS_USAGE, "the URL of the key is too long");

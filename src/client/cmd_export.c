@@ -7,6 +7,7 @@
 #include "prompt.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/token_url.h"
 #include "sallyport/x509.h"
 #include "say.h"
 
@@ -52,7 +53,7 @@ int cmd_export(const struct options *options, struct diag *diag)
 	OWN_SECRET_BUF struct buf passphrase = BUF_INIT(1024);
 	if (!options->argument)
 		return diag_set(diag, STATUS_USAGE, "usage: sallyport export-p12 FILE");
-	if (strncmp(options->settings.value[SETTING_key], "pkcs11:", 7) == 0)
+	if (token_url_is(options->settings.value[SETTING_key]))
 		return diag_set(diag, STATUS_USAGE, "The key of this device is in a token and cannot leave it; give the browser the token");
 	prompt_open(&prompt, options->answers_fd);
 	int status = ask_passphrase(&prompt, &passphrase, diag);

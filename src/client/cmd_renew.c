@@ -13,6 +13,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/token_url.h"
 #include "sallyport/x509.h"
 #include "say.h"
 #include "token.h"
@@ -60,9 +61,9 @@ static int find_places(struct renewal *renewal, struct diag *diag)
 {
 	renewal->certificate = renewal->settings->value[SETTING_cert];
 	renewal->key = renewal->settings->value[SETTING_key];
-	renewal->in_token = strncmp(renewal->key, "pkcs11:", 7) == 0;
+	renewal->in_token = token_url_is(renewal->key);
 	renewal->in_one_file = strcmp(renewal->key, renewal->certificate) == 0;
-	if (strncmp(renewal->certificate, "pkcs11:", 7) == 0)
+	if (token_url_is(renewal->certificate))
 		return diag_set(diag, STATUS_USAGE, "The certificate is in a token; keep it in a file (--cert) to renew it here");
 	snprintf(renewal->waiting_key, sizeof(renewal->waiting_key), "%s.next", renewal->in_token ? renewal->certificate : renewal->key);
 	snprintf(renewal->waiting_certificate, sizeof(renewal->waiting_certificate), "%s.next-certificate", renewal->certificate);

@@ -7,14 +7,9 @@
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/str.h"
+#include "sallyport/token_url.h"
 #include "sallyport/x509.h"
 #include "say.h"
-
-/* A token's object instead of a file (RFC 7512, and GnuTLS's name for TPM keys). */
-static bool is_url(const char *place)
-{
-	return strncmp(place, "pkcs11:", 7) == 0 || strncmp(place, "tpmkey:", 7) == 0;
-}
 
 static int check_dates(const char *path, const struct x509_facts *facts, struct diag *diag)
 {
@@ -37,7 +32,7 @@ static int check_dates(const char *path, const struct x509_facts *facts, struct 
 
 static int look_at_certificate(const char *place, struct device *device, struct diag *diag)
 {
-	if (is_url(place)) {
+	if (token_url_is(place)) {
 		x509_fingerprint(view_string(place), device->name);
 		return STATUS_OK;
 	}
@@ -56,7 +51,7 @@ static int look_at_certificate(const char *place, struct device *device, struct 
 static int look_at_key(const char *place, struct diag *diag)
 {
 	struct stat file;
-	if (is_url(place))
+	if (token_url_is(place))
 		return STATUS_OK;
 	if (stat(place, &file) < 0) {
 		diag_system(diag, "cannot open %s", place);

@@ -12,6 +12,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/token_url.h"
 
 enum { PROFILE_BYTES_MAX = 64 * 1024 };
 
@@ -121,8 +122,7 @@ static int take_pair(struct settings *settings, const char *path, unsigned line,
 		return diag_set(diag, STATUS_USAGE, "%s:%u: \"%s\" has no value", path, line, name);
 	if (view_to_string(value, text, sizeof(text)) < 0)
 		return diag_set(diag, STATUS_USAGE, "%s:%u: the value of \"%s\" is too long or not text", path, line, name);
-	bool in_token = strncmp(text, "pkcs11:", 7) == 0 || strncmp(text, "tpmkey:", 7) == 0;
-	if (is_path(setting) && !in_token && text[0] != '/' && strncmp(text, "~/", 2) != 0)
+	if (is_path(setting) && !token_url_is(text) && text[0] != '/' && strncmp(text, "~/", 2) != 0)
 		return diag_set(diag, STATUS_USAGE, "%s:%u: the path of \"%s\" must begin with / or ~/", path, line, name);
 	return offer(settings, setting, text, home, diag);
 }

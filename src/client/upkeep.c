@@ -9,6 +9,7 @@
 #include "child.h"
 #include "identity.h"
 #include "sallyport/clock.h"
+#include "sallyport/token_url.h"
 #include "say.h"
 
 enum {
@@ -23,7 +24,7 @@ static bool find_dates(const struct agent *agent, struct identity_dates *out_dat
 {
 	struct diag diag;
 	const char *place = agent->settings->value[SETTING_cert];
-	return strncmp(place, "pkcs11:", 7) != 0 && identity_dates(place, out_dates, &diag) == STATUS_OK;
+	return !token_url_is(place) && identity_dates(place, out_dates, &diag) == STATUS_OK;
 }
 
 static int64_t left_s(const struct identity_dates *dates)

@@ -223,25 +223,49 @@ def make_token(folder):
 
 def test_F3_a_key_in_a_token_stays_there(world, tmp_path):
     url, conf = make_token(tmp_path)
-    folder = world.private_folder("laptops", "in-token")
-    environment = dict(world.laptop_environment(folder), SOFTHSM2_CONF=conf)
+    lives_in_token(world, tmp_path, "in-token", url, {"SOFTHSM2_CONF": conf}, "pkcs11", lambda: None)
 
-    def sallyport(*arguments):
-        return subprocess.run([world.program("sallyport"), *arguments], env=environment, text=True, capture_output=True,
-                              timeout=60, check=False)
 
-    done = sallyport("--key", url, "enroll", world.invite("in-token", "bob"))
+def test_F3_a_key_behind_a_tpm_stays_there(world, tmp_path, chip):
+    """The key is made there by the enrolment itself. Without a resource manager one process at a time uses the TPM, so the
+    laptop is switched off in between."""
+    (tmp_path / "pin").write_text(chip.pin)
+    url = f"{chip.url('device')}?pin-source=file:{tmp_path}/pin"
+    lives_in_token(world, tmp_path, "behind-tpm", url, chip.variables, "tpm", chip.restart)
+
+
+def lives_in_token(world, tmp_path, name, url, variables, store, between):
+    folder = world.private_folder("laptops", name)
+    environment = dict(world.laptop_environment(folder), **variables)
+
+    def sallyport(*arguments, **options):
+        between()
+        try:
+            return subprocess.run([world.program("sallyport"), *arguments], env=environment, text=True, capture_output=True,
+                                  timeout=60, check=False, **options)
+        finally:
+            if arguments[0] == "status" or "login" in arguments:
+                subprocess.run([world.program("sallyport"), "down"], env=environment, capture_output=True, timeout=60, check=False)
+
+    done = sallyport("--key", url, "enroll", world.invite(name, "bob"))
     assert done.returncode == 0, done.stderr
     assert "PRIVATE KEY" not in (folder / "sallyport" / "device.pem").read_text()
     before = certificate_of(folder)
     status = sallyport("status")
     assert status.returncode == 4, status.stderr
-    assert json.loads(world.admin("device", "show", "in-token", "--json"))["key_store"] == "pkcs11"
+    assert json.loads(world.admin("device", "show", name, "--json"))["key_store"] == store
     done = sallyport("renew")
     assert done.returncode == 0, done.stderr
     after = certificate_of(folder)
     assert before.public_key().public_numbers() == after.public_key().public_numbers() and before.serial_number != after.serial_number
-    assert sallyport("status").returncode == 4
+    bob = world.users["bob"]
+    answers, ours = os.pipe()
+    os.write(ours, f"{bob.password}\n{bob.code()}\n".encode())
+    os.close(ours)
+    done = sallyport("--answers-from", str(answers), "login", "bob", pass_fds=[answers])
+    os.close(answers)
+    assert done.returncode == 0, done.stderr
+    assert sallyport("status").returncode == 0
     assert "cannot leave it" in sallyport("export-p12", str(tmp_path / "x.p12")).stderr
 
 

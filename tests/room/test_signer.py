@@ -53,11 +53,11 @@ def opened(files):
 class Signer:
     """A signer at work, its monitor and its broker."""
 
-    def __init__(self, programs, keys):
+    def __init__(self, programs, keys, settings=None):
         self.keys = keys
         self.broker, broker_end = frames.pair("broker_signer")
         with opened(keys.files()) as descriptors:
-            self.room = rooms.Room(programs, "signer", {"signer_user": IDENTITY},
+            self.room = rooms.Room(programs, "signer", settings or {"signer_user": IDENTITY},
                                    descriptors + [("broker_edge", "broker", broker_end.fileno())])
         broker_end.close()
         self.room.begin_well()

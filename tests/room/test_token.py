@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import frames
 import handshake
 import rooms
+import test_signer
+import tpm
 from test_signer import IDENTITY, Keys, opened
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
-TPM = sorted(pathlib.Path("/usr/lib").glob("*/pkcs11/libtpm2_pkcs11.so*")) or \
-    sorted(pathlib.Path("/usr/lib").glob("*/libtpm2_pkcs11.so*"))
 PIN = "4711-pin"
 
 
@@ -176,3 +176,72 @@ def test_A1_of_several_authorities_the_one_whose_key_is_there_issues(programs):
         signer.broker = broker
         check_issued(keys, signer.issue())
     broker.close()
+
+
+# ---- behind a TPM ----------------------------------------------------------------------------------------------
+
+
+class Public:
+    """What is known of a key that never was here."""
+
+    def __init__(self, public):
+        self.public = public
+
+    def public_key(self):
+        return self.public
+
+
+class KeysInTpm(Keys):
+    """One of the keys is made in the TPM, and somebody has certified it. Both at once want a resource manager in front of
+    the TPM (/dev/tpmrm0): by itself it has room for three objects."""
+
+    def __init__(self, chip, which):
+        super().__init__()
+        self.chip, self.which = chip, which
+        maker, inside = handshake.make_key(), Public(chip.make_key("gateway-key"))
+        above = maker, handshake.certificate(maker, "Above", True)
+        if which == "server_key":
+            self.server_key, self.server = inside, handshake.certificate(inside, "gateway.test", issuer=above)
+        else:
+            self.authority_key, self.authority = inside, handshake.certificate(inside, "Device authority", True, issuer=above)
+
+    def files(self):
+        files = {"server_certificate": handshake.pem(self.server), "device_authority": handshake.pem(self.authority)}
+        for name, key in (("server_key", self.server_key), ("device_authority_key", self.authority_key)):
+            files[name] = self.chip.pin.encode() + b"\n" if name == self.which else handshake.key_pem(key)
+        return files
+
+    def settings(self):
+        return {"signer_user": IDENTITY, self.which: self.chip.url("gateway-key") + "?pin-source=file:/etc/sallyport/tpm.pin",
+                "token_module": tpm.MODULE, "token_paths": f"{self.chip.store}\n",
+                "token_environment": "".join(f"{name}={value}\n" for name, value in self.chip.variables.items())}
+
+
+@pytest.mark.parametrize("which", ["server_key", "device_authority_key"])
+def test_F2_a_key_of_the_gateway_may_live_behind_a_tpm(programs, chip, which):
+    keys = KeysInTpm(chip, which)
+    chip.give(int(IDENTITY))
+    signer = test_signer.Signer(programs, keys, keys.settings())
+    try:
+        for _ in range(3):
+            worker, device = signer.worker(), handshake.make_key()
+            test_signer.proven(signer, worker, device)
+            assert signer.verdict(worker, handshake.public_der(device)).good == 1
+            transcript, scheme, signature = test_signer.signed(signer, signer.worker())
+            handshake.check(keys.server_key.public_key(), scheme, signature, handshake.content(handshake.SERVER, transcript, 1))
+            check_issued(keys, signer.issue())
+        said = signer.room.said()
+        assert chip.pin not in said and "Sanitizer" not in said and "runtime error" not in said, said
+    finally:
+        signer.end()
+
+
+def test_F2_a_tpm_that_is_gone_is_told(programs, chip):
+    keys = KeysInTpm(chip, "device_authority_key")
+    chip.give(int(IDENTITY))
+    chip.close()
+    with opened(keys.files()) as descriptors:
+        room = rooms.Room(programs, "signer", keys.settings(), descriptors)
+    with room:
+        answer = room.begin()
+        assert answer.name == "failed" and "cannot be loaded" in answer.sentence, answer

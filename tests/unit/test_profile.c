@@ -35,6 +35,9 @@ static void test_good_profile(void **state)
 	assert_string_equal(settings.value[SETTING_user], "a=b");
 	assert_null(settings.value[SETTING_ca]);
 	settings_fini(&settings);
+	assert_int_equal(parse("key = pkcs11:token=tpm;object=a", &settings, &diag), STATUS_OK);
+	assert_string_equal(settings.value[SETTING_key], "pkcs11:token=tpm;object=a");
+	settings_fini(&settings);
 }
 
 static void test_bad_profiles_name_file_and_line(void **state)
@@ -46,6 +49,7 @@ static void test_bad_profiles_name_file_and_line(void **state)
 		{"gateway https://gw", "/p:1: expected KEY = VALUE"}, {"\n= x", "/p:2: expected KEY = VALUE"},
 		{"gatewy = x", "did you mean \"gateway\"?"}, {"user = a\nuser = b", "/p:2: \"user\" stands here for the second"},
 		{"user =", "has no value"}, {"user = \"\"", "has no value"}, {"key = relative", "must begin with / or ~/"},
+		{"key = tpmkey:uuid=1", "must begin with / or ~/"},
 		{"cert = ~other/x", "must begin with / or ~/"}, {"zzzzzzzzzz = 1", "unknown key \"zzzzzzzzzz\""},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
