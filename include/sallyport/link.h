@@ -31,8 +31,10 @@ struct link {
 	int fd;
 	bool ended;
 	bool closing;
+	bool paused;
 	struct link_pending *first, *last; /* frames that wait for room in the socket */
 	size_t pending_bytes, pending_limit;
+	uint64_t sent, received; /* frames: taken over by link_send; told to on_frame */
 };
 
 /* Takes over `fd` (made non-blocking). On error the descriptor stays the caller's. */
@@ -44,6 +46,10 @@ int link_send_message(struct link *link, const struct edge *edge, unsigned type,
 /* LINK_SEND(link, worker_broker, opened, fd, .request = 3, .tunnel = 77) */
 #define LINK_SEND(link, edge_, name_, fd, ...)                                                          \
 	link_send_message(link, &edge_##_edge, edge_##_##name_##_type, &(struct edge_##_##name_){__VA_ARGS__}, fd)
+/* Reads no more; what is to be sent goes out all the same. */
+void link_pause(struct link *link);
+/* Sends what waits, and waits until it is gone. For the end of a process, or an error is dropped. */
+void link_drain(struct link *link);
 /* Closes descriptor and handle; on_closed (may be NULL) runs later on the loop. Idempotent. */
 void link_close(struct link *link, link_closed_handler on_closed);
 

@@ -1,7 +1,9 @@
 /* link.c: an edge on a libuv loop. */
 #include "sallyport/link.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +27,11 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void watch(struct link *link)
 {
-	uv_poll_start(&link->poll, UV_READABLE | (link->first ? UV_WRITABLE : 0), on_ready);
+	int events = (link->paused ? 0 : UV_READABLE) | (link->first ? UV_WRITABLE : 0);
+	if (events)
+		uv_poll_start(&link->poll, events, on_ready);
+	else
+		uv_poll_stop(&link->poll);
 }
 
 static void drop_first(struct link *link)
@@ -67,15 +73,17 @@ static void flush(struct link *link)
 
 static void receive(struct link *link)
 {
-	for (int i = 0; i < FRAMES_PER_TURN && !link->closing && !link->ended; i++) {
+	for (int i = 0; i < FRAMES_PER_TURN && !link->closing && !link->ended && !link->paused; i++) {
 		struct edge_frame frame;
 		int result = wire_receive(link->fd, receive_space, sizeof(receive_space), &frame);
 		if (result == ERR_AGAIN)
 			return;
-		if (result < 0)
+		if (result < 0) {
 			end(link, result);
-		else
-			link->on_frame(link, &frame);
+			return;
+		}
+		link->received++;
+		link->on_frame(link, &frame);
 	}
 }
 
@@ -95,7 +103,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 int link_init(struct link *link, uv_loop_t *loop, int fd, size_t pending_limit_bytes)
 {
 	link->fd = fd;
-	link->ended = link->closing = false;
+	link->ended = link->closing = link->paused = false;
+	link->sent = link->received = 0;
 	link->first = link->last = NULL;
 	link->pending_bytes = 0;
 	link->pending_limit = pending_limit_bytes;
@@ -142,7 +151,28 @@ int link_send(struct link *link, struct view frame, int fd)
 	 * callers need not expect their own end in the middle of a handler. */
 	if (result == ERR_LIMIT || result == ERR_SYSTEM)
 		shutdown(link->fd, SHUT_RDWR);
+	link->sent += result == 0;
 	return result;
+}
+
+void link_pause(struct link *link)
+{
+	if (link->ended || link->closing)
+		return;
+	link->paused = true;
+	watch(link);
+}
+
+void link_drain(struct link *link)
+{
+	while (link->first && !link->ended && !link->closing) {
+		struct pollfd room = {.fd = link->fd, .events = POLLOUT};
+		int result = wire_send(link->fd, buf_view(&link->first->frame), link->first->fd);
+		if (result == 0)
+			drop_first(link);
+		else if (result != ERR_AGAIN || (poll(&room, 1, -1) < 0 && errno != EINTR))
+			return;
+	}
 }
 
 int link_send_message(struct link *link, const struct edge *edge, unsigned type, const void *message, int fd)
