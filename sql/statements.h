@@ -80,7 +80,9 @@
 	S(tunnel_close, "UPDATE tunnel SET closed_at = $1, close_reason = $2, bytes_to_target = $3, "              \
 			"bytes_to_client = $4 WHERE id = $5 AND closed_at IS NULL")                                \
 	S(tunnel_count_open, "SELECT count(*) FROM tunnel WHERE closed_at IS NULL")                                \
-	S(tunnel_close_open, "UPDATE tunnel SET closed_at = $1, close_reason = $2 WHERE closed_at IS NULL")        \
+	S(tunnel_close_lost, "UPDATE tunnel SET closed_at = $1, close_reason = $2 WHERE id = $3 AND closed_at IS NULL") \
+	S(tunnel_open_all, "SELECT id, session, device, rule, resource, requested_host, requested_port, address, "  \
+			   "opened_at, connection, request_id FROM tunnel WHERE closed_at IS NULL ORDER BY id")    \
 	S(tunnel_page, "SELECT tunnel.id, session, device.name, \"user\", rule, resource, requested_host, "        \
 		       "requested_port, address, bytes_to_target, bytes_to_client, opened_at, closed_at, "         \
 		       "close_reason, connection, request_id FROM tunnel JOIN device ON device.id = tunnel.device " \

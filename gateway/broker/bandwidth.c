@@ -58,6 +58,13 @@ static void divide(const struct device *device, uint64_t group, uint64_t rate)
 	}
 }
 
+void bandwidth_unknown(struct tunnel *tunnel)
+{
+	/* A limit that no rule has. */
+	tunnel->rate = 1;
+	tunnel->rate_group = 0;
+}
+
 void bandwidth_changed(struct tunnel *tunnel)
 {
 	if (tunnel->rate)

@@ -35,6 +35,7 @@ struct admin_call;
 struct conversations;
 struct courier_edge;
 struct groups;
+struct heritage;
 struct login_rates;
 struct monitor_edge;
 struct policy;
@@ -93,7 +94,8 @@ struct broker {
 	bool trying;             /* a policy is tried on a thread (admin_policy_try.c) */
 	atomic_bool trials_over; /* that thread is to come back */
 	uint64_t judged_minute, judged_furthest_minute; /* since 1970; by the wall clock, by judge_furthest_ms */
-	bool stopping;
+	bool stopping, handing_over;
+	struct heritage *heritage; /* of the broker before, until it is entered into; NULL: none */
 };
 
 /* Counters for `status`. */

@@ -60,27 +60,40 @@ static void warn_anew(struct session *session)
 		tunnel->warned = false;
 }
 
+static struct feed *feed_new(struct worker *worker, struct session *session, uint32_t request)
+{
+	struct feed *feed = calloc(1, sizeof(*feed));
+	if (!feed)
+		return NULL;
+	*feed = (struct feed){.worker = worker, .session = session, .request = request};
+	LIST_INSERT_HEAD(&session->feeds, feed, of_session);
+	LIST_INSERT_HEAD(&worker->feeds, feed, of_worker);
+	LIST_INSERT_HEAD(&worker->broker->feeds, feed, all);
+	return feed;
+}
+
+void events_inherit(struct worker *worker, struct session *session, uint32_t request)
+{
+	if (!feed_new(worker, session, request))
+		worker_kill(worker, "gateway_restarted");
+}
+
 void events_on_begin(struct worker *worker, const struct worker_broker_events *message)
 {
 	struct session *session = session_of_request(worker, message->request, message->token, 401, "events");
 	if (!session)
 		return;
-	struct feed *feed = calloc(1, sizeof(*feed));
-	if (!feed) {
-		worker_unavailable(worker, message->request);
-		return;
-	}
 	if (count(worker) == EVENTS_PER_WORKER) {
-		free(feed);
 		worker_refuse(worker, message->request,
 			      &(struct refusal){.event = "events", .status = 429, .code = "too_many", .user = session->user,
 						.sentence = "This connection has enough event streams.", .retry_after_s = 60});
 		return;
 	}
-	*feed = (struct feed){.worker = worker, .session = session, .request = message->request};
-	LIST_INSERT_HEAD(&session->feeds, feed, of_session);
-	LIST_INSERT_HEAD(&worker->feeds, feed, of_worker);
-	LIST_INSERT_HEAD(&worker->broker->feeds, feed, all);
+	struct feed *feed = feed_new(worker, session, message->request);
+	if (!feed) {
+		worker_unavailable(worker, message->request);
+		return;
+	}
 	WORKER_SEND(worker, event, -1, .request = feed->request, .kind = WORKER_BROKER_EVENT_BEGIN,
 		    .at_ms = session->expires_at_ms);
 	warn_anew(session);

@@ -32,6 +32,8 @@ LIST_HEAD(feed_list, feed);
 void events_on_begin(struct worker *worker, const struct worker_broker_events *message);
 void events_on_stop(struct worker *worker, const struct worker_broker_events_stop *message);
 void events_worker_gone(struct worker *worker);
+/* One that the broker before has begun. */
+void events_inherit(struct worker *worker, struct session *session, uint32_t request);
 
 /* ---- what happens ---- */
 /* The last event of its feeds. */

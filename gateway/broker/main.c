@@ -17,6 +17,7 @@
 #include "courier_edge.h"
 #include "factor.h"
 #include "groups.h"
+#include "handover.h"
 #include "identity.h"
 #include "login.h"
 #include "login_rate.h"
@@ -111,6 +112,8 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 	if (result == 0)
 		result = factor_load(broker, take(room, MONITOR_ROOM_PURPOSE_FACTOR_KEY), diag);
 	if (result == 0)
+		result = heritage_take(broker, &broker->heritage, diag);
+	if (result == 0)
 		result = load(broker, &walls->jail, diag);
 	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_COURIER_EDGE),
 				take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
@@ -151,6 +154,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		signer_connect(broker, taken->signer);
 	if (result == 0 && taken->courier >= 0)
 		courier_connect(broker, taken->courier);
+	if (result == 0)
+		heritage_enter(broker);
 	if (result == 0 && taken->admin >= 0)
 		result = admin_start(broker, ADMIN_DOOR, taken->admin, &broker->admin, diag);
 	if (result == 0 && taken->factor >= 0)
@@ -159,7 +164,7 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 }
 
 /* What no worker has reported by now is closed in the record too. */
-static void close_record(struct broker *broker)
+static void close_tunnels(struct broker *broker)
 {
 	struct audit_entry entry = {.code = ""};
 	struct tunnel *tunnel;
@@ -170,8 +175,18 @@ static void close_record(struct broker *broker)
 			tunnel_abandon(tunnel, "gateway_stopped", TUNNEL_TELL_NOBODY);
 	audit_fill(&entry, "gateway_stopped", "in good order");
 	audit_record(broker, &entry, NULL, NULL);
+}
+
+static void close_record(struct broker *broker)
+{
+	if (broker->handing_over)
+		handover_part(broker);
+	else
+		close_tunnels(broker);
 	store_check_end(take_pointer(&broker->store_check));
 	store_close(broker->store);
+	if (broker->handing_over)
+		handover_send(broker);
 }
 
 /* `sallyport-gateway -T`: is the policy good? The store is another gateway's, perhaps, and is left alone. */

@@ -9,6 +9,7 @@
 #include "broker.h"
 #include "broker_life.h"
 #include "courier_edge.h"
+#include "handover.h"
 #include "login.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
@@ -75,7 +76,7 @@ static int on_reload_over(void *self, const struct monitor_room_reload_over *mes
 
 static int on_worker(void *self, const struct monitor_room_worker *message, int *fd)
 {
-	worker_connect(self, message->worker, take_fd(fd));
+	(void)worker_connect(self, message->worker, take_fd(fd));
 	return 0;
 }
 
@@ -104,6 +105,13 @@ static int on_stop(void *self, const struct monitor_room_stop *message, int *fd)
 {
 	(void)message, (void)fd;
 	broker_stop(self);
+	return 0;
+}
+
+static int on_hand_over(void *self, const struct monitor_room_hand_over *message, int *fd)
+{
+	(void)message, (void)fd;
+	handover_begin(self);
 	return 0;
 }
 
@@ -155,6 +163,7 @@ static const struct monitor_room_handlers handlers = {
 	.conversation = on_conversation,
 	.conversation_failed = on_conversation_failed,
 	.stop = on_stop,
+	.hand_over = on_hand_over,
 	.room_restarted = on_room_restarted,
 	.source_item = on_source_item,
 	.sources_end = on_sources_end,
@@ -197,6 +206,12 @@ void monitor_door_one(struct broker *broker, uint64_t worker)
 void monitor_kill_worker(struct broker *broker, uint64_t worker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);
+}
+
+void monitor_keep(struct broker *broker, uint8_t kind, uint64_t number, int fd)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, keep, fd, .kind = kind, .number = number);
+	link_drain(&broker->monitor->link);
 }
 
 void monitor_want_reload(struct broker *broker)

@@ -27,4 +27,7 @@ void monitor_clear_sources(struct broker *broker, const char *source);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */
 void monitor_want_conversation(struct broker *broker);
 
+/* For the successor (enum handover_kind): waits until the monitor has it. */
+void monitor_keep(struct broker *broker, uint8_t kind, uint64_t number, int fd);
+
 #endif

@@ -95,7 +95,6 @@ static struct tunnel *tunnel_new(struct worker *worker, struct session *session,
 static void attach(struct tunnel *tunnel)
 {
 	struct tunnels *tunnels = &tunnel->worker->broker->tunnels;
-	tunnel->id = ++tunnels->last_id;
 	LIST_INSERT_HEAD(&tunnels->live, tunnel, all);
 	LIST_INSERT_HEAD(&tunnel->session->tunnels, tunnel, of_session);
 	LIST_INSERT_HEAD(&tunnel->worker->tunnels, tunnel, of_worker);
@@ -113,6 +112,28 @@ static void detach(struct tunnel *tunnel)
 	map_remove(&tunnels->ids, &tunnel->by_id);
 	tunnel->session->tunnel_count--;
 	tunnels->live_count--;
+}
+
+struct tunnel *tunnel_inherit(struct worker *worker, struct session *session, uint32_t request, const struct tunnel_row *row,
+			      int watch)
+{
+	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	OWN_FD int owned = watch;
+	if (!tunnel)
+		return NULL;
+	*tunnel = (struct tunnel){.id = row->id, .worker = worker, .session = session, .request = request, .port = row->port,
+				  .state = TUNNEL_OPEN, .opened_at_ms = row->opened_at_ms, .watch = take_fd(&owned),
+				  .host = strdup(row->host), .rule = strdup(row->rule), .resource = strdup(row->resource),
+				  .address = strdup(row->address)};
+	worker_hold(worker);
+	session->holds++;
+	bandwidth_unknown(tunnel);
+	if (!tunnel->host || !tunnel->rule || !tunnel->resource || !tunnel->address) {
+		tunnel_free(tunnel);
+		return NULL;
+	}
+	attach(tunnel);
+	return tunnel;
 }
 
 /* ---- the end ---- */
@@ -397,6 +418,7 @@ static void begin(struct worker *worker, struct session *session, uint32_t reque
 		worker_unavailable(worker, request);
 		return;
 	}
+	tunnel->id = ++worker->broker->tunnels.last_id;
 	attach(tunnel);
 	struct judgement *judgement = &tunnel->opening->judgement;
 	judgement->broker = worker->broker;

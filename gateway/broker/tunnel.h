@@ -83,6 +83,10 @@ void tunnel_open_cancelled(struct worker *worker, uint32_t request);
 /* An open tunnel is over: the record's row is closed, memory forgets it. `reason` is copied; byte counts are
  * claims. */
 void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_target, uint64_t bytes_to_client);
+/* One that the broker before has opened: live again, and to be judged soon. `watch` (-1: none) is taken over; the row's
+ * texts are copied. NULL without memory. */
+struct tunnel *tunnel_inherit(struct worker *worker, struct session *session, uint32_t request, const struct tunnel_row *row,
+			      int watch);
 /* Gives up one that is not open yet. */
 enum tunnel_tell { TUNNEL_TELL_NOBODY, TUNNEL_TELL_CLIENT };
 void tunnel_abandon(struct tunnel *tunnel, const char *reason, enum tunnel_tell tell);

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "broker.h"
+#include "handover.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -155,7 +156,8 @@ void tunnel_record_address(struct broker *broker, uint64_t id, const char *addre
 /* ---- the start ---- */
 
 struct recovery {
-	uint64_t left_open, last_id;
+	struct heritage *heritage;
+	uint64_t closed, last_id;
 };
 
 static int take_number(void *self, const struct store_row *row, struct diag *diag)
@@ -165,32 +167,31 @@ static int take_number(void *self, const struct store_row *row, struct diag *dia
 	return 0;
 }
 
-/* Whatever stands open now was open when the last broker died. */
+/* Whatever stands open now was open when the last broker ended. */
 static int recover(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct recovery *recovery = operation->context;
 	struct audit_entry entry = {.code = ""};
 	int result = STORE_QUERY_ALL(db, diag, tunnel_last, take_number, &recovery->last_id);
 	if (result == 0)
-		result = STORE_RUN(db, diag, tunnel_close_open, NUMBER(clock_wall_ms()), TEXT("gateway_restarted"));
+		result = heritage_sift(recovery->heritage, db, &recovery->closed, diag);
 	if (result < 0)
 		return result;
-	recovery->left_open = store_changed(db);
 	audit_fill(&entry, "gateway_started", "Sallyport %s; %llu tunnels that were open are closed in the record",
-		   SALLYPORT_VERSION, (unsigned long long)recovery->left_open);
+		   SALLYPORT_VERSION, (unsigned long long)recovery->closed);
 	return audit_append(db, &entry, diag);
 }
 
 int tunnels_load(struct broker *broker, struct diag *diag)
 {
-	struct recovery recovery = {0};
+	struct recovery recovery = {.heritage = broker->heritage};
 	struct store_operation operation = {.work = recover, .context = &recovery};
 	if (map_init(&broker->tunnels.ids) < 0)
 		return diag_system(diag, "memory");
 	int result = store_now(broker->store, &operation, diag);
 	broker->tunnels.last_id = recovery.last_id;
-	if (recovery.left_open)
+	if (recovery.closed)
 		log_notice("%llu tunnels were open when the last broker ended; they are closed in the record",
-			   (unsigned long long)recovery.left_open);
+			   (unsigned long long)recovery.closed);
 	return result;
 }

@@ -70,8 +70,8 @@ struct workers {
 };
 
 [[nodiscard]] int workers_new(struct broker *broker, struct diag *diag);
-/* From the monitor: a new worker's edge (taken over), and who its client is. */
-void worker_connect(struct broker *broker, uint64_t number, int fd);
+/* From the monitor: a new worker's edge (taken over), and who its client is. NULL when it cannot be served: killed. */
+struct worker *worker_connect(struct broker *broker, uint64_t number, int fd);
 void worker_set_client(struct broker *broker, const struct monitor_room_worker_client *message);
 /* NULL when there is none. */
 struct worker *worker_find(const struct broker *broker, uint64_t number);

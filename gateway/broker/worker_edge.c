@@ -403,7 +403,8 @@ static int on_refusal(void *self, const struct worker_broker_refusal *message, i
 	    view_to_string(message->sentence, sentence, sizeof(sentence)) < 0 || message->status < 400 || message->status > 599)
 		return ERR_BAD_PEER;
 	str_make_printable(code);
-	struct refusal refusal = {.event = "request", .status = message->status, .code = code, .sentence = sentence};
+	struct refusal refusal = {.event = "request", .status = message->status, .code = code, .sentence = sentence,
+				  .retry_after_s = message->status == 503 ? 1 : 0};
 	snprintf(refusal.detail, sizeof(refusal.detail), "%u: %.500s", message->status, sentence);
 	worker_refuse(self, message->request, &refusal);
 	return 0;
@@ -477,14 +478,14 @@ static void make_connection_id(struct worker *worker)
 	str_hex(view_of(random, sizeof(random)), worker->connection);
 }
 
-void worker_connect(struct broker *broker, uint64_t number, int fd)
+struct worker *worker_connect(struct broker *broker, uint64_t number, int fd)
 {
 	OWN_FD int owned = fd;
 	OWN_MEMORY struct worker *worker = calloc(1, sizeof(*worker));
 	if (!worker || worker_find(broker, number) || link_init(&worker->link, broker->loop, owned, PENDING_BYTES_MAX) < 0) {
 		log_error("worker %llu cannot be served", (unsigned long long)number);
 		monitor_kill_worker(broker, number);
-		return;
+		return NULL;
 	}
 	take_fd(&owned);
 	worker->broker = broker;
@@ -501,7 +502,7 @@ void worker_connect(struct broker *broker, uint64_t number, int fd)
 	worker->order_timer.data = worker;
 	map_add(&broker->workers->numbers, &worker->by_number, view_of(&worker->number, sizeof(worker->number)));
 	LIST_INSERT_HEAD(&broker->workers->all, worker, all);
-	take_pointer(&worker);
+	return take_pointer(&worker);
 }
 
 void worker_set_client(struct broker *broker, const struct monitor_room_worker_client *message)

@@ -153,13 +153,16 @@ static int parse_address(struct view item, struct sockaddr_storage *out_address,
 			(int)item.size, (const char *)item.data);
 }
 
-static int listen_at(struct view item, int *out_fd, struct diag *diag)
+static int listen_at(struct monitor *monitor, struct view item, int *out_fd, struct diag *diag)
 {
 	struct sockaddr_storage address;
 	socklen_t size = 0;
 	int result = parse_address(item, &address, &size, diag);
 	if (result < 0)
 		return result;
+	*out_fd = heritage_listener(monitor, &address);
+	if (*out_fd >= 0)
+		return 0;
 	OWN_FD int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return diag_system(diag, "cannot make a socket for %.*s", (int)item.size, (const char *)item.data);
@@ -179,7 +182,7 @@ static int listen_all(struct monitor *monitor, const char *list, struct diag *di
 	int result = 0;
 	while (result == 0 && conf_list_next(list, &position, &item)) {
 		struct watch *watch = &monitor->listeners[monitor->listener_count];
-		result = listen_at(item, &watch->fd, diag);
+		result = listen_at(monitor, item, &watch->fd, diag);
 		if (result == 0) {
 			watch->on_readable = on_client;
 			monitor->listener_count++;
@@ -192,7 +195,10 @@ int accept_listen(struct monitor *monitor, struct diag *diag)
 {
 	int result = listen_all(monitor, monitor->conf.listen, diag);
 	monitor->enroll_from = monitor->listener_count;
-	return result < 0 ? result : listen_all(monitor, monitor->conf.enroll_listen, diag);
+	if (result == 0)
+		result = listen_all(monitor, monitor->conf.enroll_listen, diag);
+	heritage_close_listeners(monitor);
+	return result;
 }
 
 void accept_rest(struct monitor *monitor, bool rest)

@@ -82,14 +82,20 @@ bool conversations_reaped(struct monitor *monitor, pid_t pid)
 /* More than a conversation's keeper gives its stack (gateway/conversation/keeper.c). */
 enum { PATIENCE_MS = 11000, STEP_MS = 20 };
 
+void conversations_leave(struct monitor *monitor)
+{
+	const struct conversation *conversation;
+	LIST_FOREACH(conversation, &monitor->conversations, all)
+		shutdown(conversation->edge, SHUT_RDWR);
+}
+
 void conversations_end(struct monitor *monitor)
 {
 	struct conversation *conversation;
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
 	int status;
 	pid_t pid;
-	LIST_FOREACH(conversation, &monitor->conversations, all)
-		shutdown(conversation->edge, SHUT_RDWR);
+	conversations_leave(monitor);
 	while (!LIST_EMPTY(&monitor->conversations) && clock_monotonic_ms() < until_ms) {
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 			(void)conversations_reaped(monitor, pid);

@@ -135,7 +135,13 @@ static int on_list_wanted(void *self, const struct monitor_room_list_wanted *mes
 	return files_send_list(speaker->keeper->watch.fd, &speaker->monitor->conf, message->issuer);
 }
 
+static int on_keep(void *self, const struct monitor_room_keep *message, int *fd)
+{
+	return handover_keep(((struct speaker *)self)->monitor, message->kind, message->number, fd);
+}
+
 static const struct monitor_room_handlers handlers = {
+	.keep = on_keep,
 	.door_one = on_door_one,
 	.client_behind = on_client_behind,
 	.kill_worker = on_kill_worker,
@@ -155,20 +161,28 @@ void keeper_kill(struct keeper *keeper)
 		kill(keeper->pid, SIGKILL);
 }
 
+static int take_message(struct monitor *monitor, struct keeper *keeper, struct diag *diag)
+{
+	struct speaker speaker = {.monitor = monitor, .keeper = keeper};
+	struct edge_frame frame;
+	int result = wire_receive(keeper->watch.fd, monitor->space, sizeof(monitor->space), &frame);
+	if (result < 0)
+		return diag_set(diag, result, "its edge has ended");
+	return monitor_room_dispatch(&handlers, &speaker, EDGE_FROM_SECOND, rows[keeper->role].state, &frame, diag);
+}
+
 static void on_edge(struct watch *watch, void *self)
 {
 	struct monitor *monitor = self;
 	struct speaker speaker = {.monitor = monitor, .keeper = watch->owner};
-	struct edge_frame frame;
 	struct diag diag;
-	int result = wire_receive(watch->fd, monitor->space, sizeof(monitor->space), &frame);
-	if (result == 0)
-		result = monitor_room_dispatch(&handlers, &speaker, EDGE_FROM_SECOND, rows[speaker.keeper->role].state, &frame,
-					       &diag);
-	else
-		diag_set(&diag, result, "its edge has ended");
-	if (result == 0)
+	if (take_message(monitor, speaker.keeper, &diag) == 0)
 		return;
+	/* It leaves in good order: SIGCHLD tells when it has. */
+	if (speaker.keeper->role == KEEPER_BROKER && monitor->handing_over && handover_is_whole(monitor)) {
+		loop_forget(&monitor->loop, watch);
+		return;
+	}
 	/* A room without its edge is of no use; SIGCHLD brings the rest. */
 	log_warning("%s: %s", rows[speaker.keeper->role].name, diag.text);
 	loop_forget(&monitor->loop, watch);
@@ -233,6 +247,8 @@ static int introduce(struct monitor *monitor, enum keeper_role role, int edge, s
 		result = files_send(edge, rows[role].room, &monitor->conf, diag);
 	if (result == 0 && role == KEEPER_BROKER)
 		result = send_listeners(monitor, edge, diag);
+	if (result == 0 && role == KEEPER_BROKER)
+		result = heritage_send(monitor, edge, diag);
 	if (result == 0)
 		result = wire_together(monitor, role, edge, diag);
 	if (result < 0)
@@ -328,7 +344,9 @@ static void lose(struct monitor *monitor, struct keeper *keeper)
 	/* Forked workers need no template; before door one they need the signer; all need the broker. */
 	static const enum workers_extent extents[] = {
 		[KEEPER_SIGNER] = WORKERS_WITHOUT_DEVICE, [KEEPER_BROKER] = WORKERS_ALL, [KEEPER_TEMPLATE] = WORKERS_SPARE};
-	if (keeper->role != KEEPER_COURIER)
+	/* A broker that has handed over has left the tunnels to the next one. */
+	bool is_left = keeper->role == KEEPER_BROKER && monitor->handing_over && handover_is_whole(monitor);
+	if (keeper->role != KEEPER_COURIER && !is_left)
 		workers_kill(monitor, extents[keeper->role]);
 	if (monitor->reloading == keeper->role)
 		reload_answered(monitor, keeper->role, false, "it died");
@@ -340,7 +358,11 @@ bool keepers_reaped(struct monitor *monitor, pid_t pid, int status)
 		struct keeper *keeper = &monitor->keepers[role];
 		if (keeper->pid != pid)
 			continue;
-		if (!monitor->loop.stopping)
+		/* Its last words may still lie in its edge. */
+		struct diag diag;
+		while (monitor->handing_over && take_message(monitor, keeper, &diag) == 0)
+			;
+		if (!monitor->loop.stopping && !monitor->handing_over)
 			log_error("the %s ended (%s %d) and is started again", rows[role].name,
 				  WIFSIGNALED(status) ? "signal" : "status",
 				  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -348,6 +370,7 @@ bool keepers_reaped(struct monitor *monitor, pid_t pid, int status)
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		lose(monitor, keeper);
 		plan_restart(keeper, clock_monotonic_ms());
+		monitor->loop.stopping |= monitor->handing_over && role == KEEPER_BROKER;
 		return true;
 	}
 	return false;
@@ -413,7 +436,7 @@ void keepers_renew_courier(struct monitor *monitor)
 int keepers_tick(struct monitor *monitor, uint64_t now_ms)
 {
 	int wait = -1;
-	for (int role = 0; role < KEEPER_COUNT; role++) {
+	for (int role = 0; role < KEEPER_COUNT && !monitor->handing_over; role++) {
 		struct keeper *keeper = &monitor->keepers[role];
 		if (!is_wanted(monitor, (enum keeper_role)role))
 			continue;
@@ -434,12 +457,12 @@ static void stop_one(struct keeper *keeper)
 	if (keeper->pid == 0)
 		return;
 	(void)!WIRE_SEND(keeper->watch.fd, monitor_room, stop, -1);
-	for (int tenths = 0; tenths < STOP_SECONDS * 10; tenths++) {
+	for (int hundredths = 0; hundredths < STOP_SECONDS * 100; hundredths++) {
 		if (waitpid(keeper->pid, NULL, WNOHANG) != 0) {
 			keeper->pid = 0;
 			return;
 		}
-		usleep(100000);
+		usleep(10000);
 	}
 	keeper_kill(keeper);
 	waitpid(keeper->pid, NULL, 0);
@@ -450,7 +473,8 @@ static void stop_one(struct keeper *keeper)
 void keepers_stop_all(struct monitor *monitor)
 {
 	stop_one(&monitor->keepers[KEEPER_BROKER]);
-	workers_kill(monitor, WORKERS_ALL);
+	if (!monitor->handing_over)
+		workers_kill(monitor, WORKERS_ALL);
 	stop_one(&monitor->keepers[KEEPER_SIGNER]);
 	stop_one(&monitor->keepers[KEEPER_TEMPLATE]);
 	stop_one(&monitor->keepers[KEEPER_COURIER]);

@@ -20,6 +20,7 @@
 #include "monitor.h"
 #include "paths.h"
 #include "sallyport/clock.h"
+#include "sallyport/edge/handover.h"
 #include "sallyport/log.h"
 
 static const char usage[] =
@@ -29,7 +30,8 @@ static const char usage[] =
 	"  -T           check configuration, policy, keys and PAM service, print what is in force, and end\n"
 	"  --version    print the version\n"
 	"  --help       print this\n\n"
-	"SIGHUP reads configuration, policy and keys again; SIGTERM ends in good order.\n";
+	"SIGHUP reads configuration, policy and keys again; SIGTERM ends in good order; SIGUSR2 restarts (an upgrade) and keeps\n"
+	"live tunnels.\n";
 
 struct options {
 	const char *conf_path;
@@ -55,7 +57,7 @@ static int parse_options(int count, char **arguments, struct options *out_option
 			fputs(usage, stdout);
 			return EXIT_SUCCESS;
 		case 'v':
-			printf("sallyport-gateway %s\n", SALLYPORT_VERSION);
+			printf("sallyport-gateway %s\nhand-over protocol %08x\n", SALLYPORT_VERSION, handover_protocol());
 			return EXIT_SUCCESS;
 		default:
 			fputs("Try: sallyport-gateway --help\n", stderr);
@@ -116,6 +118,13 @@ static void reap(struct monitor *monitor)
 			(void)conversations_reaped(monitor, pid);
 }
 
+/* Whoever wants the end wants no successor. */
+static void stop(struct monitor *monitor)
+{
+	monitor->handing_over = HANDOVER_NONE;
+	monitor->loop.stopping = true;
+}
+
 static void on_signal(struct watch *watch, void *self)
 {
 	struct monitor *monitor = self;
@@ -126,15 +135,17 @@ static void on_signal(struct watch *watch, void *self)
 		reap(monitor);
 	else if (info.ssi_signo == SIGHUP)
 		reload_begin(monitor);
+	else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
+		handover_begin(monitor, info.ssi_signo == SIGUSR1 ? HANDOVER_STORE : HANDOVER_EXEC);
 	else
-		monitor->loop.stopping = true;
+		stop(monitor);
 }
 
 static int watch_signals(struct monitor *monitor, struct diag *diag)
 {
 	sigset_t set;
 	sigemptyset(&set);
-	for (const int *number = (const int[]){SIGCHLD, SIGHUP, SIGTERM, SIGINT, 0}; *number; number++)
+	for (const int *number = (const int[]){SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, 0}; *number; number++)
 		sigaddset(&set, *number);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -153,14 +164,32 @@ void monitor_watch_or_die(struct monitor *monitor, struct watch *watch)
 
 /* ---- life ---- */
 
-static int open_house(struct monitor *monitor, struct diag *diag)
+/* Before the configuration: whatever is wrong with it, workers that wait here do not wait for nobody. */
+static int begin(struct monitor *monitor, struct diag *diag)
 {
-	char missing[1536] = "";
+	struct rlimit limit;
 	int result = loop_init(&monitor->loop, diag);
 	if (result == 0)
 		result = watch_signals(monitor, diag);
-	if (result == 0)
-		result = source_desk_read(&monitor->conf, &monitor->exempt, &monitor->senders, diag);
+	if (result < 0)
+		return result;
+	/* An upgrade puts another file in its place; this path finds that one. */
+	ssize_t length = readlink("/proc/self/exe", monitor->program, sizeof(monitor->program) - 1);
+	monitor->program[length > 0 ? length : 0] = 0;
+	/* Whatever is left is taken; what this process needs in the long run the configuration will say. */
+	bool has_limit = getrlimit(RLIMIT_NOFILE, &limit) == 0;
+	if (has_limit)
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max});
+	heritage_take(monitor);
+	if (has_limit)
+		setrlimit(RLIMIT_NOFILE, &limit);
+	return 0;
+}
+
+static int open_house(struct monitor *monitor, struct diag *diag)
+{
+	char missing[1536] = "";
+	int result = source_desk_read(&monitor->conf, &monitor->exempt, &monitor->senders, diag);
 	if (result == 0)
 		result = source_table_init(&monitor->sources, monitor->conf.source_table, diag);
 	/* Listen first: a port that another program has is the commonest mistake, and costs nothing to find. */
@@ -199,12 +228,21 @@ static void serve(struct monitor *monitor)
 	while (!monitor->loop.stopping) {
 		uint64_t now = clock_monotonic_ms();
 		int keepers = keepers_tick(monitor, now), workers = workers_tick(monitor, now);
-		if (keepers_all_run(monitor))
+		int handover = handover_tick(monitor, now);
+		if (keepers_all_run(monitor) && !monitor->handing_over)
 			workers_refill(monitor);
 		/* While the signer takes new keys, a spare with the old certificate could serve nobody. */
-		accept_rest(monitor, !keepers_all_run(monitor) || monitor->reloading == KEEPER_SIGNER);
-		loop_turn(&monitor->loop, sooner(sooner(keepers, workers), notify_alive(now)), monitor);
+		accept_rest(monitor, !keepers_all_run(monitor) || monitor->reloading == KEEPER_SIGNER || monitor->handing_over);
+		loop_turn(&monitor->loop, sooner(sooner(keepers, workers), sooner(handover, notify_alive(now))), monitor);
 	}
+}
+
+/* Listeners and live workers stay; clients who come now wait in the kernel's queue. */
+static void leave_house(struct monitor *monitor, char **arguments)
+{
+	conversations_leave(monitor);
+	keepers_stop_all(monitor);
+	handover_finish(monitor, arguments);
 }
 
 static void close_house(struct monitor *monitor)
@@ -217,9 +255,11 @@ static void close_house(struct monitor *monitor)
 	unlink(monitor->conf.admin_socket);
 }
 
-/* After a failed start: nobody may be left behind. Their edges close with this process. */
-static int fail(const struct diag *diag)
+/* After a failed start: nobody may be left behind. Edges close with this process; workers of the gateway before are not
+ * waited for. */
+static int fail(struct monitor *monitor, const struct diag *diag)
 {
+	workers_kill(monitor, WORKERS_ALL);
 	fprintf(stderr, "sallyport-gateway: %s\n", diag->text);
 	return EXIT_FAILURE;
 }
@@ -235,16 +275,22 @@ int main(int count, char **arguments)
 	log_open("monitor", LOG_LEVEL_NOTICE);
 	monitor.conf_path = options.conf_path;
 	TAILQ_INIT(&monitor.stranger_queue);
+	TAILQ_INIT(&monitor.kept);
 	for (int role = 0; role < KEEPER_COUNT; role++)
 		monitor.keepers[role].role = (enum keeper_role)role;
+	if (!options.check && begin(&monitor, &diag) < 0)
+		return fail(&monitor, &diag);
 	if (conf_file_load(options.conf_path, &monitor.conf, &diag) < 0)
-		return fail(&diag);
+		return fail(&monitor, &diag);
 	if (options.check)
 		return check_run(&monitor);
 	raise_descriptor_limit(monitor.conf.connections);
 	if (open_house(&monitor, &diag) < 0)
-		return fail(&diag);
+		return fail(&monitor, &diag);
 	serve(&monitor);
-	close_house(&monitor);
+	if (monitor.handing_over)
+		leave_house(&monitor, arguments);
+	else
+		close_house(&monitor);
 	return EXIT_SUCCESS;
 }

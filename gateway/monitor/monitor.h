@@ -5,6 +5,7 @@
  * conversations.c  one process per login
  * accept.c     listeners; who is let in
  * reload.c     SIGHUP: whole or not at all
+ * handover.c, heritage.c  a restart that live tunnels outlive
  */
 #ifndef SALLYPORT_MONITOR_MONITOR_H
 #define SALLYPORT_MONITOR_MONITOR_H
@@ -14,6 +15,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "handover.h"
 #include "loop.h"
 #include "sallyport/conf.h"
 #include "source_table.h"
@@ -44,6 +46,7 @@ struct worker {
 	enum worker_state state;
 	uint64_t begun_ms, deadline_ms; /* of a stranger */
 	struct source_address source;   /* where its client is */
+	bool kept;                      /* the broker's end of its edge is kept over a restart */
 	bool proxied;                   /* its source is a trusted sender, who has not said where the client is */
 };
 
@@ -78,6 +81,12 @@ struct monitor {
 	enum keeper_role reloading; /* KEEPER_COUNT: none */
 	bool reload_wanted; /* by an admin, who waits for its outcome */
 	bool reload_again;  /* it was wanted while one was under way */
+	char program[4096];  /* this one's path */
+	enum handover_way handing_over;
+	uint64_t handover_until_ms;
+	struct kept_list kept;
+	int inherited[MONITOR_LISTENERS_MAX]; /* listeners; -1: taken */
+	unsigned inherited_count;
 	uint8_t space[160000]; /* for one frame */
 };
 
@@ -100,7 +109,7 @@ bool keepers_all_run(const struct monitor *monitor);
 void keepers_renew_courier(struct monitor *monitor);
 /* Kills one, so that it is started anew. */
 void keeper_kill(struct keeper *keeper);
-/* Stops all in good order. */
+/* Stops all in good order; with live workers, or (while handing over) without them. */
 void keepers_stop_all(struct monitor *monitor);
 void monitor_watch_or_die(struct monitor *monitor, struct watch *watch);
 
@@ -122,6 +131,10 @@ struct worker *workers_find(struct monitor *monitor, uint64_t id);
 void worker_forked(struct monitor *monitor, struct worker *worker, int pidfd);
 void worker_accepted(struct monitor *monitor, struct worker *worker);
 void worker_kill(struct worker *worker);
+/* Kills and forgets it. */
+void worker_drop(struct monitor *monitor, struct worker *worker);
+/* One of the gateway before, accepted, as yet without descriptors. NULL without memory. */
+struct worker *worker_inherit(struct monitor *monitor, uint64_t id);
 /* Ends the stranger that has waited longest, in favour of a newcomer. False when none has waited long. */
 bool workers_evict(struct monitor *monitor, uint64_t now_ms);
 /* Kills the spares; the strangers as well; or every one. */
@@ -136,6 +149,8 @@ bool conversations_reaped(struct monitor *monitor, pid_t pid);
 /* At the end of the house: waits for those that close their PAM sessions, kills those that do not. Without the broker each
  * ends by itself. */
 void conversations_end(struct monitor *monitor);
+/* The same without waiting: they end by themselves. */
+void conversations_leave(struct monitor *monitor);
 
 /* ---- accept.c ---- */
 [[nodiscard]] int accept_listen(struct monitor *monitor, struct diag *diag);
@@ -168,6 +183,12 @@ void notify_stopping(void);
 /* Tells systemd's watchdog that the loop turns, when it is time to. Returns the milliseconds until it is again, -1
  * when nobody wants to know. */
 int notify_alive(uint64_t now_ms);
+/* systemd's descriptor store: whether there may be one; one more descriptor into it, under that name; all taken in? All of
+ * ours out of it. */
+bool notify_can_store(void);
+bool notify_store(const char *name, int fd);
+bool notify_settle(void);
+void notify_forget(void);
 
 /* ---- check.c ---- */
 /* -T: checks everything, prints what is in force. Returns the exit status. */

@@ -2,6 +2,8 @@
 #include "monitor.h"
 
 #ifdef HAVE_SYSTEMD
+#include <stdio.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -35,6 +37,30 @@ int notify_alive(uint64_t now_ms)
 	}
 	return (int)(next_ms - now_ms);
 }
+
+bool notify_can_store(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+/* FDPOLL=0: a socketpair whose other end is closed is no reason to drop what lies in it. */
+bool notify_store(const char *name, int fd)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	return sd_pid_notify_with_fds(0, 0, text, &fd, 1) > 0;
+}
+
+bool notify_settle(void)
+{
+	return sd_notify_barrier(0, 5000000) > 0;
+}
+
+void notify_forget(void)
+{
+	sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=" HANDOVER_HERITAGE);
+	sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=" HANDOVER_LISTENER);
+}
 #else
 void notify_ready(void)
 {
@@ -52,5 +78,25 @@ int notify_alive(uint64_t now_ms)
 {
 	(void)now_ms;
 	return -1;
+}
+
+bool notify_can_store(void)
+{
+	return false;
+}
+
+bool notify_store(const char *name, int fd)
+{
+	(void)name, (void)fd;
+	return false;
+}
+
+bool notify_settle(void)
+{
+	return false;
+}
+
+void notify_forget(void)
+{
 }
 #endif

@@ -49,7 +49,8 @@ static void bury(struct monitor *monitor, struct worker *worker)
 	loop_forget(&monitor->loop, &worker->pidfd);
 	if (worker->pidfd.fd >= 0)
 		close(worker->pidfd.fd);
-	close(worker->edge);
+	if (worker->edge >= 0)
+		close(worker->edge);
 	free(worker);
 }
 
@@ -57,6 +58,25 @@ void worker_kill(struct worker *worker)
 {
 	if (worker->pidfd.fd >= 0)
 		syscall(SYS_pidfd_send_signal, worker->pidfd.fd, SIGKILL, NULL, 0);
+}
+
+void worker_drop(struct monitor *monitor, struct worker *worker)
+{
+	worker_kill(worker);
+	bury(monitor, worker);
+}
+
+struct worker *worker_inherit(struct monitor *monitor, uint64_t id)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (!worker)
+		return NULL;
+	*worker = (struct worker){.id = id, .edge = -1, .pidfd.fd = -1, .state = WORKER_ACCEPTED};
+	LIST_INSERT_HEAD(&monitor->workers, worker, all);
+	monitor->worker_count++;
+	if (monitor->last_worker < id)
+		monitor->last_worker = id;
+	return worker;
 }
 
 static void on_end(struct watch *watch, void *self)

@@ -22,8 +22,8 @@
 #include "sallyport/str.h"
 #include "sallyport/wire.h"
 
-/* More descriptors than a monitor ever sends (policy files are one each). */
-#define DESCRIPTORS_MAX 4096
+/* More descriptors than a monitor ever sends (policy files are one each, and so are live tunnels after a restart). */
+#define DESCRIPTORS_MAX (1 << 20)
 
 static void close_strays(void)
 {

@@ -274,7 +274,46 @@ static int on_end(void *self, const struct worker_broker_end *message, int *fd)
 	return 0;
 }
 
+/* ---- a restart of the gateway ---- */
+
+enum { OVERDUE_MS = 100 };
+
+/* Who was stopped meanwhile may have been taken over for long: one look at the edge before the end. */
+static void on_handover_limit(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+	if (!worker->overdue) {
+		worker->overdue = true;
+		uv_timer_start(timer, on_handover_limit, OVERDUE_MS, 0);
+		return;
+	}
+	log_warning("nobody has taken this connection over within handover_limit");
+	worker_end(EXIT_FAILURE);
+}
+
+/* Bytes go on; questions wait in the edge for whoever comes. But nobody could end the tunnels now: so not for long. */
+static int on_handover(void *self, const struct worker_broker_handover *message, int *fd)
+{
+	struct worker *worker = self;
+	(void)fd;
+	worker->overdue = false;
+	uv_timer_start(&worker->handover, on_handover_limit, worker->conf->handover_limit_ms, 0);
+	worker->taken += message->taken;
+	exchange_forsaken(worker, worker->taken);
+	return 0;
+}
+
+static int on_adopted(void *self, const struct worker_broker_adopted *message, int *fd)
+{
+	struct worker *worker = self;
+	(void)message, (void)fd;
+	uv_timer_stop(&worker->handover);
+	return 0;
+}
+
 static const struct worker_broker_handlers handlers = {
+	.handover = on_handover,
+	.adopted = on_adopted,
 	.accepted = on_accepted,
 	.rejected = on_rejected,
 	.login_message = on_login_message,

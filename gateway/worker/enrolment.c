@@ -100,7 +100,7 @@ void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s)
 
 void enrolment_revocations(struct exchange *exchange)
 {
-	(void)LINK_SEND(&exchange->worker->broker, worker_broker, revocations, -1, .request = exchange->number);
+	EXCHANGE_ASK(exchange, revocations, );
 }
 
 void enrolment_revocation_list(struct exchange *exchange, int list, uint32_t size)

@@ -234,8 +234,7 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 	/* The sentence may quote the client; the edge carries text only. */
 	str_copy(shown, sizeof(shown), sentence);
 	str_make_printable(shown);
-	(void)LINK_SEND(&exchange->worker->broker, worker_broker, refusal, -1, .request = exchange->number, .status = status,
-			.code = view_string(code), .sentence = view_string(shown));
+	EXCHANGE_ASK(exchange, refusal, .status = status, .code = view_string(code), .sentence = view_string(shown));
 }
 
 /* ---- what is asked of the broker ---- */
@@ -468,6 +467,18 @@ void exchange_gone(struct exchange *exchange)
 	if (exchange->is_feed && !exchange->answered)
 		EXCHANGE_ASK(exchange, events_stop, );
 	exchange_free(exchange);
+}
+
+/* The successor records it, and then it is answered. */
+void exchange_forsaken(struct worker *worker, uint64_t taken)
+{
+	struct exchange *exchange;
+	LIST_FOREACH(exchange, &worker->exchanges, all) {
+		if (exchange->answered || !exchange->asked || exchange->asked > taken)
+			continue;
+		exchange->refused = false;
+		exchange_refuse(exchange, 503, "unavailable", "The gateway was restarted just now. Try again.");
+	}
 }
 
 struct exchange *exchange_find(struct worker *worker, uint32_t number)

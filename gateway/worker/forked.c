@@ -105,7 +105,9 @@ void forked_live(int monitor, const struct inheritance *inheritance)
 	LIST_INIT(&worker.tunnels);
 	LIST_INIT(&worker.feeds);
 	worker.monitor = (struct link){.owner = &worker, .on_frame = on_monitor_frame, .on_end = on_monitor_end};
-	if (uv_loop_init(&loop) < 0 || link_init(&worker.monitor, &loop, monitor, MONITOR_PENDING) < 0) {
+	worker.handover.data = &worker;
+	if (uv_loop_init(&loop) < 0 || uv_timer_init(&loop, &worker.handover) < 0 ||
+	    link_init(&worker.monitor, &loop, monitor, MONITOR_PENDING) < 0) {
 		log_error("a worker cannot make its loop");
 		worker_end(EXIT_FAILURE);
 	}

@@ -88,6 +88,7 @@ struct exchange {
 	bool is_open;
 	bool is_feed;
 	json_t *items; /* messages or resources that came before their end */
+	uint64_t asked; /* how many messages the broker had been sent with its question; 0: it was not asked */
 };
 
 /* ---- the client ---- */
@@ -144,6 +145,9 @@ struct worker {
 	LIST_HEAD(, tunnel) tunnels;
 	unsigned tunnel_count;
 	LIST_HEAD(, feed) feeds;
+	uv_timer_t handover; /* runs while the gateway is restarted */
+	uint64_t taken;      /* messages that former brokers took */
+	bool overdue;
 };
 
 /* ---- forked.c ---- */
@@ -210,6 +214,8 @@ void exchange_body(struct exchange *exchange, struct view bytes);
 void exchange_whole(struct exchange *exchange);
 /* The client no longer waits. The exchange is gone afterwards. */
 void exchange_gone(struct exchange *exchange);
+/* Refuses those that a broker which is gone had taken with the first `taken` messages, and will not answer. */
+void exchange_forsaken(struct worker *worker, uint64_t taken);
 /* NULL when there is none (any more). */
 struct exchange *exchange_find(struct worker *worker, uint32_t number);
 
@@ -226,7 +232,8 @@ struct exchange_text {
 void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text);
 /* What the broker is asked for this exchange. */
 #define EXCHANGE_ASK(exchange, name, ...)                                                                           \
-	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__))
+	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__), \
+	 (exchange)->asked = (exchange)->worker->broker.sent)
 struct exchange_problem {
 	unsigned status;
 	const char *code;

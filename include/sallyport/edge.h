@@ -82,6 +82,9 @@ struct edge_frame {
 /* Wipes a frame that has secret fields, and closes its descriptor unless it was taken (-1). */
 void edge_frame_release(const struct edge *edge, struct edge_frame *frame);
 
+/* A number of the edge's rows that are allowed in one of these states: another one when anything of them changes. */
+uint32_t edge_sum(const struct edge *edge, uint32_t states);
+
 #define EDGE_MEMBER_u8(name_) uint8_t name_;
 #define EDGE_MEMBER_u32(name_) uint32_t name_;
 #define EDGE_MEMBER_u64(name_) uint64_t name_;

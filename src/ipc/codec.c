@@ -124,3 +124,33 @@ void edge_frame_release(const struct edge *edge, struct edge_frame *frame)
 		close(frame->fd);
 	frame->fd = -1;
 }
+
+/* FNV-1a */
+static uint32_t add_bytes(uint32_t sum, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ ((const uint8_t *)bytes)[i]) * 16777619u;
+	return sum;
+}
+
+static uint32_t add_number(uint32_t sum, size_t number)
+{
+	return add_bytes(sum, &number, sizeof(number));
+}
+
+uint32_t edge_sum(const struct edge *edge, uint32_t states)
+{
+	uint32_t sum = 2166136261u;
+	for (size_t type = 0; type < edge->message_count; type++) {
+		const struct edge_message *row = &edge->messages[type];
+		if (!(row->states & states))
+			continue;
+		sum = add_number(add_bytes(sum, row->name, strlen(row->name) + 1), type);
+		sum = add_number(add_number(add_number(sum, row->sender), row->descriptor), row->states);
+		for (size_t i = 0; i < row->field_count; i++) {
+			sum = add_bytes(sum, row->fields[i].name, strlen(row->fields[i].name) + 1);
+			sum = add_number(add_number(sum, row->fields[i].kind), row->fields[i].max);
+		}
+	}
+	return sum;
+}

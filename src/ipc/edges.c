@@ -3,6 +3,7 @@
 #include "sallyport/edge/broker_courier.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/edge/command_agent.h"
+#include "sallyport/edge/handover.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/edge/worker_signer.h"
@@ -72,3 +73,4 @@ EDGE_DEFINE(broker_signer)
 EDGE_DEFINE(broker_conversation)
 EDGE_DEFINE(broker_courier)
 EDGE_DEFINE(command_agent)
+EDGE_DEFINE(handover)

@@ -5,13 +5,14 @@
 #include "sallyport/edge/broker_courier.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/edge/command_agent.h"
+#include "sallyport/edge/handover.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/edge/worker_signer.h"
 
 static const struct edge *const edges[] = {
 	&worker_signer_edge, &worker_broker_edge, &broker_signer_edge, &broker_conversation_edge, &monitor_room_edge,
-	&command_agent_edge, &broker_courier_edge,
+	&command_agent_edge, &broker_courier_edge, &handover_edge,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -27,7 +27,7 @@ OWNERS = {
     "linux/landlock.h": r"gateway/room/",
     "cap-ng.h": r"gateway/room/|gateway/monitor/",
     "curl/": r"gateway/courier/transfer|src/admin/call|src/client/|pam_module/call",
-    "jansson.h": r"gateway/worker/|gateway/courier/message|gateway/broker/admin|src/admin/|src/client/|pam_module/call",
+    "jansson.h": r"gateway/worker/|gateway/courier/message|gateway/broker/(admin|handover|heritage)|src/admin/|src/client/|pam_module/call",
     "nettle/": r"gateway/broker/|gateway/courier/deliver",
     "liboath/": r"gateway/broker/oath",
     "qrencode.h": r"src/qr/",

@@ -120,12 +120,40 @@ static void test_descriptor_travels(void **state)
 	close(pipe_ends[1]);
 }
 
+/* Two versions that share a table have one sum; whatever changes gives another. */
+static void test_the_sum_of_a_table(void **state)
+{
+	(void)state;
+	struct edge_field fields[] = {{.name = "request", .kind = EDGE_u32}, {.name = "host", .kind = EDGE_str, .max = 255}};
+	struct edge_message messages[] = {
+		{.name = "open", .sender = EDGE_FROM_FIRST, .states = 1, .fields = fields, .field_count = 2},
+		{.name = "other", .sender = EDGE_FROM_SECOND, .states = 2},
+	};
+	const struct edge edge = {.name = "test", .messages = messages, .message_count = 2};
+	const uint32_t sum = edge_sum(&edge, EDGE_ANY), first = edge_sum(&edge, 1);
+	assert_int_equal(edge_sum(&edge, EDGE_ANY), sum);
+	assert_int_not_equal(first, sum);
+	fields[1].max = 256;
+	assert_int_not_equal(edge_sum(&edge, EDGE_ANY), sum);
+	fields[1].max = 255;
+	fields[0].kind = EDGE_u64;
+	assert_int_not_equal(edge_sum(&edge, EDGE_ANY), sum);
+	fields[0].kind = EDGE_u32;
+	messages[1].descriptor = EDGE_WITH_FD;
+	assert_int_not_equal(edge_sum(&edge, EDGE_ANY), sum);
+	assert_int_equal(edge_sum(&edge, 1), first);
+	messages[1].descriptor = EDGE_NO_FD;
+	const struct edge longer = {.name = "test", .messages = messages, .message_count = 1};
+	assert_int_not_equal(edge_sum(&longer, EDGE_ANY), sum);
+	assert_int_not_equal(edge_sum(&worker_broker_edge, EDGE_ANY), edge_sum(&worker_signer_edge, EDGE_ANY));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_message_arrives_and_secret_is_wiped),
 		cmocka_unit_test(test_wrong_state_end_or_length_is_a_breach), cmocka_unit_test(test_bounds_hold_at_both_ends),
-		cmocka_unit_test(test_descriptor_travels),
+		cmocka_unit_test(test_descriptor_travels), cmocka_unit_test(test_the_sum_of_a_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

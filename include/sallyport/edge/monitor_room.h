@@ -89,7 +89,11 @@ enum monitor_room_listener {
 	M(monitor_room, list_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
 	M(monitor_room, list_missing, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
 	/* monitor -> worker: the client behind the sender is welcome: begin the handshake */                 \
-	M(monitor_room, client_welcome, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_NO_FD)
+	M(monitor_room, client_welcome, EDGE_FROM_FIRST, MONITOR_ROOM_WORKER, EDGE_NO_FD)                     \
+	/* monitor -> broker: a successor comes: leave live tunnels to it, and end in good order */           \
+	M(monitor_room, hand_over, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                          \
+	/* broker -> monitor: this is for the successor; kind: enum handover_kind. The state comes last */    \
+	M(monitor_room, keep, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_WITH_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -118,6 +122,8 @@ enum monitor_room_listener {
 #define monitor_room_client_welcome_FIELDS(F)
 #define monitor_room_list_wanted_FIELDS(F) F(str, issuer, 32)
 #define monitor_room_list_missing_FIELDS(F) F(str, issuer, 32) F(str, sentence, 767)
+#define monitor_room_hand_over_FIELDS(F)
+#define monitor_room_keep_FIELDS(F) F(u8, kind, 0) F(u64, number, 0)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
 #define monitor_room_room_restarted_FIELDS(F) F(str, room, 64) F(str, cause, 64)
@@ -150,5 +156,9 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer, courier: its edge to the broker */
 #define MONITOR_ROOM_PURPOSE_SIGNER_EDGE "signer_edge" /* broker: its edge to the signer */
 #define MONITOR_ROOM_PURPOSE_COURIER_EDGE "courier_edge" /* broker: its edge to the courier */
+/* What the former broker has left (edge/handover.h); name is the number of the worker, or tunnel. */
+#define MONITOR_ROOM_PURPOSE_KEPT_EDGE "kept_edge"     /* broker */
+#define MONITOR_ROOM_PURPOSE_KEPT_TARGET "kept_target" /* broker */
+#define MONITOR_ROOM_PURPOSE_KEPT_STATE "kept_state"   /* broker */
 
 #endif

@@ -121,7 +121,13 @@ enum worker_broker_event_kind {
 	/* ---- before door one ---- */                                                                       \
 	/* worker: so says the trusted sender of its client (empty: it speaks for itself); believed only where the monitor \
 	 * has told of such a sender */                                                                       \
-	M(worker_broker, proxied, EDGE_FROM_FIRST, WORKER_BROKER_NEW | WORKER_BROKER_ENROLLING, EDGE_NO_FD)
+	M(worker_broker, proxied, EDGE_FROM_FIRST, WORKER_BROKER_NEW | WORKER_BROKER_ENROLLING, EDGE_NO_FD) \
+	/* ---- a restart of the gateway ---- */                                                              \
+	/* broker: my last word. What follows the first `taken` messages of yours is for my successor; what I took and have not \
+	 * answered, nobody answers. The edge stays; without `adopted` within handover_limit: end */          \
+	M(worker_broker, handover, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                    \
+	/* the next broker: you and your tunnels are known */                                                 \
+	M(worker_broker, adopted, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
 /* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
 #define worker_broker_peer_FIELDS(F) \
@@ -201,6 +207,8 @@ enum worker_broker_event_kind {
 #define worker_broker_presence_state_FIELDS(F) F(u32, request, 0) F(u8, present, 0) F(str, code, 32)
 #define worker_broker_problem_FIELDS(F)                                                               \
 	F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512) F(u32, retry_after_s, 0)
+#define worker_broker_handover_FIELDS(F) F(u64, taken, 0)
+#define worker_broker_adopted_FIELDS(F)
 #define worker_broker_refusal_FIELDS(F) F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512)
 #define worker_broker_end_FIELDS(F)                                                                   \
 	F(u32, order, 0) F(u64, session, 0) F(u64, tunnel, 0) F(u8, connection, 0) F(str, reason, 32)
