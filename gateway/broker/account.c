@@ -61,6 +61,9 @@ static int take_failures(void *self, const struct store_row *row, struct diag *d
 	account->failures = (uint64_t)store_row_number(row, 2);
 	account->failed_at_ms = (uint64_t)store_row_number(row, 3);
 	account->wait_until_ms = (uint64_t)store_row_number(row, 4);
+	int64_t lead_ms = (int64_t)clock_wall_ms() - (int64_t)clock_monotonic_ms();
+	account->failed_ms = (int64_t)account->failed_at_ms - lead_ms;
+	account->waits_until_ms = (int64_t)account->wait_until_ms - lead_ms;
 	return 0;
 }
 
@@ -154,14 +157,17 @@ static uint64_t wait_ms(const struct conf *conf, uint64_t failures)
 static void count(struct broker *broker, enum account_kind kind, const char *name, const struct device *device)
 {
 	struct account *account = account_need(&broker->accounts, kind, name);
-	uint64_t now_ms = clock_wall_ms();
+	int64_t now_ms = (int64_t)clock_monotonic_ms();
 	if (!account)
 		return;
-	if (account->failed_at_ms + REMEMBER_MS < now_ms)
+	if (account->failed_ms + REMEMBER_MS < now_ms)
 		account->failures = 0;
 	account->failures++;
-	account->failed_at_ms = now_ms;
-	account->wait_until_ms = now_ms + wait_ms(&broker->room->conf, account->failures);
+	uint64_t wait = wait_ms(&broker->room->conf, account->failures);
+	account->failed_ms = now_ms;
+	account->waits_until_ms = now_ms + (int64_t)wait;
+	account->failed_at_ms = clock_wall_ms();
+	account->wait_until_ms = account->failed_at_ms + wait;
 	submit(broker, account, device);
 }
 
@@ -186,14 +192,14 @@ void account_succeeded(struct broker *broker, const char *user, const struct dev
 	forget(broker, ACCOUNT_DEVICE, device->id, device);
 }
 
-/* A clock that was set back must not make anybody wait longer than the longest wait. */
+/* A clock that was set back while the gateway stood still must not make anybody wait longer than the longest wait. */
 static uint64_t left_ms(const struct broker *broker, enum account_kind kind, const char *name)
 {
 	const struct account *account = account_find(&broker->accounts, kind, name);
-	uint64_t now_ms = clock_wall_ms();
-	if (!account || account->wait_until_ms <= now_ms)
+	int64_t now_ms = (int64_t)clock_monotonic_ms();
+	if (!account || account->failures == 0 || account->waits_until_ms <= now_ms)
 		return 0;
-	uint64_t left = account->wait_until_ms - now_ms;
+	uint64_t left = (uint64_t)(account->waits_until_ms - now_ms);
 	return left < broker->room->conf.login_wait_ms ? left : broker->room->conf.login_wait_ms;
 }
 

@@ -23,7 +23,8 @@ struct account {
 	enum account_kind kind;
 	char name[257]; /* the user's, or the device's id */
 	uint64_t locked_at_ms; /* 0: not locked */
-	uint64_t failures, failed_at_ms, wait_until_ms;
+	uint64_t failures, failed_at_ms, wait_until_ms; /* for the store: by the wall clock */
+	int64_t failed_ms, waits_until_ms;              /* the same by the clock that nobody can set; these count */
 };
 
 struct accounts {

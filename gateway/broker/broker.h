@@ -88,6 +88,7 @@ struct broker {
 	struct admin_call *applying; /* `policy apply` that waits for its end; NULL: none */
 	bool judging; /* the new policy is in force, and live tunnels are being judged by it */
 	struct shadow *shadow; /* a policy on trial; NULL: none */
+	bool clock_is_behind;    /* of that: set back, and told so */
 	int64_t clock_offset_ms; /* judge.c: the wall clock's greatest lead over the monotonic one */
 	uint64_t started_at_ms;
 	uv_timer_t minute_timer;

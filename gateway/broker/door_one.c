@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "judge.h"
 #include "login_rate.h"
 #include "monitor_edge.h"
 #include "networks.h"
@@ -164,8 +165,8 @@ static void let_in(struct worker *worker, const struct passage *passage)
 static int check_certificate(struct worker *worker, const struct certificate *certificate, const char **out_code,
 			     const char **out_sentence)
 {
-	uint64_t now_ms = clock_wall_ms();
-	int result = certificate_check(certificate, now_ms, out_code);
+	uint64_t now_ms = (uint64_t)judge_furthest_ms(worker->broker);
+	int result = certificate_check(certificate, clock_wall_ms(), now_ms, out_code);
 	*out_sentence = "the registry says no";
 	worker->returning = result < 0 && strcmp(*out_code, "certificate_expired") == 0 &&
 			    now_ms - certificate->not_after_ms < worker->broker->room->conf.renew_grace_ms;
@@ -210,7 +211,7 @@ static void refuse_superseded(struct worker *worker, const struct certificate *c
 {
 	const struct conf *conf = &worker->broker->room->conf;
 	struct device *device = certificate->device;
-	bool alarm = clock_wall_ms() - certificate->superseded_at_ms >= conf->renew_overlap_ms;
+	bool alarm = (uint64_t)judge_furthest_ms(worker->broker) - certificate->superseded_at_ms >= conf->renew_overlap_ms;
 	if (alarm)
 		registry_alarm_copied(worker->broker, device, worker->address);
 	door_one_reject(worker, "certificate_superseded",
@@ -284,7 +285,7 @@ static void attach_device(struct worker *worker, struct device *device)
 	LIST_INSERT_HEAD(&device->workers, worker, of_device);
 }
 
-static void judge(struct worker *worker, const struct certificate *certificate)
+static void judge_certificate(struct worker *worker, const struct certificate *certificate)
 {
 	const char *code = NULL, *sentence = NULL;
 	if (!certificate) {
@@ -316,6 +317,6 @@ int door_one_peer(struct worker *worker, const struct worker_broker_peer *messag
 	const struct certificate *certificate = registry_certificate(&worker->broker->registry, message->fingerprint);
 	if (!certificate && worker->broker->room->conf.adopt_unknown && message->leaf.size)
 		registry_note_stranger(worker->broker, message->leaf, worker->address);
-	judge(worker, certificate);
+	judge_certificate(worker, certificate);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "broker.h"
 #include "ending.h"
 #include "issuance.h"
+#include "judge.h"
 #include "registry_memory.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
@@ -374,7 +375,7 @@ static bool is_orphan(const struct registry *registry, const struct invitation *
 }
 
 /* The secret is right. */
-static void judge(struct enrolment *enrolment)
+static void judge_enrolment(struct enrolment *enrolment)
 {
 	struct worker *worker = enrolment->worker;
 	struct invitation *invitation = enrolment->invitation;
@@ -412,7 +413,7 @@ int enrolment_asked(struct worker *worker, const struct worker_broker_enroll *me
 		return ERR_BAD_PEER;
 	hash_sha256(message->secret, hash);
 	struct invitation *invitation = invitation_find(&worker->broker->invitations, id);
-	if (!invitation || clock_wall_ms() >= invitation->expires_at_ms || invitation->state == INVITATION_WITHDRAWN) {
+	if (!invitation || (uint64_t)judge_furthest_ms(worker->broker) >= invitation->expires_at_ms || invitation->state == INVITATION_WITHDRAWN) {
 		refuse_stranger(worker, message->request,
 				!invitation ? "no such invitation"
 				: invitation->state == INVITATION_WITHDRAWN ? "the invitation is withdrawn" : "the invitation has expired");
@@ -429,6 +430,6 @@ int enrolment_asked(struct worker *worker, const struct worker_broker_enroll *me
 	if (!hash_equal(hash, invitation->secret_hash, sizeof(hash)))
 		count_attempt(enrolment);
 	else
-		judge(enrolment);
+		judge_enrolment(enrolment);
 	return 0;
 }

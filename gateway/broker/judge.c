@@ -8,6 +8,7 @@
 
 #include "broker.h"
 #include "sallyport/clock.h"
+#include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "shadow.h"
 #include "traffic.h"
@@ -23,6 +24,12 @@ int64_t judge_furthest_ms(struct broker *broker)
 	if (!broker->clock_offset_ms || offset_ms > broker->clock_offset_ms)
 		broker->clock_offset_ms = offset_ms;
 	int64_t behind_ms = broker->clock_offset_ms - offset_ms;
+	if ((behind_ms > SET_BACK_MS) != broker->clock_is_behind) {
+		broker->clock_is_behind = behind_ms > SET_BACK_MS;
+		log_warning(broker->clock_is_behind ? "the clock was set back by %lld s: what has ended by where it stood stays ended, until it "
+						      "is there again or the gateway is started anew"
+						    : "the clock is where it was before it was set back (%lld s)", (long long)behind_ms / 1000);
+	}
 	return behind_ms > SET_BACK_MS ? wall_ms + behind_ms : wall_ms;
 }
 

@@ -35,7 +35,8 @@ struct judgement {
 
 void judge(struct judgement *judgement);
 
-/* Where the wall clock would be (ms) had nobody ever set it back: hours that are over for it stay over. */
+/* Where the wall clock would be (ms) had nobody ever set it back: hours, certificates and invitations that are over for it
+ * stay over. Known since the broker's start. */
 int64_t judge_furthest_ms(struct broker *broker);
 
 /* Whether this address may be dialed for that resource (B2), by the policy in force. */

@@ -103,7 +103,7 @@ const char *registry_key_kind(const struct device *device)
 	return NULL;
 }
 
-int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code)
+int certificate_check(const struct certificate *certificate, uint64_t now_ms, uint64_t furthest_ms, const char **out_code)
 {
 	const struct device *device = certificate->device;
 	const struct {
@@ -115,7 +115,7 @@ int certificate_check(const struct certificate *certificate, uint64_t now_ms, co
 		{certificate->state == CERTIFICATE_REVOKED, "certificate_revoked"},
 		{certificate->state == CERTIFICATE_SUPERSEDED, "certificate_superseded"},
 		{now_ms < certificate->not_before_ms, "not_yet_valid"},
-		{now_ms >= certificate->not_after_ms, "certificate_expired"},
+		{furthest_ms >= certificate->not_after_ms, "certificate_expired"},
 	};
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		if (refusals[i].applies) {

@@ -120,8 +120,9 @@ const char *registry_key_kind(const struct device *device);
 bool registry_name_is_good(const char *name);
 /* Whose key that is, or was; NULL: nobody's. */
 struct device *registry_key_owner(const struct registry *registry, struct view public_key);
-/* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. */
-[[nodiscard]] int certificate_check(const struct certificate *certificate, uint64_t now_ms, const char **out_code);
+/* Whether that certificate opens door one now: 0, or ERR_DENIED with the code of the refusal. It must have begun by the clock
+ * (`now_ms`), and not have ended by where the clock would be had nobody set it back (judge_furthest_ms). */
+[[nodiscard]] int certificate_check(const struct certificate *certificate, uint64_t now_ms, uint64_t furthest_ms, const char **out_code);
 
 /* ---- acts ---- */
 /* A new device: name (1 to 64 of a-z A-Z 0-9 . _ -, beginning with a letter or digit), users and tags one

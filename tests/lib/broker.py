@@ -145,12 +145,12 @@ class Broker:
                 return message
             self.asides.append(message)
 
-    def new_worker(self, address="192.0.2.7", proxied=0):
+    def new_worker(self, address="192.0.2.7", proxied=0, listener=1):
         self.number += 1
         ours, theirs = frames.pair("worker_broker")
         self.monitor.send("worker", worker=self.number, fd=theirs.fileno())
         theirs.close()
-        self.monitor.send("worker_client", worker=self.number, address=address, port=40000, proxied=proxied)
+        self.monitor.send("worker_client", worker=self.number, address=address, port=40000, proxied=proxied, listener=listener)
         return Worker(self, ours, self.number)
 
     def connect(self, device):

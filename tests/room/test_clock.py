@@ -13,7 +13,7 @@ import time
 import pytest
 
 import rooms
-from broker import Broker
+from broker import Broker, Device
 from test_broker import ALICE, DEVICES, policy, target
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -140,3 +140,53 @@ def test_C1_a_clock_set_back_while_the_gateway_stood_still(release, scratch, clo
         assert worker.call("session_get", token=token).code == "lease_expired"
     finally:
         gateway.end()
+
+
+def seen(clock, lead_s):
+    """The clock is there, and the broker has looked at it."""
+    clock.set(lead_s)
+    time.sleep(1)
+
+
+def test_C1_a_certificate_that_has_ended_stays_ended(release, scratch, clock, target):
+    short = Device("short", ["alice"], not_after=int(time.time() * 1000) + HOUR * 1000)
+    early = Device("early", ["alice"], not_before=int(time.time() * 1000) + HOUR * 1000)
+    with Broker(release, scratch, [short, early], policy(target)) as gateway:
+        gateway.connect(short)
+        seen(clock, 2 * HOUR)
+        clock.set(0)
+        for device, code in ((short, "certificate_expired"), (early, "not_yet_valid")):
+            worker = gateway.new_worker()
+            worker.show(device)
+            assert worker.peer.receive("rejected").code == code
+        assert "the clock was set back" in gateway.room.said()
+
+
+def test_C1_an_invitation_that_has_ended_stays_ended(release, scratch, clock, target):
+    with Broker(release, scratch, DEVICES, policy(target), enroll_listen="127.0.0.1:1\n") as gateway:
+        status, invited = gateway.admin("POST", "/v1/invitations", {"name": "new", "users": ["alice"], "life": "1h"})
+        assert status in (200, 201), invited
+        (identity,), = gateway.query("SELECT id FROM invitation")
+        seen(clock, 2 * HOUR)
+        clock.set(0)
+        worker = gateway.new_worker(listener=2)
+        assert worker.peer.receive("accepted").device == ""
+        worker.ask("enroll", invitation=identity, secret=b"wrong", public_key=b"key", key_kind="ec-p256")
+        assert worker.peer.receive("problem").status == 403
+        assert "the invitation has expired" in gateway.query("SELECT detail FROM audit ORDER BY sequence DESC LIMIT 1")[0][0]
+
+
+@pytest.mark.parametrize("lead_s", [25 * HOUR, -5 * HOUR])
+def test_A10_a_jump_ends_no_wait_and_forgets_no_failure(release, scratch, clock, target, lead_s):
+    with Broker(release, scratch, DEVICES, policy(target), login_failures="2", login_wait="1h") as gateway:
+        worker = gateway.connect(ALICE)
+        for _ in range(2):
+            assert worker.login(good=0).code == "login_failed"
+        time.sleep(2.2)
+        seen(clock, lead_s)
+        assert worker.login(good=0).code == "login_failed"
+        problem = worker.call("login_start", user="alice")
+        assert problem.status == 429 and 2 < problem.retry_after_s <= 4, "the third failure makes a longer wait than the second"
+        clock.set(2 * lead_s)
+        problem = worker.call("login_start", user="alice")
+        assert problem.status == 429 and problem.retry_after_s <= 4

@@ -19,24 +19,27 @@ static void test_A3_every_state_has_its_own_code(void **state)
 	static const struct {
 		enum device_state device;
 		enum certificate_state certificate;
-		uint64_t now_ms;
+		uint64_t now_ms, furthest_ms;
 		const char *code; /* NULL: open */
 	} rows[] = {
-		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 150, NULL},
-		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 100, NULL},
-		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 99, "not_yet_valid"},
-		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 200, "certificate_expired"},
-		{DEVICE_LOCKED, CERTIFICATE_ACTIVE, 150, "device_locked"},
-		{DEVICE_REVOKED, CERTIFICATE_REVOKED, 150, "device_revoked"},
-		{DEVICE_ACTIVE, CERTIFICATE_SUPERSEDED, 150, "certificate_superseded"},
-		{DEVICE_ACTIVE, CERTIFICATE_REVOKED, 150, "certificate_revoked"},
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 150, 150, NULL},
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 100, 100, NULL},
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 99, 99, "not_yet_valid"},
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 200, 200, "certificate_expired"},
+		/* The clock was set back: before its beginning, and from behind its end. */
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 99, 150, "not_yet_valid"},
+		{DEVICE_ACTIVE, CERTIFICATE_ACTIVE, 150, 200, "certificate_expired"},
+		{DEVICE_LOCKED, CERTIFICATE_ACTIVE, 150, 150, "device_locked"},
+		{DEVICE_REVOKED, CERTIFICATE_REVOKED, 150, 150, "device_revoked"},
+		{DEVICE_ACTIVE, CERTIFICATE_SUPERSEDED, 150, 150, "certificate_superseded"},
+		{DEVICE_ACTIVE, CERTIFICATE_REVOKED, 150, 150, "certificate_revoked"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct device device = {.state = rows[i].device};
 		struct certificate certificate = {.device = &device, .state = rows[i].certificate, .not_before_ms = 100,
 						  .not_after_ms = 200};
 		const char *code = NULL;
-		int result = certificate_check(&certificate, rows[i].now_ms, &code);
+		int result = certificate_check(&certificate, rows[i].now_ms, rows[i].furthest_ms, &code);
 		assert_int_equal(result, rows[i].code ? ERR_DENIED : 0);
 		if (rows[i].code)
 			assert_string_equal(code, rows[i].code);
