@@ -41,7 +41,7 @@ listen(5432, serve)
 def reason_to_skip():
     if os.geteuid() != 0:
         return "machines are booted by root"
-    for program in ("debootstrap", "systemd-nspawn", "apt-ftparchive", "ip", "pgrep"):
+    for program in ("debootstrap", "systemd-nspawn", "apt-ftparchive", "rpm", "ip", "pgrep"):
         if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
             return f"{program} is missing (packaging/install-depends package)"
     mounts = subprocess.run(["unshare", "-m", "sh", "-c", "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup"],
@@ -58,7 +58,7 @@ def built():
     if reason:
         pytest.skip(reason)
     folder = pathlib.Path(os.environ.get("SALLYPORT_PACKAGES", ROOT / "build-packages"))
-    done = subprocess.run([ROOT / "packaging" / "build", "--dir", folder], text=True, capture_output=True, check=False)
+    done = subprocess.run([ROOT / "packaging" / "build", "--check", "--twice", "--dir", folder], text=True, capture_output=True, check=False)
     if done.returncode != 0 and "debootstrap" in done.stderr or "Failed getting release file" in done.stderr:
         pytest.skip(f"no mirror of Debian can be reached: {done.stderr.strip()[-300:]}")
     assert done.returncode == 0, done.stderr
