@@ -172,7 +172,7 @@ def test_C1_an_invitation_that_has_ended_stays_ended(release, scratch, clock, ta
         worker = gateway.new_worker(listener=2)
         assert worker.peer.receive("accepted").device == ""
         worker.ask("enroll", invitation=identity, secret=b"wrong", public_key=b"key", key_kind="ec-p256")
-        assert worker.peer.receive("problem").status == 403
+        assert worker.peer.receive("problem").status == 401
         assert "the invitation has expired" in gateway.query("SELECT detail FROM audit ORDER BY sequence DESC LIMIT 1")[0][0]
 
 
