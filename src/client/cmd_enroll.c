@@ -253,7 +253,10 @@ static int keep(const struct enrolment *enrolment, struct diag *diag)
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
 	fputs("This device is enrolled as ", stdout);
 	say_cell(stdout, dates.name, 0);
-	printf(", until %s (it renews itself before).\nNext: sallyport login\n", until);
+	/* What is kept there is the host's own (host invite), not a person's. */
+	bool is_host = strncmp(enrolment->place.profile, "/etc/", 5) == 0;
+	printf(", until %s (it renews itself before).\nNext: %s\n", until,
+	       is_host ? "pam_sallyport in the PAM stacks of this host, see pam_sallyport(8)" : "sallyport login");
 	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
 }
 

@@ -16,6 +16,7 @@ import time
 import api
 import clients
 import pytest
+from test_stacks import EtcWorld
 from world import User, WorldError, answers, free_port, run, wait_until
 
 PAM_SUCCESS, PAM_PERM_DENIED, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_SILENT = 0, 6, 7, 9, 0x8000
@@ -79,6 +80,28 @@ def test_present_while_the_session_lives(world, host, release):
     assert found[0] == ("no_session", "alice", "db1", "for host: no: no live session")
     yes = [detail for code, _, _, detail in found if code == ""]
     assert len(yes) == 1 and yes[0].startswith("for host: yes: session ") and yes[0].endswith(" on alice-laptop")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an /etc of its own needs root")
+def test_a_host_enrols_in_its_etc_as_the_manual_says(programs, release, scratch):
+    """Then the module finds its profile without being told where."""
+    world = EtcWorld(scratch, programs, quiet=True)
+    try:
+        world.start(["alice"])
+        on_host = ["nsenter", f"--mount=/proc/{world.gateway.pid}/ns/mnt", "env"]
+        line = world.admin("host", "invite", "db1").strip()
+        told = run([*on_host, "XDG_CONFIG_HOME=/etc", world.program("sallyport"), "enroll", line])
+        assert "Next: pam_sallyport in the PAM stacks of this host" in told
+        (module,) = pathlib.Path(release).rglob("pam_sallyport.so")
+        folder = world.private_folder("pam-of-host")
+        folder.joinpath("host").write_text(f"auth required {module} presence\n")
+        question = [*on_host, sys.executable, "-B", HERE.parent / "lib" / "pam_host.py", folder, "host", "alice", "0"]
+        assert json.loads(run(question))["code"] == PAM_AUTH_ERR
+        assert api.login(world).status == 200
+        assert json.loads(run(question)) == {"code": PAM_SUCCESS, "said": []}
+        run([*on_host, "XDG_CONFIG_HOME=/etc", world.program("sallyport"), "down"])
+    finally:
+        world.stop()
 
 
 def test_a_locked_device_and_a_locked_user_are_not_present(new_world, release):
