@@ -132,7 +132,7 @@ json_t *admin_json_account(const struct broker *broker, const char *user)
 	return json_pack("{s:s, s:b, s:o, s:i, s:o, s:o, s:o}", "user", user, "locked", account && account->locked_at_ms,
 			 "locked_at", admin_json_time(account ? account->locked_at_ms : 0), "failures",
 			 (int)(account ? account->failures : 0), "wait_until",
-			 admin_json_time(account ? account->wait_until_ms : 0), "devices", devices, "sessions", sessions);
+			 admin_json_time(account && account->wait_until_ms > clock_wall_ms() ? account->wait_until_ms : 0), "devices", devices, "sessions", sessions);
 }
 
 json_t *admin_json_device_brief(const struct device *device)

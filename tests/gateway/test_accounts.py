@@ -58,8 +58,9 @@ def test_A10_failures_of_a_device_count_for_every_user(new_world):
 def test_A10_the_wait_grows_and_ends(new_world):
     world = strict(new_world)
     exhaust(world)
-    assert is_waiting(world)
+    assert is_waiting(world) and show(world, "alice")["wait_until"]
     wait_until(lambda: not is_waiting(world), "the end of the first wait", 6)
+    assert not show(world, "alice")["wait_until"]  # over
     assert fail(world).status == 401
     began = time.monotonic()
     wait_until(lambda: not is_waiting(world), "the end of the second wait", 12)
