@@ -59,6 +59,7 @@ class Machine:
         self.root = pathlib.Path(folder) / name
         self.log = pathlib.Path(folder) / f"{name}.log"
         self.process = self.leader = None
+        self.spawned = []
         run(["cp", "-a", "--reflink=auto", base, self.root])
         self.root.joinpath("etc/hostname").write_text(name + "\n")
 
@@ -101,6 +102,10 @@ class Machine:
         return done.stdout.strip() in ("running", "degraded")
 
     def stop(self):
+        # The end of a machine waits for those whose parent is outside.
+        for process in self.spawned:
+            process.kill()
+            process.wait()
         if self.process and self.process.poll() is None:
             subprocess.run(self.inside(["systemctl", "poweroff"]), capture_output=True, check=False)
             try:
@@ -126,7 +131,8 @@ class Machine:
         return run(self.inside(["bash", "-c", f"cd; {line}"], user), **options)
 
     def spawn(self, line, user=None, **options):
-        return subprocess.Popen(self.inside(["bash", "-c", f"cd; {line}"], user), text=True, **options)
+        self.spawned.append(subprocess.Popen(self.inside(["bash", "-c", f"cd; {line}"], user), text=True, **options))
+        return self.spawned[-1]
 
     def converse(self, line, answers, user=None, seconds=60):
         """Runs a line at a terminal; types each answer when its prompt has come. Returns what the terminal showed."""

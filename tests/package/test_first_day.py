@@ -3,6 +3,7 @@
 The tests of this file are one story: each goes on where the one before has stopped.
 """
 import hashlib
+import json
 import pathlib
 import re
 import subprocess
@@ -86,36 +87,121 @@ def test_reload_says_when_it_is_refused(day):
     assert fetched_rightly(day)
 
 
-def hold_a_tunnel(day):
-    """A tunnel that stays open; the file tells how it ended."""
-    line = ("exec 3<> /dev/tcp/127.0.0.1/5433; echo hello >&3; read -r word <&3; echo \"$word\" > held; "
-            "read -r word <&3; echo ended > held")
-    forward = day.laptop.spawn("sallyport -L 5433:db1:5433", "alice", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    wait_until(lambda: "5433" in day.laptop.run("cat /proc/net/tcp | grep -i :1539 >/dev/null && echo 5433 || true"), "the port")
-    held = day.laptop.spawn(line, "alice", stdin=subprocess.DEVNULL)
-    path = day.laptop.root / "home/alice/held"
-    wait_until(lambda: path.exists() and path.read_text() == "hello\n", "the tunnel")
-    return forward, held, path
+class Held:
+    """A tunnel that stays open; it says another word when it is asked to, and tells how it ended."""
+
+    SCRIPT = """
+exec 3<> /dev/tcp/127.0.0.1/5433
+say() { echo "$1" >&3 && read -r word <&3 && echo "$word" > held || echo ended > held; }
+say hello
+while [ "$(cat held)" != ended ]; do
+    # A word comes by a file; an end without one is noticed too.
+    if [ -e word ]; then word=$(cat word); rm word; say "$word"; fi
+    if read -t 0.1 -r -u 3 word; then :; elif [ $? -le 128 ]; then echo ended > held; fi
+done
+"""
+
+    def __init__(self, day):
+        self.folder = day.laptop.root / "home/alice"
+        self.path = self.folder / "held"
+        self.path.unlink(missing_ok=True)
+        self.forward = day.laptop.spawn("sallyport -L 5433:db1:5433", "alice", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_until(lambda: "5433" in day.laptop.run("cat /proc/net/tcp | grep -i :1539 >/dev/null && echo 5433 || true"), "the port")
+        self.process = day.laptop.spawn(self.SCRIPT, "alice", stdin=subprocess.DEVNULL)
+        wait_until(lambda: self.said("hello"), "the tunnel")
+
+    def said(self, word):
+        return self.path.exists() and self.path.read_text() == word + "\n"
+
+    def says(self, word):
+        self.folder.joinpath("word.new").write_text(word + "\n")
+        self.folder.joinpath("word.new").rename(self.folder / "word")
+        wait_until(lambda: self.said(word), f"the word {word} through the tunnel")
+
+    def end(self):
+        wait_until(lambda: self.said("ended"), "the tunnel's end")
+        self.forward.terminate()
+        self.process.wait(10)
 
 
-def test_an_upgrade_under_live_tunnels(day):
-    """Tunnels do not outlive a restart in this version: they are closed and recorded; the session stays, and the
-    client connects again by itself."""
-    forward, held, path = hold_a_tunnel(day)
+def begin_to_fetch(day):
+    """The file, as far as it comes until somebody says that the rest is wanted: more than all buffers hold."""
+    line = ("exec 3< /dev/tcp/127.0.0.1/5432; (head -c 1000000 <&3; touch begun; until [ -e rest ]; do sleep 0.1; done; cat <&3) "
+            "| sha256sum > sum.new; mv sum.new sum")
+    day.laptop.spawn(line, "alice", stdin=subprocess.DEVNULL)
+    wait_until(lambda: (day.laptop.root / "home/alice/begun").exists(), "the first megabyte")
+
+
+def fetched_the_rest(day):
+    home = day.laptop.root / "home/alice"
+    home.joinpath("rest").touch()
+    wait_until(lambda: (home / "sum").exists(), "the rest of the file")
+    return home.joinpath("sum").read_text().split()[0] == hashlib.sha256(day.payload.read_bytes()).hexdigest()
+
+
+def live_tunnels(day):
+    listed = json.loads(day.gateway.run("sallyport-admin --json tunnel list"))
+    return {tunnel["tunnel"]: tunnel["port"] for tunnel in listed["tunnels"]}
+
+
+def sessions(day):
+    return [one["session"] for one in json.loads(day.gateway.run("sallyport-admin --json session list"))["sessions"]]
+
+
+def main_process(day):
+    return day.gateway.run("systemctl show -P MainPID sallyport-gateway").strip()
+
+
+def in_the_unit(day, name=""):
+    """Processes that systemd counts to the gateway, of that name."""
+    command = ("for p in $(cat /sys/fs/cgroup$(systemctl show -P ControlGroup sallyport-gateway)/cgroup.procs 2>/dev/null); do "
+               "echo $p $(cat /proc/$p/comm); done || true")
+    return [line.split()[0] for line in day.gateway.run(command).splitlines() if name in line]
+
+
+def test_D4_an_upgrade_under_live_tunnels(day):
+    """None is lost: one is idle, and the sum of a file is taken over it."""
+    held = day.held = Held(day)
+    begin_to_fetch(day)
     day.gateway.run("echo '# a line of the admin' >> /etc/pam.d/sallyport")
-    before = day.gateway.run("sallyport-admin --json session list")
+    session = sessions(day)
+    before, process = live_tunnels(day), main_process(day)
+    assert sorted(before.values()) == [5432, 5433]
     day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q /srv/newer/sallyport-gateway_*.deb")
     assert "0.1.0" in day.gateway.run("dpkg-query -W sallyport-gateway")
-    wait_until(lambda: "active" in day.gateway.run("systemctl is-active sallyport-gateway"), "the gateway's return")
-    wait_until(lambda: path.read_text() == "ended\n", "the old tunnel's end")
+    wait_until(lambda: "active" in day.gateway.run("systemctl is-active sallyport-gateway || true").split(), "the gateway's return")
+    assert main_process(day) != process and live_tunnels(day) == before
+    held.says("upgraded")
+    assert fetched_the_rest(day)
     assert day.gateway.run("tail -1 /etc/pam.d/sallyport") == "# a line of the admin\n"
-    session = re.search(r'"id": *"?([\w-]+)', before).group(1)
-    assert session in day.gateway.run("sallyport-admin --json session list")
+    assert sessions(day) == session
+    assert fetched_rightly(day)
+
+
+def test_D4_a_restart_is_no_stop(day):
+    for word in ("again", "and again"):
+        process = main_process(day)
+        day.gateway.run("systemctl restart sallyport-gateway")
+        assert main_process(day) != process
+        day.held.says(word)
+    day.gateway.run("systemctl stop sallyport-gateway")
+    day.held.end()
+    assert in_the_unit(day) == []
+    day.gateway.run("systemctl start sallyport-gateway")
+    ended = json.loads(day.gateway.run("sallyport-admin --json tunnel list --all"))["tunnels"]
+    assert [tunnel["close_reason"] for tunnel in ended if tunnel["port"] == 5433][-1] == "gateway_stopped"
     wait_until(lambda: fetched_rightly(day), "the way back through the same forward")
-    ended = day.gateway.run("sallyport-admin --json tunnel list --all")
-    assert "db1" in ended
-    forward.terminate()
-    held.wait(10)
+
+
+def test_a_crash_leaves_nobody_behind(day):
+    """A worker that does not even notice: it is stopped."""
+    held = Held(day)
+    workers = in_the_unit(day, "sallyport-worke")
+    assert workers
+    day.gateway.run(f"kill -STOP {' '.join(workers)}; kill -KILL {main_process(day)}")
+    held.end()
+    wait_until(lambda: "active" in day.gateway.run("systemctl is-active sallyport-gateway || true").split(), "the gateway's return")
+    assert not set(workers) & set(in_the_unit(day))
 
 
 def test_a_downgrade_is_refused(day):
