@@ -96,6 +96,7 @@ int http2_begin(struct worker *worker)
 		.head_bytes = (uint32_t)conf->head_bytes,
 		.stream_window_bytes = (uint32_t)conf->stream_window,
 	};
+	worker->spare_bytes = conf->stream_window_growth;
 	return h2_new(&options, &worker->client.h2);
 }
 

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sallyport/clock.h"
+#include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/str.h"
 #include "worker.h"
@@ -33,13 +35,25 @@ void tunnel_go_on(struct tunnel *tunnel)
 	client_more(tunnel->worker);
 }
 
+static void widen_if_held_back(struct tunnel *tunnel)
+{
+	struct worker *worker = tunnel->worker;
+	uint32_t wider = window_judge(&tunnel->window, clock_monotonic_ms(), fd_round_trip_us(worker->client.fd),
+				      &worker->spare_bytes);
+	if (wider)
+		h2_widen(worker->client.h2, tunnel->stream, wider);
+}
+
 static void on_pump_consumed(struct pump *pump, size_t size)
 {
 	struct tunnel *tunnel = tunnel_of(pump);
-	if (tunnel->stream)
-		h2_consume(tunnel->worker->client.h2, tunnel->stream, size);
-	else
+	if (!tunnel->stream) {
 		tunnel_go_on(tunnel);
+		return;
+	}
+	h2_consume(tunnel->worker->client.h2, tunnel->stream, size);
+	if (window_consumed(&tunnel->window, size))
+		widen_if_held_back(tunnel);
 }
 
 static void on_pump_reset(struct pump *pump)
@@ -113,6 +127,7 @@ static void on_pump_ended(struct pump *pump)
 	struct worker *worker = tunnel->worker;
 	tell_end(tunnel);
 	shaper_leave(tunnel);
+	window_fini(&tunnel->window, &worker->spare_bytes);
 	LIST_REMOVE(tunnel, all);
 	worker->tunnel_count--;
 	bool whole = worker->client.whole == tunnel;
@@ -160,6 +175,7 @@ static struct tunnel *make_tunnel(struct exchange *exchange, const struct tunnel
 		free(tunnel);
 		return NULL;
 	}
+	window_init(&tunnel->window, (uint32_t)worker->conf->stream_window, clock_monotonic_ms());
 	LIST_INSERT_HEAD(&worker->tunnels, tunnel, all);
 	worker->tunnel_count++;
 	return tunnel;

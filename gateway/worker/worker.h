@@ -28,6 +28,7 @@
 #include "sallyport/link.h"
 #include "sallyport/pump.h"
 #include "sallyport/tls.h"
+#include "sallyport/window.h"
 
 struct exchange;
 struct filter;
@@ -47,6 +48,7 @@ struct tunnel {
 	struct h2_stream *stream; /* NULL: the whole connection, after an HTTP/1.1 CONNECT */
 	char ordered[33];         /* the broker's reason, when it ended by order; else empty */
 	struct shaped *shaped;    /* its part in a limited bandwidth; NULL: no limit */
+	struct window window;     /* what its client may send ahead */
 	struct pump pump;
 };
 
@@ -144,6 +146,7 @@ struct worker {
 	unsigned exchange_count;
 	LIST_HEAD(, tunnel) tunnels;
 	unsigned tunnel_count;
+	uint64_t spare_bytes; /* what the windows of all tunnels may still grow by */
 	LIST_HEAD(, feed) feeds;
 	uv_timer_t handover; /* runs while the gateway is restarted */
 	uint64_t taken;      /* messages that former brokers took */

@@ -22,6 +22,8 @@
 [[nodiscard]] int fd_write_file(const char *path, mode_t mode, int replace, struct view bytes, struct diag *diag);
 /* Bytes of any size in memory that nobody can change any more, for another process: its descriptor, or ERR_SYSTEM. */
 [[nodiscard]] int fd_seal(struct view bytes);
+/* The round trip of a TCP connection as the kernel has measured it; 0: not known. */
+uint64_t fd_round_trip_us(int fd);
 /* Fills from getrandom(2); ends the process when the kernel has none to give. */
 void fd_random(void *out_bytes, size_t size);
 

@@ -20,11 +20,11 @@
 #include "explain.h"
 #include "refusal.h"
 #include "sallyport/clock.h"
+#include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "sallyport/tls.h"
 #include "sallyport/x509.h"
-#include "window.h"
 
 enum {
 	HANDSHAKE_LIMIT_MS = 15000,
@@ -38,6 +38,8 @@ enum {
 	UNACKNOWLEDGED_LIMIT_MS = 90000,
 	/* How long the gateway may take to end its side after we have ended ours. */
 	FINISH_LIMIT_MS = 10000,
+	/* What local readers that have stopped may leave in memory, beyond the windows that their tunnels began with. */
+	SPARE_BYTES = 256 * 1024 * 1024,
 };
 
 struct connection {
@@ -56,6 +58,7 @@ struct connection {
 	struct tls *tls;
 	struct h2 *h2;
 	uint64_t heard_ms;
+	uint64_t spare_bytes; /* what windows may still grow by */
 	bool answered;     /* the gateway has sent something after the handshake: the device was accepted */
 	bool finishing;    /* connection_finish */
 	bool output_ended; /* the gateway has been told that no more comes */
@@ -252,9 +255,12 @@ void connection_widen(struct stream *stream, uint32_t window_bytes)
 
 uint64_t connection_round_trip_us(const struct connection *connection)
 {
-	struct tcp_info info = {0};
-	socklen_t length = sizeof(info);
-	return getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_rtt : 0;
+	return fd_round_trip_us(connection->fd);
+}
+
+uint64_t *connection_spare_bytes(struct connection *connection)
+{
+	return &connection->spare_bytes;
 }
 
 void connection_resume(struct stream *stream)
@@ -393,7 +399,7 @@ static int make_h2(struct connection *connection)
 		.owner = connection,
 		.streams_max = 1,
 		.head_bytes = HEAD_BYTES,
-		.stream_window_bytes = WINDOW_FIRST_BYTES,
+		.stream_window_bytes = CONNECTION_WINDOW_BYTES,
 	};
 	return h2_new(&options, &connection->h2);
 }
@@ -519,6 +525,7 @@ int connection_start(uv_loop_t *loop, const struct settings *settings, const str
 	connection->on_change = on_change;
 	connection->owner = owner;
 	connection->fd = -1;
+	connection->spare_bytes = SPARE_BYTES;
 	str_copy(connection->host, sizeof(connection->host), settings->host);
 	settings_authority(settings, connection->authority, sizeof(connection->authority));
 	if (dial_start(loop, settings->host, settings->port, on_dialed, connection, &connection->dial, diag) < 0) {

@@ -12,6 +12,9 @@
 #include "device.h"
 #include "sallyport/h2.h"
 
+/* What the gateway may send ahead on one stream at first. */
+enum { CONNECTION_WINDOW_BYTES = 1024 * 1024 };
+
 enum connection_state {
 	CONNECTION_DIALING,
 	CONNECTION_HANDSHAKE,
@@ -67,6 +70,8 @@ void connection_consumed(struct stream *stream, size_t size);
 void connection_widen(struct stream *stream, uint32_t window_bytes);
 /* The round trip to the gateway as the kernel sees it; 0: not known. */
 uint64_t connection_round_trip_us(const struct connection *connection);
+/* What the windows of all tunnels may still grow by (window.h). */
+uint64_t *connection_spare_bytes(struct connection *connection);
 void connection_resume(struct stream *stream);
 void connection_reset(struct stream *stream, enum h2_code code);
 /* The stream's owner goes away before on_closed: the stream is reset and nobody is told. */

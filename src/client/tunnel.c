@@ -14,7 +14,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
-#include "window.h"
+#include "sallyport/window.h"
 
 enum { PROBLEM_BYTES_MAX = 16 * 1024, PREFACE_BYTES_MAX = 128 * 1024 };
 
@@ -76,8 +76,9 @@ static void pump_has_consumed(struct pump *pump, size_t size)
 	connection_consumed(&tunnel->stream, size);
 	if (!window_consumed(&tunnel->window, size) || !tunnel->stream.h2)
 		return;
-	uint32_t wider = window_judge(&tunnel->window, clock_monotonic_ms(),
-				      connection_round_trip_us(tunnel->stream.connection));
+	struct connection *connection = tunnel->stream.connection;
+	uint32_t wider = window_judge(&tunnel->window, clock_monotonic_ms(), connection_round_trip_us(connection),
+				      connection_spare_bytes(connection));
 	if (wider)
 		connection_widen(&tunnel->stream, wider);
 }
@@ -141,7 +142,7 @@ static void start_pump(struct tunnel *tunnel)
 		return;
 	}
 	tunnel->pumping = tunnel->ending.stood = true;
-	window_init(&tunnel->window, clock_monotonic_ms());
+	window_init(&tunnel->window, CONNECTION_WINDOW_BYTES, clock_monotonic_ms());
 	connection_resume(&tunnel->stream);
 }
 
@@ -236,6 +237,7 @@ static void on_closed(struct stream *stream, enum h2_code code, bool by_peer)
 {
 	(void)by_peer;
 	struct tunnel *tunnel = tunnel_of_stream(stream);
+	window_fini(&tunnel->window, connection_spare_bytes(stream->connection));
 	tunnel->stream_open = false;
 	tunnel->ending.code = code;
 	if (tunnel->pumping)

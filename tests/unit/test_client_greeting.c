@@ -1,5 +1,4 @@
-/* test_client_greeting.c: what SOCKS5 clients and clients of an HTTP proxy say, the pauses of the uplink, and a tunnel's
- * window. */
+/* test_client_greeting.c: what SOCKS5 clients and clients of an HTTP proxy say, and the pauses of the uplink. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +10,6 @@
 #include "proxy_head.h"
 #include "socks.h"
 #include "uplink.h"
-#include "window.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
@@ -130,25 +128,6 @@ static void test_pauses_grow_to_a_bound(void **state)
 	assert_int_equal(uplink_pause_ms(4000000000u), 30000);
 }
 
-static void test_window_follows_the_way(void **state)
-{
-	(void)state;
-	struct window window;
-	window_init(&window, 1000);
-	assert_false(window_consumed(&window, WINDOW_FIRST_BYTES / 2 - 1));
-	assert_true(window_consumed(&window, 1));
-	/* A window in 100 ms, over a way of 100 ms: it held back. */
-	assert_int_equal(window_judge(&window, 1050, 100000), 2 * WINDOW_FIRST_BYTES);
-	assert_false(window_consumed(&window, WINDOW_FIRST_BYTES / 2));
-	assert_true(window_consumed(&window, WINDOW_FIRST_BYTES / 2));
-	/* In a second: it did not. */
-	assert_int_equal(window_judge(&window, 2100, 100000), 0);
-	for (int i = 0; i < 10; i++)
-		(void)window_judge(&window, 2100, 100000);
-	assert_int_equal(window.size, WINDOW_LARGEST_BYTES);
-	assert_int_equal(window_judge(&window, 2100, 0), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,7 +135,6 @@ int main(void)
 		cmocka_unit_test(test_proxy_heads),
 		cmocka_unit_test(test_heads_that_are_none),
 		cmocka_unit_test(test_pauses_grow_to_a_bound),
-		cmocka_unit_test(test_window_follows_the_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
