@@ -312,17 +312,15 @@ static void end_output(struct connection *connection)
 	}
 }
 
-/* Fills the batch. True when it is full and may not have been enough. */
+/* Fills the batch. True when it is full (it may have been before) and may not have been enough. */
 static bool fill_batch(struct connection *connection)
 {
 	struct view bytes;
-	bool added = false;
 	while (tls_can_write(connection->tls)) {
 		if (h2_output(connection->h2, &bytes) < 0 || tls_write(connection->tls, bytes) < 0)
 			return false;
-		added = true;
 	}
-	return added;
+	return tls_wants_write(connection->tls);
 }
 
 /* Hands the gateway what the streams have for it. That sending fails is no verdict: why it fails (an alert, a
