@@ -1,6 +1,6 @@
 """A TCP echo that keeps half-close: whatever comes goes back, and the end comes back after the last byte.
 
-Usage: echo.py PORT (on 127.0.0.1)
+Usage: echo.py PORT [ADDRESS] (127.0.0.1)
 """
 import selectors
 import socket
@@ -30,9 +30,9 @@ class Connection:
         return not (self.ended and not self.held)
 
 
-def serve(port):
+def serve(port, address="127.0.0.1"):
     selector = selectors.DefaultSelector()
-    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    listener = socket.create_server((address, port), backlog=512)
     selector.register(listener, selectors.EVENT_READ)
     while True:
         for key, events in selector.select():
@@ -54,4 +54,4 @@ def serve(port):
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[2:3])

@@ -41,9 +41,9 @@ def wait_until(condition, what, seconds=30, interval=0.05):
     raise WorldError(f"{what} did not happen within {seconds} s")
 
 
-def answers(port):
+def answers(port, host="127.0.0.1"):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection((host, port), 1).close()
         return True
     except OSError:
         return False
@@ -95,6 +95,8 @@ class World:
     """start() brings all of it up, stop() takes it down; in between `env()` tells where everything is."""
 
     server_name = "localhost"
+    inside = "127.0.0.1"  # where the internal servers are
+    inside_prefix = ()    # of their commands
 
     def __init__(self, folder, programs, quiet=False, settings=(), environment=None):
         self.folder = pathlib.Path(folder)
@@ -227,10 +229,10 @@ class World:
 
     def write_policy(self):
         self.policy.write_text(f'''# Who may reach what. Nothing else is allowed.
-resource "wiki" {{ address = {{"127.0.0.1:{self.web}"}}  description = "Company wiki" }}
-resource "ssh"  {{ address = {{"127.0.0.1:{self.ssh}"}}  description = "Shell host"  kind = ssh }}
-resource "echo" {{ address = {{"127.0.0.1:{self.echo}"}}  description = "TCP echo" }}
-resource "vault" {{ address = {{"127.0.0.1:{self.denied}"}}  description = "Nobody's yet" }}
+resource "wiki" {{ address = {{"{self.inside}:{self.web}"}}  description = "Company wiki" }}
+resource "ssh"  {{ address = {{"{self.inside}:{self.ssh}"}}  description = "Shell host"  kind = ssh }}
+resource "echo" {{ address = {{"{self.inside}:{self.echo}"}}  description = "TCP echo" }}
+resource "vault" {{ address = {{"{self.inside}:{self.denied}"}}  description = "Nobody's yet" }}
 rule "everybody reads the wiki" {{ users = {{"alice", "bob"}}  resources = {{"wiki"}} }}
 rule "alice administers" {{ users = {{"alice"}}  resources = {{"ssh", "echo"}} }}
 ''')
@@ -287,11 +289,14 @@ rule "alice administers" {{ users = {{"alice"}}  resources = {{"ssh", "echo"}} }
     def start_gateway(self):
         return self.spawn("gateway", [self.program("sallyport-gateway"), "-f", self.conf], self.gateway_ready)
 
+    def spawn_inside(self, name, command, port):
+        return self.spawn(name, [*self.inside_prefix, *command], lambda: answers(port, self.inside))
+
     def start_servers(self):
         self.start_nginx()
         self.start_sshd()
         for name, port in (("echo", self.echo), ("denied", self.denied)):
-            self.spawn(name, [sys.executable, "-B", HERE / "echo.py", port], lambda port=port: answers(port))
+            self.spawn_inside(name, [sys.executable, "-B", HERE / "echo.py", port, self.inside], port)
 
     def start_nginx(self):
         folder = self.path("wiki")
@@ -305,10 +310,10 @@ events {{ worker_connections 512; }}
 http {{ access_log off; sendfile on;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{self.web}; root {pages}; }} }}
+  server {{ listen {self.inside}:{self.web}; root {pages}; }} }}
 ''')
         binary = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        self.spawn("nginx", [binary, "-c", conf, "-e", folder / "error.log"], lambda: answers(self.web))
+        self.spawn_inside("nginx", [binary, "-c", conf, "-e", folder / "error.log"], self.web)
 
     def start_sshd(self):
         folder = self.private_folder("ssh")
@@ -316,7 +321,7 @@ http {{ access_log off; sendfile on;
             if not (folder / name).exists():
                 run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name])
         conf = folder / "sshd_config"
-        conf.write_text(f'''ListenAddress 127.0.0.1:{self.ssh}
+        conf.write_text(f'''ListenAddress {self.inside}:{self.ssh}
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/user.pub
 PidFile none
@@ -324,12 +329,13 @@ UsePAM no
 StrictModes no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
 ''')
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.ssh} {(folder / 'host.pub').read_text()}")
+        (folder / "known_hosts").write_text(f"[{self.inside}]:{self.ssh} {(folder / 'host.pub').read_text()}")
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         binary = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        self.spawn("sshd", [binary, "-D", "-e", "-f", conf], lambda: answers(self.ssh))
+        self.spawn_inside("sshd", [binary, "-D", "-e", "-f", conf], self.ssh)
 
     def start(self, laptops=("alice", "bob")):
         self.prepare()
@@ -371,7 +377,7 @@ PermitRootLogin prohibit-password
     def env(self):
         alice, bob = self.users["alice"], self.users["bob"]
         laptop, other = self.laptops["alice-laptop"], self.laptops["bob-laptop"]
-        local = "127.0.0.1:{}".format
+        local = f"{self.inside}:{{}}".format
         return {
             "SALLYPORT_URL": self.url, "SALLYPORT_CA": self.path("etc", "server-ca.crt"),
             "SALLYPORT_CERT": laptop.certificate, "SALLYPORT_KEY": laptop.key,

@@ -31,11 +31,12 @@ enum {
 	/* One turn of the loop reads so many records, so that local sides get their turn too. */
 	RECORDS_PER_TURN = 64,
 	HEAD_BYTES = 64 * 1024,
-	/* A dead path is noticed within about 90 seconds; a NAT sees a packet every 60. */
+	/* A NAT sees a packet every minute. The kernel tries again after 51, 102 and 204 seconds without an answer: a tunnel
+	 * outlives minutes without a network. That others go another way by then is the uplink's matter. */
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_INTERVAL_S = 10,
 	KEEPALIVE_PROBES = 3,
-	UNACKNOWLEDGED_LIMIT_MS = 90000,
+	UNACKNOWLEDGED_LIMIT_MS = 300000,
 	/* How long the gateway may take to end its side after we have ended ours. */
 	FINISH_LIMIT_MS = 10000,
 	/* What local readers that have stopped may leave in memory, beyond the windows that their tunnels began with. */
@@ -569,6 +570,14 @@ void connection_ping(struct connection *connection)
 {
 	if (connection->state == CONNECTION_OPEN)
 		h2_ping(connection->h2);
+}
+
+bool connection_is_awaited(const struct connection *connection)
+{
+	const struct stream *stream = connection->streams;
+	while (stream && (stream->answered || stream->background))
+		stream = stream->next;
+	return stream;
 }
 
 size_t connection_stream_count(const struct connection *connection)

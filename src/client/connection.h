@@ -85,6 +85,8 @@ uint64_t connection_heard_ms(const struct connection *connection);
 void connection_ping(struct connection *connection);
 /* True when both leave this device by the same address: then the network has not changed between them. */
 bool connection_same_address(const struct connection *connection, const struct connection *other);
+/* A request waits for its answer. */
+bool connection_is_awaited(const struct connection *connection);
 /* The streams that are open now, without those in the background. */
 size_t connection_stream_count(const struct connection *connection);
 

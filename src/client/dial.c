@@ -219,6 +219,13 @@ static void take_addresses(struct dial *dial, const struct addrinfo *results)
 	}
 }
 
+static const char *why_no_address(int status)
+{
+	if (status == UV_EAI_NONAME || status == UV_EAI_NODATA || status == 0)
+		return "there is no address of that name";
+	return status == UV_EAI_AGAIN ? "no name server answers; its name cannot be looked up now" : uv_strerror(status);
+}
+
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *results)
 {
 	struct dial *dial = lookup->data;
@@ -228,8 +235,7 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 	if (!dial->over && dial->count)
 		begin_next(dial);
 	else if (!dial->over)
-		fail(dial, status == UV_EAI_NONAME || status == UV_EAI_NODATA || status == 0
-				   ? "there is no address of that name" : uv_strerror(status));
+		fail(dial, why_no_address(status));
 	release(dial);
 }
 

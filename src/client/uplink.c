@@ -20,7 +20,7 @@ enum {
 	LONGEST_PAUSE_MS = 30000,
 	/* After so long without a sign of life the gateway is asked for one; NATs forget after minutes. */
 	QUIET_MS = 25000,
-	/* No answer for so long: what is new goes another way. */
+	/* No answer for so long: the gateway is asked whether it is there; and then, what is new goes another way. */
 	SILENT_MS = 5000,
 	/* Older than this, it is asked before it is used. */
 	STALE_MS = 40000,
@@ -29,6 +29,9 @@ enum {
 	LOOK_CLOSELY_MS = 50,
 	/* A connection that nobody wants is kept for those who come soon. */
 	REST_MS = 300000,
+	/* When another connection stands, a silent one has as long again as it was silent (no retransmission waits longer), and
+	 * this. */
+	LAST_HOPE_MS = 10000,
 	/* A connection that lived for so long was a good one. */
 	GOOD_MS = 10000,
 };
@@ -483,19 +486,35 @@ static void look_at_current(struct uplink *uplink)
 		connection_give_up_unanswered(path->connection);
 		if (is_wanted(uplink))
 			begin(uplink);
-	} else if (used && now_ms - heard_ms > QUIET_MS) {
+	} else if (used && now_ms - heard_ms > (connection_is_awaited(path->connection) ? SILENT_MS : QUIET_MS)) {
 		ask(path);
 	} else if (!used && now_ms - uplink->wanted_ms > REST_MS) {
 		connection_finish(path->connection);
 	}
 }
 
+/* The network is there, as another connection shows, but this one's way is not (a NAT has forgotten it). */
+static bool is_beyond_hope(const struct uplink *uplink, const struct path *path)
+{
+	if (!path->asked_ms || !stands(uplink))
+		return false;
+	uint64_t stood_ms = uplink->current->stood_ms, heard_ms = connection_heard_ms(path->connection);
+	return clock_monotonic_ms() > stood_ms + LAST_HOPE_MS + (stood_ms > heard_ms ? stood_ms - heard_ms : 0);
+}
+
 static void look_at_retired(struct uplink *uplink)
 {
 	for (struct path *path = uplink->retired, *next; path; path = next) {
 		next = path->next;
-		if (!connection_stream_count(path->connection))
-			forget_retired(uplink, path);
+		if (connection_heard_ms(path->connection) >= path->asked_ms)
+			path->asked_ms = 0;
+		size_t count = connection_stream_count(path->connection);
+		bool hopeless = is_beyond_hope(uplink, path);
+		if (count && !hopeless)
+			continue;
+		forget_retired(uplink, path);
+		if (count)
+			tell_cut(uplink, &(struct diag){"The gateway did not answer by the way that they took"}, count, "");
 	}
 }
 
