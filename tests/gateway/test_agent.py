@@ -1,4 +1,6 @@
 """The agent: one connection for all commands of a user, on this machine's own network."""
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -7,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -27,6 +30,12 @@ def sanitizers_are_silent(world):
     for log in state_folder(world).glob("*.log"):
         text = log.read_text()
         assert not re.search(r"AddressSanitizer|LeakSanitizer|runtime error", text), text
+
+
+def write_quietly(stream, payload):
+    with contextlib.suppress(OSError):
+        stream.write(payload)
+        stream.flush()
 
 
 def connections(world):
@@ -166,13 +175,25 @@ def test_W_ended_by_a_signal_cuts_its_tunnel(world):
 
 
 def test_agent_killed_in_mid_transfer_is_started_again(world):
+    """Killed when some of 50 MB have passed: the command says so and fails, and the next one carries all of them."""
+    payload = os.urandom(50_000_000)
     with Held(world, "-W", f"127.0.0.1:{world.echo}", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as command:
-        os.write(command.stdin.fileno(), b"x")
-        assert os.read(command.stdout.fileno(), 1) == b"x"
+        writer = threading.Thread(target=write_quietly, args=(command.stdin, payload))
+        writer.start()
+        received = command.stdout.read(5_000_000)
         before = agent_pid(world)
         os.kill(before, signal.SIGKILL)
-        assert command.wait(20) != 0 and b"agent" in command.stderr.read()
-    assert client(world, "status").returncode == 0
+        received += command.stdout.read()
+        assert command.wait(20) == 6
+        said = command.stderr.read()
+        assert said.startswith(b"sallyport: ") and b"agent" in said and len(said.splitlines()) == 1, said
+        writer.join(20)
+        assert not writer.is_alive()
+    assert len(received) < len(payload) and payload.startswith(received)
+    again = subprocess.run([world.program("sallyport"), "-W", f"127.0.0.1:{world.echo}"], env=world.client_environment(),
+                           input=payload, capture_output=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    assert hashlib.sha256(again.stdout).digest() == hashlib.sha256(payload).digest()
     assert agent_pid(world) != before
 
 

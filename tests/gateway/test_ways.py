@@ -1,5 +1,6 @@
 """The ways that lead other programs through the agent: SOCKS, HTTP proxy, PAC, ssh, exec, kept forwards, profiles."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import pwd
@@ -69,18 +70,23 @@ def test_D_says_no_in_the_words_of_socks(world, socks):
 
 
 def test_D_with_500_connections_at_once(world, socks):
-    def one(index):
+    """All stand before the first one speaks."""
+    def stand(_):
         peer, code = socks_connect(socks, "127.0.0.1", world.echo)
-        with peer:
-            assert code == 0
-            peer.sendall(b"%d" % index)
-            peer.shutdown(socket.SHUT_WR)
-            received = b""
-            while piece := peer.recv(100):
-                received += piece
-            return received == b"%d" % index
-    with concurrent.futures.ThreadPoolExecutor(60) as pool:
-        assert sum(pool.map(one, range(500))) == 500
+        assert code == 0
+        return peer
+
+    def speak(index, peer):
+        peer.sendall(b"%d" % index)
+        peer.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := peer.recv(100):
+            received += piece
+        return received == b"%d" % index
+    with concurrent.futures.ThreadPoolExecutor(60) as pool, contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(peer) for peer in pool.map(stand, range(500))]
+        assert len(agent_report(world)["tunnels"]) >= 500
+        assert sum(pool.map(speak, range(500), peers)) == 500
 
 
 def test_http_proxy_carries_plain_and_connect(world, proxy):
