@@ -74,6 +74,31 @@ def test_D4_the_server_certificate_is_renewed_under_live_tunnels(new_world):
     assert json.loads(world.admin("server", "show", "--json"))["fingerprint"] == after.fingerprint(hashes.SHA256()).hex()
 
 
+def test_D4_the_server_certificate_renews_itself_when_it_is_due(new_world):
+    """What the timer does, with a certificate that has lived for two thirds of its life."""
+    world = new_world(laptops=("alice",))
+    names = ("server-ca.crt", "server-ca.key", "server.key")
+    authority_pem, authority_key_pem, key_pem = (world.path("etc", name).read_bytes() for name in names)
+    issuer = x509.load_pem_x509_certificate(authority_pem)
+    key = serialization.load_pem_private_key(key_pem, None)
+    short = (x509.CertificateBuilder().subject_name(x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")]))
+             .issuer_name(issuer.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+             .not_valid_before(NOW - 3 * DAY).not_valid_after(NOW + DAY)
+             .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+             .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)
+             .sign(serialization.load_pem_private_key(authority_key_pem, None), hashes.SHA256()))
+    world.path("etc", "server.crt").write_bytes(short.public_bytes(serialization.Encoding.PEM))
+    world.admin("reload")
+    assert shown_certificate(world).serial_number == short.serial_number
+    assert json.loads(world.admin("server", "show", "--json"))["due"] is True
+    h2, number = tunnel(world)
+    assert "read its files again" in world.admin("server", "renew", "--if-due")
+    after = shown_certificate(world)
+    assert after.serial_number != short.serial_number and (after.not_valid_after - NOW).days > 390
+    assert still_works(h2, number)
+    assert "not due" in world.admin("server", "renew", "--if-due")
+
+
 def test_D4_a_certificate_from_elsewhere_is_picked_up_on_reload(new_world):
     world = new_world()
     h2, number = tunnel(world)
