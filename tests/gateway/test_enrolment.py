@@ -1,9 +1,13 @@
 """F: from an invitation to a certificate: one line, one key, one winner; and nothing else at that door."""
 import base64
 import concurrent.futures
+import contextlib
+import datetime
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+import elsewhere
 from world import WorldError, wait_until
 
 EST = "/.well-known/est/"
@@ -86,6 +91,9 @@ def test_F3_one_line_makes_a_device(world):
     line = world.invite("one-line", "alice")
     done = enroll(world, "one-line", line)
     assert done.returncode == 0, done.stderr
+    code = re.search("Confirmation code of this device: (....-....)", done.stdout).group(1)
+    (used,) = [i for i in json.loads(world.admin("device", "invitations", "--json"))["invitations"] if i["name"] == "one-line"]
+    assert (used["state"], used["confirmation"]) == ("used", code), "the same at both ends, also where nobody approves"
     identity = folder / "sallyport" / "device.pem"
     assert identity.stat().st_mode & 0o777 == 0o600
     assert not list((folder / "sallyport").glob("enroll-*")), "the waiting key is gone"
@@ -100,12 +108,14 @@ def test_F3_only_a_hash_of_the_secret_is_kept(world):
     line = world.invite("hashed", "alice")
     secret = parts(line)[4]
     enroll(world, "hashed", line)
-    assert secret.encode() not in b"".join(p.read_bytes() for p in world.path("state").iterdir())
-    assert secret not in world.path("log", "gateway.log").read_text()
+    key = (world.path("laptops", "hashed") / "sallyport" / "device.pem").read_text().splitlines()[1]
+    for text in (secret, key):
+        assert text.encode() not in b"".join(p.read_bytes() for p in world.path("state").iterdir())
+        assert text not in world.path("log", "gateway.log").read_text()
 
 
 def test_F1_the_secret_leaves_the_command_line(new_world):
-    """Whoever lists processes while the laptop waits for its approval reads no invitation."""
+    """Whoever lists processes while the laptop waits for its approval reads no invitation, there or at the gateway."""
     world = new_world(settings=["enroll_needs_approval = yes"], laptops=())
     line = world.invite("seen", "alice")
     folder = world.private_folder("laptops", "seen")
@@ -116,6 +126,11 @@ def test_F1_the_secret_leaves_the_command_line(new_world):
             with open(f"/proc/{process.pid}/cmdline", "rb") as file:
                 words = file.read()
             assert b"enroll" in words and parts(line)[4].encode() not in words
+            wait_until(lambda: query(world, "SELECT 1 FROM invitation WHERE state = 'pending'"), "the laptop waits")
+            for entry in pathlib.Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        assert parts(line)[4].encode() not in (entry / name).read_bytes(), f"{entry}/{name}"
         finally:
             process.kill()
 
@@ -138,11 +153,14 @@ def test_F3_two_laptops_at_the_same_instant_one_wins(world):
 
 
 def test_F3_another_pin_and_nothing_is_sent(world):
-    line = change(world.invite("pinned", "alice"), 2, "00" * 32)
-    before = query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'")
-    done = enroll(world, "pinned", line)
-    assert done.returncode == 6 and "not the gateway of this invitation" in done.stderr
-    assert query(world, "SELECT count(*) FROM audit WHERE event = 'enrolment'") == before
+    """Somebody else answers at the gateway's address: he sees one question that says nothing, and no more."""
+    with elsewhere.Enroller(world.private_folder("impostor")) as impostor:
+        line = change(change(world.invite("pinned", "alice"), 1, f"localhost:{impostor.port}"), 2, "00" * 32)
+        done = enroll(world, "pinned", line)
+        assert done.returncode == 6 and "not the gateway of this invitation" in done.stderr
+        assert impostor.requests == [("GET", EST + "cacerts", b"")]
+        assert not any(name in (b"authorization", b"cookie") for name in impostor.header_names)
+        assert parts(line)[4].encode() not in impostor.bytes and parts(line)[3].encode() not in impostor.bytes
     assert query(world, "SELECT state, attempts FROM invitation WHERE device_name = 'pinned'") == [("open", 0)]
 
 
@@ -175,8 +193,11 @@ def test_F3_an_expired_line_is_refused_on_the_laptop_and_at_the_gateway(new_worl
         database.execute("UPDATE invitation SET expires_at = 1600000000000 WHERE device_name = 'late'")
     database.close()
     world.start_gateway()
-    status, body = simpleenroll(world, line, request_for(ec.generate_private_key(ec.SECP256R1())))
+    der = request_for(ec.generate_private_key(ec.SECP256R1()))
+    status, body = simpleenroll(world, line, der)
     assert (status, code_of(body)) == (401, "invitation_invalid")
+    unknown = json.loads(simpleenroll(world, change(line, 3, "f" * 16), der)[1])
+    assert {**json.loads(body), "request_id": ""} == {**unknown, "request_id": ""}, "nobody learns that it was there"
 
 
 @pytest.mark.parametrize("line", ["", "hello", "sallyport:1/", "sallyport:2/a/b/c/d/e/f", "sallyport:1/a/b/c/d/e/f",
@@ -316,14 +337,16 @@ def bad_self_signature():
     return bytes(der)
 
 
-@pytest.mark.parametrize("der", [
-    b"garbage", bad_self_signature(), request_for(rsa.generate_private_key(65537, 1024)), b"\x30\x82" + os.urandom(65534),
-    b"", request_for(ec.generate_private_key(ec.SECP256R1()))[:-20]],
+@pytest.mark.parametrize("der, status, words", [
+    (b"garbage", 400, "not a certificate request"), (bad_self_signature(), 400, "not signed by its own key"),
+    (request_for(rsa.generate_private_key(65537, 1024)), 400, "1024"), (b"\x30\x82" + os.urandom(65534), 413, "64 KiB"),
+    (b"", 400, "not base64"), (request_for(ec.generate_private_key(ec.SECP256R1()))[:-20], 400, "not a certificate request")],
     ids=["garbage", "bad self-signature", "RSA 1024", "64 KiB", "empty", "cut"])
-def test_F2_a_request_that_is_none_gets_one_clear_sentence(world, der, bad_requests):
-    status, body = simpleenroll(world, bad_requests, der)
+def test_F2_a_request_that_is_none_gets_one_clear_sentence(world, der, status, words, bad_requests):
+    found, body = simpleenroll(world, bad_requests, der)
     answer = json.loads(body)
-    assert status in (400, 413) and answer["code"] in ("bad_request", "too_large") and answer["detail"].endswith(".")
+    assert (found, answer["code"]) == (status, {400: "bad_request", 413: "too_large"}[status])
+    assert words in answer["detail"] and answer["detail"].endswith(".") and "\n" not in answer["detail"]
     assert query(world, "SELECT count(*) FROM audit WHERE request_id = ?", answer["request_id"]) == [(1,)]
 
 
@@ -503,6 +526,45 @@ def test_import_names_the_wrong_line_and_goes_on(new_world, tmp_path):
     assert enroll(world, "fleet1", made["fleet1"]).returncode == 0
     shown = json.loads(world.admin("device", "show", "fleet1", "--json"))
     assert (shown["users"], shown["tags"]) == (["alice", "bob"], ["managed"])
+
+
+def test_import_tells_its_progress_and_reads_standard_input(new_world):
+    world = new_world(settings=["devices_per_user = 1000"], laptops=())
+    fleet = "".join(f"laptop-{n},alice,fleet\n" for n in range(230))
+    done = subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "device", "import", "-", "--expires", "2h"],
+                          input=fleet, text=True, capture_output=True, check=True)
+    assert done.stderr.splitlines() == ["100 invitations made", "200 invitations made", "230 invitations made, 0 lines refused"]
+    lines = done.stdout.splitlines()
+    assert lines[0] == "name,invitation" and len(lines) == 231
+    assert query(world, "SELECT count(*), min(expires_at - created_at), max(expires_at - created_at) FROM invitation") == [
+        (230, 7200000, 7200000)]
+
+
+def test_invitations_expire_when_they_were_told_to(world):
+    line = world.admin("device", "invite", "two-hours", "--user", "carol", "--expires", "2h").strip()
+    until = datetime.datetime.fromtimestamp(int(parts(line)[5]), datetime.timezone.utc)
+    left = until - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(minutes=110) < left <= datetime.timedelta(hours=2)
+    for wrong in ("5", "10s", "91d", "soon"):
+        with pytest.raises(WorldError, match=f"\"{wrong}\" is no time for an invitation"):
+            world.admin("device", "invite", "never", "--user", "carol", "--expires", wrong)
+
+
+def dark(rows):
+    """The dark modules of a drawn code, two rows of them a line, without its margin."""
+    halves = {"\u2588": (False, False), "\u2580": (False, True), "\u2584": (True, False), " ": (True, True)}
+    grid = [[halves[c][half] for c in row] for row in rows for half in (0, 1)]
+    width = len(grid[0])
+    assert not any(any(row[:2] + row[-2:]) for row in grid[:width]) and not any(map(any, grid[:2]))
+    return [row[2:-2] for row in grid[2:width - 2]]
+
+
+def test_a_qr_code_holds_the_line(world):
+    shown = world.admin("device", "invite", "drawn", "--user", "carol", "--qr").splitlines()
+    assert shown[0].startswith("sallyport:1/")
+    drawn = subprocess.run(["qrencode", "-8", "-l", "L", "-m", "0", "-t", "ASCII", shown[0]], text=True, capture_output=True, check=True)
+    expected = [[row[n] == "#" for n in range(0, len(row), 2)] for row in drawn.stdout.splitlines()]
+    assert dark(shown[1:]) == expected
 
 
 def test_a_user_has_a_bounded_number_of_devices(new_world):

@@ -1,4 +1,6 @@
 """Who is told: a real SMTP server with TLS and passwords, a webhook that can be wrong in many ways, a log server."""
+import base64
+import contextlib
 import email
 import email.policy
 import http.server
@@ -8,6 +10,9 @@ import ssl
 import threading
 import time
 
+import h2.config
+import h2.connection
+import h2.events
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from world import free_port, run, wait_until
@@ -204,3 +209,56 @@ class Log:
 
     def close(self):
         self.socket.close()
+
+
+class Enroller:
+    """Somebody who answers at the enrolment's address and shows another authority: what was he told?"""
+
+    def __init__(self, folder):
+        self.cert, key = certificate(folder)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.cert, key)
+        self.context.set_alpn_protocols(["h2"])
+        run(["openssl", "crl2pkcs7", "-nocrl", "-certfile", self.cert, "-outform", "DER", "-out", folder / "cacerts"])
+        self.answer = base64.encodebytes((folder / "cacerts").read_bytes())
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.requests, self.header_names, self.bytes = [], [], b""
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = self.listener.accept()
+                raw.settimeout(20)
+                with contextlib.suppress(OSError), self.context.wrap_socket(raw, server_side=True) as peer:
+                    self.talk(peer)
+
+    def talk(self, peer):
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
+        connection.initiate_connection()
+        bodies = {}
+        while True:
+            peer.sendall(connection.data_to_send())
+            data = peer.recv(65536)
+            if not data:
+                return
+            self.bytes += data
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.RequestReceived):
+                    fields = dict(event.headers)
+                    self.header_names += fields
+                    self.bytes += b"".join(fields.values())
+                    bodies[event.stream_id] = [fields[b":method"].decode(), fields[b":path"].decode(), b""]
+                elif isinstance(event, h2.events.DataReceived):
+                    bodies[event.stream_id][2] += event.data
+                elif isinstance(event, h2.events.StreamEnded):
+                    self.requests.append(tuple(bodies[event.stream_id]))
+                    connection.send_headers(event.stream_id, [(":status", "200")])
+                    connection.send_data(event.stream_id, self.answer, end_stream=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
