@@ -61,17 +61,33 @@ static void get_status(struct admin_call *call)
 	admin_reply(call, 200, admin_json_status(call->broker));
 }
 
+/* In pieces, when the asker says so: ten thousand devices with all their certificates would keep everybody else waiting. */
 static void get_devices(struct admin_call *call)
 {
-	json_t *array = json_array();
-	const struct device *device;
-	/* Ten thousand devices with all their certificates are many megabytes: a list for people wants none of them. */
+	const char *after = admin_query(call, "after");
+	const struct registry *registry = &call->broker->registry;
+	const struct device *device = after ? registry_device_by_id(registry, after) : LIST_FIRST(&registry->devices);
+	const struct device *last = NULL;
+	uint64_t left = number_query(call, "limit", UINT32_MAX);
 	bool brief = admin_query(call, "brief");
-	LIST_FOREACH(device, &call->broker->registry.devices, all)
+	if (after && !device) {
+		admin_fail(call, 409, "the list has changed meanwhile; ask again");
+		return;
+	}
+	json_t *array = json_array();
+	for (device = after ? LIST_NEXT(device, all) : device; device && left; device = LIST_NEXT(device, all), left--) {
 		json_array_append_new(array, brief ? admin_json_device_brief(device) : admin_json_device(device));
-	admin_reply(call, 200, json_pack("{s:o, s:o, s:o}", "devices", array, "authorities",
-					 admin_json_authorities(&call->broker->registry, ADMIN_JSON_OURS), "adopted",
-					 admin_json_authorities(&call->broker->registry, ADMIN_JSON_ADOPTED)));
+		last = device;
+	}
+	admin_reply(call, 200, json_pack("{s:o, s:o}", "devices", array, "next", device && last ? json_string(last->id) : json_null()));
+}
+
+/* How many active ones there are of each authority. */
+static void get_certificates(struct admin_call *call)
+{
+	const struct registry *registry = &call->broker->registry;
+	admin_reply(call, 200, json_pack("{s:o, s:o}", "authorities", admin_json_authorities(registry, ADMIN_JSON_OURS), "adopted",
+					 admin_json_authorities(registry, ADMIN_JSON_ADOPTED)));
 }
 
 static void get_device(struct admin_call *call)
@@ -327,6 +343,7 @@ static const struct route {
 	{"POST", {"adoptions"}, admin_post_adoption},
 	{"GET", {"authorities"}, admin_get_issuers},
 	{"GET", {"files"}, admin_get_files},
+	{"GET", {"certificates"}, get_certificates},
 	{"POST", {"reload"}, admin_post_reload},
 	{"GET", {"invitations"}, admin_get_invitations},
 	{"POST", {"invitations"}, admin_post_invitation},

@@ -99,7 +99,7 @@ int cmd_ca_show(const struct admin_options *options)
 	struct diag diag;
 	int status = find_files(options, &files);
 	if (status == ADMIN_DONE)
-		status = call(options, "GET", "/v1/devices?brief=1", NULL, &devices);
+		status = call(options, "GET", "/v1/certificates", NULL, &devices);
 	if (status == ADMIN_DONE)
 		status = call(options, "GET", "/v1/authorities", NULL, &lists);
 	if (status != ADMIN_DONE)
@@ -386,7 +386,7 @@ static int check_drop(const struct change *change, int index)
 	struct view der = buf_view(&change->bundle.list[index]);
 	if (authority_is_own(&change->files, der))
 		return admin_say(ADMIN_FAILED, "that is the authority in force; sallyport-admin ca rotate makes its successor");
-	int status = call(change->options, "GET", "/v1/devices?brief=1", NULL, &devices);
+	int status = call(change->options, "GET", "/v1/certificates", NULL, &devices);
 	authority_fingerprint(der, fingerprint);
 	if (status != ADMIN_DONE)
 		return status;

@@ -107,6 +107,8 @@ int cmd_device_add(const struct admin_options *options)
 
 /* ---- list ---- */
 
+enum { PIECE = 200 };
+
 struct filter {
 	const char *kind; /* "device" or "host" */
 	const char *user, *tag;
@@ -164,9 +166,27 @@ static void drop_others(const struct filter *filter, json_t *devices)
 			json_array_remove(devices, i);
 }
 
+/* All of them, asked for in pieces, so that nobody else waits for a long list. */
+static int fetch(const struct admin_options *options, bool brief, json_t *devices)
+{
+	char path[128], after[64] = "";
+	do {
+		OWN_JSON json_t *answer = NULL;
+		snprintf(path, sizeof(path), "/v1/devices?limit=%d%s%s%s", PIECE, brief ? "&brief=1" : "", *after ? "&after=" : "", after);
+		int status = call(options, "GET", path, NULL, &answer);
+		if (status != ADMIN_DONE)
+			return status;
+		json_array_extend(devices, json_object_get(answer, "devices"));
+		const char *next = json_string_value(json_object_get(answer, "next"));
+		snprintf(after, sizeof(after), "%s", next ? next : "");
+	} while (*after);
+	return ADMIN_DONE;
+}
+
 static int list(const struct admin_options *options, const char *kind, const char *const *columns)
 {
-	OWN_JSON json_t *answer = NULL;
+	json_t *devices = json_array();
+	OWN_JSON json_t *answer = json_pack("{s:o}", "devices", devices);
 	struct filter filter = {.kind = kind,
 				.user = options->users.count ? options->users.list[0] : NULL,
 				.tag = options->tags.count ? options->tags.list[0] : NULL,
@@ -175,10 +195,9 @@ static int list(const struct admin_options *options, const char *kind, const cha
 	if (status == ADMIN_DONE)
 		status = take_span("--unseen", options->unseen, &filter.unseen_ms);
 	if (status == ADMIN_DONE)
-		status = call(options, "GET", options->json ? "/v1/devices" : "/v1/devices?brief=1", NULL, &answer);
+		status = fetch(options, !options->json, devices);
 	if (status != ADMIN_DONE)
 		return status;
-	json_t *devices = json_object_get(answer, "devices");
 	drop_others(&filter, devices);
 	if (options->json)
 		return table_print_json(answer);

@@ -560,6 +560,22 @@ def test_the_inventory_can_be_filtered_and_printed(new_world):
     assert query(world, "SELECT key_kind, key_store FROM v_device WHERE name = 'bob-laptop'") == [("ec-p256", "software")]
 
 
+def test_a_long_list_is_whole(new_world):
+    """It is asked for in pieces."""
+    world = new_world(laptops=("alice",))
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.executemany("INSERT INTO device (id, name, state, tags, generation, created_at) VALUES (?, ?, 'active', '', 1, 1)",
+                             ((f"{n:032x}", f"fleet-{n}") for n in range(1000)))
+        database.executemany("INSERT INTO device_user (device, \"user\") VALUES (?, 'bob')", ((f"{n:032x}",) for n in range(1000)))
+    database.close()
+    world.start_gateway()
+    listed = [d["name"] for d in json.loads(world.admin("device", "list", "--json"))["devices"]]
+    assert len(listed) == 1001 and set(listed) == {"alice-laptop"} | {f"fleet-{n}" for n in range(1000)}
+    assert len(list(csv.DictReader(io.StringIO(world.admin("device", "list", "--csv"))))) == 1001
+    assert names(world, "--user", "alice") == {"alice-laptop"}
+
+
 def test_one_certificate_in_two_networks_is_shown(new_world):
     world = new_world(laptops=("alice",))
     rows = lambda: query(world, "SELECT device, detail FROM audit WHERE code = 'two_networks'")
