@@ -173,7 +173,9 @@ def test_C1_an_invitation_that_has_ended_stays_ended(release, scratch, clock, ta
         assert worker.peer.receive("accepted").device == ""
         worker.ask("enroll", invitation=identity, secret=b"wrong", public_key=b"key", key_kind="ec-p256")
         assert worker.peer.receive("problem").status == 401
-        assert "the invitation has expired" in gateway.query("SELECT detail FROM audit ORDER BY sequence DESC LIMIT 1")[0][0]
+        # Whether it was forgotten meanwhile is a matter of when somebody looked.
+        detail, = gateway.query("SELECT detail FROM audit ORDER BY sequence DESC LIMIT 1")[0]
+        assert detail in ("the invitation has expired", "no such invitation")
 
 
 @pytest.mark.parametrize("lead_s", [25 * HOUR, -5 * HOUR])
