@@ -6,6 +6,7 @@ person would use it: curl, sallyport, ssh, sqlite3, sallyport-admin.
 import argparse
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,22 +15,36 @@ import tempfile
 from tour import Tour
 from world import World, WorldError
 
+MARK = ".made-by-sallyport-demo"
+
 
 def reachable_by_others(folder):
     """The gateway's rooms have identities of their own: each folder above must let them pass."""
     return all(parent.stat().st_mode & 0o001 for parent in pathlib.Path(folder).resolve().parents)
 
 
-def world_folder(wanted):
-    """Below a private folder the rooms could not reach their files: the world then lives below /tmp, and the
-    wanted folder holds a link to it."""
-    if os.geteuid() != 0 or reachable_by_others(wanted):
-        return wanted
-    elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-world.", dir="/tmp"))
-    link = wanted / "world"
-    link.unlink(missing_ok=True)
-    link.symlink_to(elsewhere)
-    return elsewhere
+def clear(place):
+    """Takes away what an earlier demo has made there, and nothing else."""
+    real = place.resolve()
+    if real.exists() and not (real / MARK).exists():
+        raise WorldError(f"{place} is there already, and no demo has made it: choose another folder (--dir)")
+    if real.exists():
+        shutil.rmtree(real)
+    if place.is_symlink():
+        place.unlink()
+
+
+def world_folder(directory):
+    """DIR/world, made anew. Below a private folder the rooms could not reach their files: the world then lives below
+    /tmp for as long as the demo runs, and DIR/world is a link to it."""
+    place = directory / "world"
+    clear(place)
+    if os.geteuid() != 0 or reachable_by_others(place):
+        place.mkdir()
+    else:
+        place.symlink_to(tempfile.mkdtemp(prefix="sallyport-world.", dir="/tmp"))
+    (place / MARK).touch()
+    return place.resolve()
 
 
 def by_hand(world, env):
@@ -77,15 +92,19 @@ def main():
     worked = True
     world = World(world_folder(options.dir), options.programs)
     print(f"Making a world in {world.folder}", flush=True)
-    with world:
-        print(f"The gateway answers at {world.url}", flush=True)
-        if not options.no_tour:
-            worked = Tour(world).walk()
-            world.forget_codes()
-        world.write_env(env)
-        if not options.once:
-            by_hand(world, env)
-            stay(world)
+    try:
+        with world:
+            print(f"The gateway answers at {world.url}", flush=True)
+            if not options.no_tour:
+                worked = Tour(world).walk()
+                world.forget_codes()
+            world.write_env(env)
+            if not options.once:
+                by_hand(world, env)
+                stay(world)
+    finally:
+        if (options.dir / "world").is_symlink():
+            clear(options.dir / "world")
     return 0 if worked else 1
 
 
