@@ -170,7 +170,7 @@ class Bench:
         try:
             return getattr(self, figure)(peer)
         except (BenchError, OSError) as error:
-            self.notes.add(f"{peer.name}, {figure}: {error}")
+            self.notes.fail(peer.name, f"{figure}: {error}")
             return []
 
 

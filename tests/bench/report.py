@@ -1,4 +1,4 @@
-"""Medians, spread, ratios and the issue's limits: as tables for people and as JSON."""
+"""Medians, spread, ratios, limits and goals: as tables for people and as JSON."""
 import json
 import os
 import platform
@@ -9,8 +9,25 @@ from figures import BIGGER_IS_BETTER, ROWS
 from peers import LIMIT, TLS_PER_TUNNEL
 
 KIB_PER_CLIENT, KIB_PER_TUNNEL = 400, 8
+KIB_PER_CLIENT_GOAL, KIB_PER_TUNNEL_GOAL = 200, 4
 TUNNELS_A_SECOND = 2000
 BULK_ROWS = [row for row in ROWS if row[0] == "bulk"]
+
+
+REFERENCES = ("relay", "nginx", "openssh")  # besides the best
+
+
+class Notes:
+    """What a reader has to know besides the numbers; and what failed, so that numbers are missing."""
+
+    def __init__(self):
+        self.remarks, self.failures = set(), []
+
+    def add(self, remark):
+        self.remarks.add(remark)
+
+    def fail(self, peer, what):
+        self.failures.append({"peer": peer, "what": str(what)})
 
 
 class Results:
@@ -66,7 +83,7 @@ def print_row(results, row):
     title, unit = ROWS[row]
     best_name, best = results.best(row)
     references = [(f"x best ({best_name})", best)]
-    references += [(f"x {name}", results.median(row, name)) for name in ("relay", "nginx", "openssh")
+    references += [(f"x {name}", results.median(row, name)) for name in REFERENCES
                    if name in names and name != best_name]
     lines = [["", "median", "from", "to", *(label for label, _ in references)]]
     for name in names:
@@ -116,9 +133,33 @@ def limits(results):
     ]
 
 
-def print_limits(lines):
+def sum_of(*values):
+    return None if None in values else sum(values)
+
+
+def goals(results):
+    """Where it should come to later."""
+    def ours(*row):
+        return results.median(row, "sallyport")
+
+    def copied_and_sealed(row):
+        """What the path and the records cost; the bare library serves one tunnel."""
+        direction = row[1].split()[1]
+        return sum_of(results.median(row, "relay"), results.median(("bulk", f"1 {direction}"), "bare_tls"))
+
+    return [
+        limit("Connection: 2 x nginx", ours("connection", "cpu"), times(2, results.median(("connection", "cpu"), "nginx"))),
+        limit("New tunnel: nghttpx's bare stream", ours("tunnel", "cpu"), results.median(("tunnel", "cpu"), "nghttpx")),
+        *(limit(f"{ROWS[row][0]}: 1.1 x (relay + bare_tls)", ours(*row), times(1.1, copied_and_sealed(row)))
+          for row in BULK_ROWS),
+        limit(f"Idle client: PSS {KIB_PER_CLIENT_GOAL} KiB", ours("memory", "client pss"), KIB_PER_CLIENT_GOAL),
+        limit(f"Idle tunnel: PSS {KIB_PER_TUNNEL_GOAL} KiB", ours("memory", "tunnel pss"), KIB_PER_TUNNEL_GOAL),
+    ]
+
+
+def print_limits(title, lines):
     lines = [line for line in lines if line["value"] is not None or line["bound"] is not None]
-    print("\nThe issue's limits, for Sallyport")
+    print(f"\n{title}, for Sallyport")
     print_columns([["", "value", "bound", "of it", ""]] + [
         [line["limit"], number(line["value"]), number(line["bound"]), ratio(line["value"], line["bound"]),
          line["verdict"]]
@@ -130,18 +171,30 @@ def print_limits(lines):
 def print_report(results, notes):
     for row in ROWS:
         print_row(results, row)
-    print_limits(limits(results))
-    for note in sorted(notes):
-        print(f"\nNote: {note}")
+    print_limits("Limits", limits(results))
+    print_limits("Goals", goals(results))
+    for remark in sorted(notes.remarks):
+        print(f"\nNote: {remark}")
+    for failure in notes.failures:
+        print(f"\nFAILED: {failure['peer']}: {failure['what']}")
+
+
+def described(results, row, name):
+    """One peer's values of a row, with their spread, and how often the references' go into them."""
+    values, median, (best_name, best) = results.values[row][name], results.median(row, name), results.best(row)
+    references = {"best": best, **{other: results.median(row, other) for other in REFERENCES}}
+    return {"figure": row[0], "detail": row[1], "title": ROWS[row][0], "unit": ROWS[row][1], "peer": name,
+            "kind": results.kinds[name], "median": median, "from": min(values), "to": max(values), "values": values,
+            "best": best_name, "ratios": {other: median / value for other, value in references.items() if value}}
 
 
 def write_json(path, results, notes, options):
-    rows = [{"figure": row[0], "detail": row[1], "title": title, "unit": unit, "peer": name,
-             "kind": results.kinds[name], "median": results.median(row, name), "values": results.values[row][name]}
-            for row, (title, unit) in ROWS.items() for name in results.names(row)]
     report = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(),
-              "cores": os.cpu_count(), "options": options, "rows": rows, "limits": limits(results),
-              "notes": sorted(notes)}
-    with open(path, "w") as output:
+              "cores": os.cpu_count(), "options": options,
+              "rows": [described(results, row, name) for row in ROWS for name in results.names(row)],
+              "limits": limits(results), "goals": goals(results), "notes": sorted(notes.remarks), "failures": notes.failures}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as output:
         json.dump(report, output, indent=2)
         output.write("\n")
+    print(f"\nAll values: {path}")
