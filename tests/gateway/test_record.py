@@ -1,5 +1,6 @@
 """D: nothing is lost: what was acknowledged is in the store, whatever dies; what was open is closed at the next start."""
 import hashlib
+import json
 import os
 import random
 import signal
@@ -152,6 +153,40 @@ def test_E7_death_of_a_room_heals(new_world, room):
     wait_until(serves_again, f"service after the death of the {room}")
     with clients.Http2(world) as h2:
         assert h2.connect(f"127.0.0.1:{world.echo}", token)[1] == 200
+
+
+def refusals_of(world, token):
+    """One refusal of each kind, as its user gets it: (code, request id)."""
+    with clients.Http2(world) as h2:
+        for target, bearer in ((f"127.0.0.1:{world.denied}", token), ("127.0.0.1:0", token), (f"127.0.0.1:{world.echo}", None)):
+            yield h2.streams[h2.connect(target, bearer)[0]].problem
+    yield api.call(world, "GET", "/nowhere").body
+    yield api.call(world, "PUT", "/v1/login").body
+    yield api.call(world, "POST", "/v1/login", {"user": 1}).body
+    yield api.call(world, "POST", "/v1/login", {"user": "a" * 2000}).body
+    yield api.call(world, "GET", "/v1/session", token="0" * 64).body
+    yield api.converse(world, "alice", ["wrong", "000000"], "alice-laptop").body
+    yield api.login(world, "carol", "alice-laptop").body
+    with clients.connect(world, alpn=("http/1.1",)) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n")
+        _, headers, body = clients.read_head(peer)
+        while len(body) < int(headers["content-length"]):
+            body += peer.recv(65536)
+        yield json.loads(body)
+
+
+def test_G2_every_refusal_has_an_id_under_which_the_reason_is_found(new_world):
+    world = new_world(settings=['body_bytes = "1KiB"'])
+    seen = set()
+    for problem in refusals_of(world, api.login(world).body["session"]):
+        assert problem["detail"] and problem["request_id"], problem
+        rows = query(world, "SELECT code, detail FROM audit WHERE request_id = ?", problem["request_id"])
+        assert [code for code, _ in rows] == [problem["code"]], (problem, rows)
+        seen.add(problem["code"])
+    assert seen >= {"not_allowed", "bad_target", "no_session", "not_found", "method_not_allowed", "bad_request", "too_large",
+                    "login_failed", "not_bound"}, seen
+    listed = {row["request_id"] for row in json.loads(world.admin("audit", "--json"))["audit"]}
+    assert {key for (key,) in query(world, "SELECT request_id FROM audit WHERE code <> '' AND request_id <> ''")} <= listed
 
 
 def test_G1_the_audit_log_is_append_only(new_world):

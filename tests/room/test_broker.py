@@ -929,6 +929,28 @@ def test_D3_a_newer_schema_is_refused(stopped):
     assert "newer" in failed(stopped)
 
 
+def test_D3_a_migration_happens_whole_or_not_at_all(stopped):
+    """A store of the first version; in the middle of a later migration something is in the way, and then no more."""
+    for file in stopped.state.iterdir():
+        file.unlink()
+    world.seed(stopped.database, [ALICE])
+    with sqlite3.connect(stopped.database) as database:
+        database.execute("CREATE TABLE login_place (in_the_way)")  # 0007 makes the spool, and then this one
+    database.close()
+    stopped.own(stopped.database)
+    assert "login_place" in failed(stopped)
+    assert stopped.query("PRAGMA user_version") == [(6,)]
+    tables = {name for (name,) in stopped.query("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert "factor" in tables and "spool" not in tables
+    with sqlite3.connect(stopped.database) as database:
+        database.execute("DROP TABLE login_place")
+    database.close()
+    stopped.own(stopped.database)
+    stopped.start()
+    assert stopped.query("PRAGMA user_version") == [(len(list(world.SCHEMA.parent.glob("0*.sql"))),)]
+    assert stopped.query("SELECT name FROM device") == [("alice-laptop",)]
+
+
 def test_F4_a_store_that_others_can_read_is_refused(stopped):
     stopped.database.chmod(0o644)
     assert "chmod 600" in failed(stopped)
