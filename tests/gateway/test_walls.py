@@ -81,6 +81,28 @@ def test_E1_every_process_of_a_running_gateway_stands_behind_its_walls(new_world
     assert len({expected[program] for program in SPACES}) == len(SPACES), "two rooms share an identity"
 
 
+def template(world):
+    """The process whose children the workers are."""
+    workers = proc.gateway(world, "sallyport-worker")
+    (pid,) = {parent for parent in (int(proc.status(pid)["PPid"]) for pid in workers) if parent in workers}
+    return pid
+
+
+def test_E7_a_reload_replaces_the_template(new_world):
+    """What a worker learned of its address layout is worth nothing after it; who is connected stays."""
+    world = new_world()
+    token = api.login(world).body["session"]
+    before = template(world)
+    with clients.Http2(world) as h2:
+        number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
+        assert status == 200
+        world.admin("reload")
+        wait_until(lambda: before not in proc.gateway(world), "the end of the former template")
+        assert template(world) != before
+        h2.send(number, b"alive")
+        assert h2.wait(lambda: bytes(h2.streams[number].data) == b"alive")
+
+
 def test_E1_the_monitor_keeps_few_capabilities_and_is_undumpable(new_world):
     world = new_world()
     status = proc.status(world.gateway.pid)

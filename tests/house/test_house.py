@@ -34,15 +34,25 @@ OWNERS = {
     "systemd/": r"gateway/monitor/",
 }
 
-# What an executable may link, besides libc and what its libraries pull in themselves: its privilege table.
+README = ROOT.joinpath("gateway", "README.md").read_text()
+# Where a library's file is not called as people call it.
+FILES = {"GnuTLS": "libgnutls", "nghttp2": "libnghttp2", "http-parser": "libhttp_parser", "jansson": "libjansson",
+         "SQLite": "libsqlite3", "c-ares": "libcares", "nettle": "libnettle", "libcurl": "libcurl-gnutls", "PAM": "libpam"}
+
+
+def rooms_table():
+    """Program to libraries, as the table of rooms in gateway/README.md says."""
+    table = {}
+    for room, program, *_, links in (re.split(r" *\| *", line.strip("| ")) for line in README.splitlines()
+                                     if re.match(r"\| \w+ \| `sallyport-", line)):
+        libraries = {FILES.get(name, name) for name in links.split(", ")}
+        table[re.match(r"`([\w-]+)`", program).group(1)] = libraries | (set() if room == "monitor" else {"libseccomp", "libcap-ng"})
+    return table
+
+
+# What an executable links, besides libc and what its libraries pull in themselves: its privilege table.
 LIBRARIES = {
-    "sallyport-gateway": {"libconfuse", "libsystemd", "libcap-ng", "libseccomp"},
-    "sallyport-worker": {"libgnutls", "libnghttp2", "libhttp_parser", "libjansson", "libuv", "libseccomp", "libcap-ng"},
-    "sallyport-signer": {"libgnutls", "libseccomp", "libcap-ng"},
-    "sallyport-broker": {"libsqlite3", "libuv", "libcares", "libjansson", "libmicrohttpd", "libnettle", "liboath",
-                         "libseccomp", "libcap-ng"},
-    "sallyport-courier": {"libcurl-gnutls", "libjansson", "libnettle", "libseccomp", "libcap-ng"},
-    "sallyport-conversation": {"libpam", "libseccomp", "libcap-ng"},
+    **rooms_table(),
     "sallyport-admin": {"libgnutls", "libcurl-gnutls", "libjansson", "libqrencode", "libsqlite3"},
     "sallyport": {"libgnutls", "libnghttp2", "libjansson", "libqrencode", "libuv"},
     "pam_sallyport.so": {"libpam", "libcurl-gnutls", "libjansson", "libqrencode"},
@@ -109,7 +119,12 @@ def needed(binary):
 @pytest.mark.parametrize("program", LIBRARIES)
 def test_privilege_table_of_libraries(program, release):
     (binary,) = [p for p in pathlib.Path(release).rglob(program) if p.is_file() and os.access(p, os.X_OK)]
-    assert needed(binary) <= LIBRARIES[program]
+    assert needed(binary) == LIBRARIES[program]
+
+
+def test_every_room_is_in_the_table_of_rooms(release):
+    installed = {path.name for path in pathlib.Path(release, "libexec", "sallyport").iterdir()}
+    assert set(rooms_table()) == installed | {"sallyport-gateway"} and len(installed) >= 5
 
 
 @pytest.mark.parametrize("program", LIBRARIES)
@@ -150,6 +165,47 @@ def test_every_message_of_an_edge_is_documented():
     for header in ROOT.joinpath("include/sallyport/edge").glob("*.h"):
         for edge, message in re.findall(r"^\tM\((\w+), (\w+),", header.read_text(), re.M):
             assert f"`{message}`" in readme, f"{edge}: {message} is not in gateway/README.md"
+
+
+def test_every_edge_has_a_chart():
+    """A section that names it in its heading, with a chart in which one of its messages goes over."""
+    sections = re.split(r"^### ", README, flags=re.M)[1:]
+    for header in ROOT.joinpath("include/sallyport/edge").glob("*.h"):
+        messages = re.findall(r"^\tM\(\w+, (\w+),", header.read_text(), re.M)
+        charts = [chart for section in sections if f"`{header.stem}`" in section.splitlines()[0]
+                  for chart in re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)]
+        assert charts, f"no heading with a chart names `{header.stem}`"
+        assert any(re.search(rf"\b{message}\b", chart) for chart in charts for message in messages), header.stem
+
+
+def names_of_tests():
+    """Test functions, TAP lines of tests/jail, files and folders below tests."""
+    text = "\n".join(p.read_text() for p in ROOT.joinpath("tests").rglob("*.[pc]*") if p.suffix in (".py", ".c"))
+    return set(re.findall(r"\btest_\w+", text))
+
+
+def is_there(reference, names):
+    if reference.startswith("tests/"):
+        return ROOT.joinpath(reference).exists()
+    stem = reference.rstrip(".*")
+    return any(name.startswith(stem) if stem != reference else name == stem for name in names)
+
+
+@pytest.mark.parametrize("document, sentences", [
+    ("gateway/README.md", r"^\d+\. .*?(?=^\d+\. |^## )"),
+    ("docs/security.md", r"^- \*\*[A-H]\d+\*\*.*?(?=^- |^#|\Z)"),
+])
+def test_every_promise_names_tests_that_exist(document, sentences):
+    names = names_of_tests()
+    found = re.findall(sentences, ROOT.joinpath(document).read_text(), re.M | re.S)
+    assert len(found) >= 10
+    for sentence in found:
+        if sentence.startswith("- **G3**"):
+            continue  # what nobody can know, nobody can test
+        references = re.findall(r"`(test_\w+(?:\*|\.\.\.)?|tests/[\w./]+)`", sentence)
+        assert references, f"no test is named: {sentence}"
+        for reference in references:
+            assert is_there(reference, names), f"{document} names {reference}, which does not exist"
 
 
 def test_every_key_of_the_policy_is_documented():
