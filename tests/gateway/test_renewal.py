@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -311,6 +312,37 @@ def test_C2_an_invitation_of_a_revoked_device_is_worth_nothing(new_world, forgot
     done = enroll(world, "too-late", line)
     assert done.returncode != 0 and "invitation_invalid" in done.stderr
     assert query(world, "SELECT count(*) FROM device WHERE state = 'active'") == [(1,)]
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_C2_a_device_that_is_revoked_while_its_certificate_is_made(new_world, forgotten):
+    """The signer stands still between the question and its answer; meanwhile the admin says no."""
+    world = new_world()
+    line = world.admin("device", "reinvite", "alice-laptop").strip()
+    (signer,) = clients.children(world, "sallyport-signer")
+    broker = clients.children(world, "sallyport-broker")
+    csr = base64.encodebytes(request_for(ec.generate_private_key(ec.SECP256R1())))
+    _, _, _, identity, secret, _ = line.split("/")[1:]
+    context = clients.tls_context(world, alpn=("http/1.1",))
+    with socket.create_connection(("127.0.0.1", world.enroll_port), 20) as raw, \
+            context.wrap_socket(raw, server_hostname="localhost") as peer:
+        os.kill(signer, signal.SIGSTOP)
+        try:
+            peer.sendall((f"POST {EST}simpleenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
+                          f"Authorization: Basic {base64.b64encode(f'{identity}:{secret}'.encode()).decode()}\r\n"
+                          f"Content-Length: {len(csr)}\r\n\r\n").encode() + csr)
+            with pytest.raises(WorldError, match="being enrolled"):  # the signer has the question
+                wait_until(lambda: world.admin("device", "withdraw", "alice-laptop") and False, "the enrolment", 1)
+            world.admin("device", "revoke", "alice-laptop")
+            if forgotten:
+                world.admin("device", "forget", "alice-laptop")
+        finally:
+            os.kill(signer, signal.SIGCONT)
+        assert b" 409 " in peer.recv(4096)
+    assert query(world, "SELECT certificate.state FROM certificate JOIN device ON device.id = device WHERE name LIKE 'alice-laptop%'") == [
+        ("revoked",)]
+    assert query(world, "SELECT count(*) FROM device WHERE state = 'active'") == [(1,)]
+    assert clients.children(world, "sallyport-broker") == broker, "nobody died of it"
 
 
 def test_C2_also_one_that_an_older_gateway_has_left_open(new_world):

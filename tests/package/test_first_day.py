@@ -77,6 +77,19 @@ def test_the_unit_runs_as_it_says(day):
     assert day.laptop.run("XDG_RUNTIME_DIR=/tmp systemd-analyze --user verify --man=no /usr/lib/systemd/user/sallyport-*.service 2>&1") == ""
 
 
+def test_the_gateways_certificate_looks_after_itself(day):
+    """Nobody has typed anything for it: the gateway's unit brings the timer, and what that starts can do its work."""
+    assert day.gateway.run("systemctl is-active sallyport-server-renew.timer").strip() == "active"
+    day.gateway.run("systemctl start sallyport-server-renew.service")
+    assert "not due yet" in day.gateway.run("journalctl --no-pager -u sallyport-server-renew.service")
+    day.gateway.run("sed -i 's/ --if-due//' /lib/systemd/system/sallyport-server-renew.service && systemctl daemon-reload")
+    before = day.gateway.run("sallyport-admin server show")
+    day.gateway.run("systemctl start sallyport-server-renew.service")
+    assert day.gateway.run("sallyport-admin server show") != before, "its sandbox leaves it what a renewal needs"
+    day.gateway.run("sed -i 's/server renew$/server renew --if-due/' /lib/systemd/system/sallyport-server-renew.service && "
+                    "systemctl daemon-reload")
+
+
 def test_reload_says_when_it_is_refused(day):
     day.gateway.run("sallyport-admin resource add hold --address db1:5433 && "
                     "sallyport-admin rule add hold --resource hold --allow-group staff && systemctl reload sallyport-gateway")

@@ -118,7 +118,9 @@ static void test_place_without_runtime_folder(void **state)
 	(void)state;
 	char path[4096], expected[128];
 	struct diag diag = {0};
-	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	char nowhere[160];
+	snprintf(nowhere, sizeof(nowhere), "%s/nowhere", folder);
+	setenv("XDG_RUNTIME_DIR", nowhere, 1);
 	unsetenv("XDG_STATE_HOME");
 	setenv("HOME", folder, 1);
 	path_of("gw:443", "device", path);
