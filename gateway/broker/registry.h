@@ -184,6 +184,7 @@ void registry_edit(struct broker *broker, const struct registry_edit *edit, cons
  * the device is locked. */
 void registry_alarm_copied(struct broker *broker, struct device *device, const char *address);
 void registry_lock_copied(struct broker *broker, const struct device *device);
+/* ---- registry_ends.c ---- */
 /* Records each certificate that will end soon and was not renewed, once. Every minute. */
 void registry_notice_ends(struct broker *broker);
 void registry_count_ends(const struct registry *registry, unsigned *out_count);

@@ -9,19 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
 #include "audit_key.h"
+#include "first_keys.h"
 #include "sallyport/conf.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
-#include "sallyport/x509.h"
-#include "token.h"
-
-enum { DAY_S = 86400, AUTHORITY_DAYS = 3650, SERVER_DAYS = 397, BACKDATED_S = 300 };
 
 /* Everything that init makes, by path. */
 struct place {
@@ -104,82 +100,11 @@ static int check_nothing_exists(const struct place *place, struct diag *diag)
 	return 0;
 }
 
-/* ---- authorities and certificates ---- */
-
-static int save_certificate(const char *path, struct view der, struct diag *diag)
-{
-	OWN_BUF struct buf pem = BUF_INIT(65536);
-	if (x509_der_to_pem(der, "CERTIFICATE", &pem) < 0)
-		return diag_set(diag, ERR_BUG, "a certificate cannot be written as PEM");
-	return fd_write_file(path, 0644, 0, buf_view(&pem), diag);
-}
-
-/* Makes a key and its certificate and saves both. Without an issuer it signs itself. */
-static int make_pair(struct x509_order *order, const char *certificate_path, const char *key_path, struct buf *out_key,
-		     struct buf *out_certificate, struct diag *diag)
-{
-	OWN_BUF struct buf public_key = BUF_INIT(8192);
-	int result = x509_key_make(out_key, diag);
-	if (result == 0)
-		result = x509_key_public(buf_view(out_key), &public_key, diag);
-	order->public_key = buf_view(&public_key);
-	if (order->issuer_certificate.size == 0)
-		order->issuer_key_pem = buf_view(out_key);
-	if (result == 0)
-		result = x509_issue(order, out_certificate, diag);
-	if (result == 0)
-		result = fd_write_file(key_path, 0600, 0, buf_view(out_key), diag);
-	return result < 0 ? result : save_certificate(certificate_path, buf_view(out_certificate), diag);
-}
-
-static struct x509_order order_for(enum x509_purpose purpose, const char *name, int days)
-{
-	int64_t now = (int64_t)time(NULL);
-	return (struct x509_order){
-		.purpose = purpose, .name = name, .not_before_s = now - BACKDATED_S, .not_after_s = now + (int64_t)days * DAY_S};
-}
-
-/* The key stays in its token. */
-static int make_in_token(struct x509_order *order, const char *url, const char *certificate_path, struct diag *diag)
-{
-	OWN_BUF struct buf public_key = BUF_INIT(8192);
-	OWN_BUF struct buf certificate = BUF_INIT(8192);
-	int result = token_key(&(struct token_place){.url = url}, &public_key, diag);
-	order->public_key = buf_view(&public_key);
-	order->issuer_key_pem = view_string(url);
-	if (result == 0)
-		result = x509_issue(order, &certificate, diag);
-	return result < 0 ? result : save_certificate(certificate_path, buf_view(&certificate), diag);
-}
+/* ---- keys ---- */
 
 static int make_device_authority(const struct place *place, const struct admin_options *options, struct diag *diag)
 {
-	char name[300];
-	OWN_SECRET_BUF struct buf key = BUF_INIT(8192);
-	OWN_BUF struct buf certificate = BUF_INIT(8192);
-	snprintf(name, sizeof(name), "Sallyport devices of %s", options->name);
-	struct x509_order order = order_for(X509_AUTHORITY, name, AUTHORITY_DAYS);
-	if (options->key)
-		return make_in_token(&order, options->key, place->device_ca, diag);
-	return make_pair(&order, place->device_ca, place->device_ca_key, &key, &certificate, diag);
-}
-
-static int make_server(const struct place *place, const char *host, struct diag *diag)
-{
-	char name[300];
-	OWN_SECRET_BUF struct buf authority_key = BUF_INIT(8192);
-	OWN_SECRET_BUF struct buf key = BUF_INIT(8192);
-	OWN_BUF struct buf authority = BUF_INIT(8192);
-	OWN_BUF struct buf certificate = BUF_INIT(8192);
-	snprintf(name, sizeof(name), "Sallyport server authority of %s", host);
-	struct x509_order first = order_for(X509_AUTHORITY, name, AUTHORITY_DAYS);
-	int result = make_pair(&first, place->server_ca, place->server_ca_key, &authority_key, &authority, diag);
-	if (result < 0)
-		return result;
-	struct x509_order second = order_for(X509_SERVER, host, SERVER_DAYS);
-	second.issuer_certificate = buf_view(&authority);
-	second.issuer_key_pem = buf_view(&authority_key);
-	return make_pair(&second, place->server, place->server_key, &key, &certificate, diag);
+	return first_device_authority(&(struct first_pair){place->device_ca, place->device_ca_key}, options->name, options->key, diag);
 }
 
 /* What seals second factors in the store: it is not in the store, nor in a copy of it. */
@@ -373,7 +298,8 @@ static int make_all(const struct place *place, const struct conf *conf, const st
 	if (result == 0)
 		result = make_device_authority(place, options, diag);
 	if (result == 0)
-		result = make_server(place, options->name, diag);
+		result = first_server(&(struct first_pair){place->server_ca, place->server_ca_key},
+				      &(struct first_pair){place->server, place->server_key}, options->name, diag);
 	if (result == 0)
 		result = make_factor_key(place, diag);
 	if (result == 0)
