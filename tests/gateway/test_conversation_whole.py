@@ -3,6 +3,7 @@
 Between stands the whole gateway; the module (tests/fixtures/pam_awkward.c) does what each test tells it. How the room itself
 treats it: tests/room/test_conversation.py; real modules: test_stacks.py.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from clients_of_user import client
 from test_conversation_of_client import Terminal
 from test_kill import pids_of, post
-from world import wait_until
+from world import run, wait_until
 
 DEVICE_PAGE = "https://login.example/device?code=WXYZ-1234"
 
@@ -168,3 +169,41 @@ def test_a_module_that_hangs_is_killed_and_hinders_nobody(new_world):
     assert (hung.status, hung.problem["code"]) in ((401, "login_expired"), (401, "login_failed")), hung.problem
     wait_until(lambda: not pids_of(world, "sallyport-conversation"), "the end of the hung process", 10)
     assert api.call(world, "GET", "/v1/session", token=token).status == 200
+
+
+# ---- what modules know, and what they do ----
+
+def test_facts_as_modules_see_them(world):
+    world.admin("device", "tag", "alice-laptop", "managed", "blue")
+    device = json.loads(world.admin("device", "show", "alice-laptop", "--json"))
+    facts = {"DEVICE": "alice-laptop", "DEVICE_ID": device["id"], "DEVICE_TAGS": "managed,blue", "KEY_KIND": "ec-p256",
+             "ADDRESS": "127.0.0.1", "REALM": "default"}
+    use_stack(world, *[(kind, *[f"fact=SALLYPORT_{name}={value}" for name, value in facts.items()], "remote_host=127.0.0.1",
+                        "terminal=sallyport") for kind in ("auth", "account")])
+    step = begin(world)
+    assert step.body.get("state") == "granted", detail(world, step)
+    use_stack(world, ("auth", "fact=SALLYPORT_DEVICE=bob-laptop"))
+    assert begin(world).status == 401
+
+
+def test_A8_a_module_that_changes_the_name(world):
+    """Binding, session and record go by the name that PAM ends with, whatever was typed."""
+    use_stack(world, ("auth", "user=bob"))
+    refused = begin(world)
+    assert (refused.status, refused.body["code"]) == (403, "not_bound")
+    granted = api.call(world, "POST", "/v1/login", {"user": "alice"}, "bob-laptop")
+    assert (granted.body["state"], granted.body["user"]) == ("granted", "bob")
+    session = api.call(world, "GET", "/v1/session", laptop="bob-laptop", token=granted.body["session"])
+    assert session.body["user"] == "bob"
+    use_stack(world, ("auth", "user="))
+    assert begin(world).status == 401
+
+
+def test_E7_a_module_that_crashes_prints_or_leaves_helpers_behind(world):
+    use_stack(world, ("auth", "crash=1"))
+    assert begin(world).status == 401
+    use_stack(world, ("auth", "print=into the wild", "fork=sallyport-test-left-behind", "secret=?"))
+    assert go_on(world, begin(world), "x").body["state"] == "granted"
+    assert "into the wild" not in world.log_end("gateway", 1000)
+    wait_until(lambda: not pids_of(world, "sallyport-conversation"), "the end of the processes", 10)
+    assert "sallyport-test-left-behind" not in run(["ps", "-eo", "args="])
