@@ -1,7 +1,15 @@
 """What an admin ends by pointing at it: sessions and tunnels of a user, a device, a resource; caps on sessions; top."""
+import fcntl
 import json
+import os
+import pty
+import select
+import signal
 import sqlite3
+import struct
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -107,6 +115,59 @@ def test_top_shows_rates(world):
     text = world.admin("top", "--once")
     assert text.startswith("2 tunnels of 1 users") and "TO CLIENT/S" in text
     assert not person.h2.streams[quiet].ended
+
+
+def test_top_goes_on_in_a_terminal(world):
+    """One screen a second, no longer than the terminal, until it is interrupted."""
+    person = Person(world, "alice-laptop", "alice", [world.echo] + [world.web] * 30)
+    busy = person.numbers[world.echo][0]
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 200, 0, 0))
+    process = subprocess.Popen([world.program("sallyport-admin"), "--socket", world.admin_socket, "top"], stdin=follower,
+                               stdout=follower, stderr=follower, start_new_session=True,
+                               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(follower)
+    text = b""
+    deadline = time.monotonic() + 30
+    while text.count(b"\033[H\033[2J") < 4 and time.monotonic() < deadline:
+        person.h2.send(busy, b"x" * 10000)
+        person.h2.wait(lambda: False, 0.1)
+        while select.select([leader], [], [], 0)[0]:
+            text += os.read(leader, 65536)
+    os.write(leader, b"\x03")
+    assert process.wait(10) == -signal.SIGINT
+    os.close(leader)
+    screens = text.decode().replace("\r\n", "\n").split("\033[H\033[2J")[1:4]
+    assert len(screens) == 3
+    for screen in screens:
+        lines = screen.rstrip("\n").split("\n")
+        assert len(lines) <= 12 and lines[0].startswith("31 tunnels of 1 users") and "more" in lines[-1]
+        assert "TO TARGET/S" in lines[2] and str(world.echo) in lines[3], "the busiest first"
+    assert any("kB" in screen.split("\n")[3] for screen in screens)
+
+
+def test_C1_ten_sessions_or_a_hundred_tunnels_end_by_one_command(new_world):
+    """All are counted, and closed within a second of the act's row, by the record's own clock."""
+    world = new_world()
+    bob = Person(world, "bob-laptop", "bob", [world.web])
+    tokens = [login(world, "alice-laptop") for _ in range(10)]
+    h2 = clients.Http2(world)
+    numbers = [h2.connect(f"127.0.0.1:{world.echo}", token)[0] for token in tokens for _ in range(3)]
+    assert all(h2.streams[n].status == 200 for n in numbers)
+    assert end(world, "session", "end", "--user", "alice") == {"sessions_ended": 10, "tunnels_closed": 30}
+    assert h2.wait(lambda: all(h2.streams[n].ended for n in numbers), 10)
+    assert all(api.call(world, "GET", "/v1/session", token=token).status in (401, 407) for token in tokens)
+    person = Person(world, "alice-laptop", "alice", [world.echo] * 100)
+    other = Person(world, "alice-laptop", "alice", [world.web])
+    row, = (row for row in end(world, "session", "list", "--user", "alice")["sessions"] if row["tunnels"] == 100)
+    assert end(world, "session", "end", row["session"])["tunnels_closed"] == 100
+    assert person.ended(person.all()) and other.alive(other.all()) and bob.alive(bob.all())
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        acts = [row[0] for row in database.execute("SELECT at FROM audit WHERE event IN ('session_ended', 'sessions_ended') ORDER BY sequence")]
+        assert acts, "an act has its row"
+        for count, at in ((30, acts[0]), (100, acts[-1])):
+            closed = [row[0] for row in database.execute("SELECT closed_at FROM tunnel WHERE closed_at >= ? AND closed_at <= ?", (at, at + 1000))]
+            assert len(closed) >= count, f"{len(closed)} of {count} within a second"
 
 
 def test_a_user_has_so_many_sessions_and_the_oldest_idle_one_goes(new_world):

@@ -124,6 +124,59 @@ static void test_silent_address_gives_way_after_the_delay(void **state)
 	end_silence(&silence);
 }
 
+/* Of both families, on loopback; `listens`: else it refuses. Returns the socket. */
+static int add_of_family(struct dial_request *request, sa_family_t family, bool listens, uint16_t *out_port)
+{
+	struct sockaddr_storage *place = &request->addresses[request->count++];
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)place;
+	struct sockaddr_in *four = (struct sockaddr_in *)place;
+	socklen_t size = family == AF_INET6 ? sizeof(*six) : sizeof(*four);
+	if (family == AF_INET6)
+		*six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	else
+		*four = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)place, size), 0);
+	if (listens)
+		assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)place, &size), 0);
+	*out_port = ntohs(four->sin_port);
+	return fd;
+}
+
+/* RFC 8305: after the first of one family the first of the other, whatever stands between; then they take turns. */
+static void test_families_take_turns(void **state)
+{
+	(void)state;
+	static const struct {
+		sa_family_t family[4];
+		bool listens[4];
+		unsigned winner;
+	} rows[] = {
+		{{AF_INET6, AF_INET6, AF_INET, AF_INET}, {false, true, true, true}, 2},
+		{{AF_INET, AF_INET, AF_INET, AF_INET6}, {false, true, true, true}, 3},
+		{{AF_INET6, AF_INET6, AF_INET, AF_INET}, {false, true, false, true}, 1},
+		{{AF_INET6, AF_INET6, AF_INET, AF_INET}, {false, false, false, true}, 3},
+		{{AF_INET6, AF_INET, AF_INET6, AF_INET}, {true, true, true, true}, 0},
+		{{AF_INET, AF_INET, AF_INET, AF_INET}, {false, false, true, true}, 2},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dial_request request = {.attempt_delay_ms = 60000, .limit_ms = 60000};
+		uint16_t ports[4];
+		int fds[4];
+		for (unsigned j = 0; j < 4; j++)
+			fds[j] = add_of_family(&request, rows[i].family[j], rows[i].listens[j], &ports[j]);
+		struct outcome outcome = dial(&request);
+		assert_int_equal(outcome.result, 0);
+		if (outcome.port != ports[rows[i].winner])
+			fail_msg("row %zu", i);
+		close(outcome.fd);
+		for (unsigned j = 0; j < 4; j++)
+			close(fds[j]);
+	}
+}
+
 static void test_silence_everywhere_is_a_timeout(void **state)
 {
 	(void)state;
@@ -172,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_address_gives_way_at_once),
 		cmocka_unit_test(test_silent_address_gives_way_after_the_delay),
+		cmocka_unit_test(test_families_take_turns),
 		cmocka_unit_test(test_silence_everywhere_is_a_timeout),
 		cmocka_unit_test(test_refusal_everywhere_says_why),
 		cmocka_unit_test(test_cancelled_dial_says_nothing),

@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 
 #include "../../gateway/monitor/source_table.h"
@@ -143,6 +145,59 @@ static void test_E3_two_hundred_thousand_sources(void **state)
 	source_table_fini(&table);
 }
 
+/* Pages of memory that are really there. */
+static long resident_pages(void)
+{
+	long all = 0, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%ld %ld", &all, &resident), 2);
+	fclose(file);
+	return resident;
+}
+
+/* Processor time of so many sources that come once each, the first of them with that number. */
+static double time_of(struct source_table *table, unsigned first, unsigned count)
+{
+	clock_t began = clock();
+	for (unsigned i = 0; i < count; i++) {
+		unsigned number = htonl(first + i);
+		struct source_address from = {.bytes = {0x20, 0x01}};
+		memcpy(from.bytes + 4, &number, sizeof(number));
+		(void)source_arrives(table, &from, &limits, 1000 + i / 1000);
+	}
+	return (double)(clock() - began);
+}
+
+/* An arrival costs the same in a full table as in one of a few sources, and a flood no memory. */
+static void test_E3_a_full_table_costs_no_more_time_and_memory(void **state)
+{
+	(void)state;
+	enum { SOURCES = 200000, ROUND = 200000, ROUNDS = 5 };
+	struct source_table small, full;
+	double best_small = 1e30, best_full = 1e30;
+	assert_int_equal(source_table_init(&small, SOURCES, &diag), 0);
+	assert_int_equal(source_table_init(&full, SOURCES, &diag), 0);
+	(void)time_of(&full, 0, 4 * SOURCES);
+	(void)time_of(&small, 0, ROUND);
+	long before = resident_pages();
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		/* The same few again and again; and always new ones. */
+		double time = 0;
+		for (unsigned i = 0; i < ROUND / 1000; i++)
+			time += time_of(&small, 0, 1000);
+		best_small = time < best_small ? time : best_small;
+		time = time_of(&full, 4 * SOURCES + round * ROUND, ROUND);
+		best_full = time < best_full ? time : best_full;
+	}
+	print_message("%d arrivals: %.0f us among few, %.0f us in a full table\n", ROUND, best_small, best_full);
+	/* Memory that is far away and eight places instead of one; a table that is walked would take thousands of times. */
+	assert_true(best_full < 20 * best_small);
+	assert_in_range(resident_pages() - before + 256, 0, 512);
+	source_table_fini(&small);
+	source_table_fini(&full);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +206,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sources_can_be_seen_and_cleared, set_up, tear_down),
 		cmocka_unit_test(test_exemptions),
 		cmocka_unit_test(test_E3_two_hundred_thousand_sources),
+		cmocka_unit_test(test_E3_a_full_table_costs_no_more_time_and_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
