@@ -111,12 +111,17 @@ static json_t *logins(const struct broker *broker)
 	return rows;
 }
 
-int admin_sources_end(struct broker *broker)
+int admin_sources_end(struct broker *broker, const struct monitor_room_sources_end *message)
 {
 	struct source_question *question = take_oldest(true);
 	if (!question)
 		return ERR_BAD_PEER;
-	admin_reply(question->call, 200, json_pack("{s:o, s:o}", "sources", question->items, "logins", logins(broker)));
+	json_t *connections = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "refused_for_source", (json_int_t)message->dropped_source,
+					"dropped_early", (json_int_t)message->dropped_early, "made_room", (json_int_t)message->evicted,
+					"before_door_one", (json_int_t)message->strangers, "sources_remembered",
+					(json_int_t)message->remembered, "places", (json_int_t)message->places);
+	admin_reply(question->call, 200, json_pack("{s:o, s:o, s:o}", "sources", question->items, "logins", logins(broker), "connections",
+						   connections));
 	free(question);
 	return 0;
 }

@@ -13,7 +13,7 @@ void admin_sources_clear(struct admin_call *call);
 
 /* For monitor_edge.c: what the monitor says. ERR_BAD_PEER when nobody had asked. */
 [[nodiscard]] int admin_sources_item(struct broker *broker, const struct monitor_room_source_item *item);
-[[nodiscard]] int admin_sources_end(struct broker *broker);
+[[nodiscard]] int admin_sources_end(struct broker *broker, const struct monitor_room_sources_end *message);
 [[nodiscard]] int admin_sources_cleared(struct broker *broker, const struct monitor_room_sources_cleared *message);
 
 #endif

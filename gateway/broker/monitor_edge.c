@@ -133,8 +133,8 @@ static int on_source_item(void *self, const struct monitor_room_source_item *mes
 
 static int on_sources_end(void *self, const struct monitor_room_sources_end *message, int *fd)
 {
-	(void)message, (void)fd;
-	return admin_sources_end(self);
+	(void)fd;
+	return admin_sources_end(self, message);
 }
 
 static int on_sources_cleared(void *self, const struct monitor_room_sources_cleared *message, int *fd)

@@ -62,9 +62,11 @@ static bool is_welcome(struct monitor *monitor)
 		return false;
 	/* Above the bounds the longest waiting stranger makes room, so that those who only hold connections open do not
 	 * keep others out. */
-	return !sources_drop(monitor->strangers, monitor->conf.unauthenticated_start, monitor->conf.unauthenticated_full,
-			     dice) ||
-	       workers_evict(monitor, clock_monotonic_ms());
+	if (!sources_drop(monitor->strangers, monitor->conf.unauthenticated_start, monitor->conf.unauthenticated_full, dice))
+		return true;
+	bool made_room = workers_evict(monitor, clock_monotonic_ms());
+	monitor->evicted += made_room;
+	return made_room;
 }
 
 /* One line when it begins and then one in a thousand: a storm must not fill the log as well. */
@@ -89,10 +91,12 @@ static void on_client(struct watch *watch, void *self)
 	/* A trusted sender is judged by whom it sends: later. */
 	bool proxied = source_networks_have(&monitor->senders, &source);
 	if (!proxied && !may_come(monitor, &source)) {
+		monitor->dropped_source++;
 		note_drop(monitor, "its source comes too often or in vain; see sallyport-admin sources list");
 		return;
 	}
 	if (!is_welcome(monitor)) {
+		monitor->dropped_early++;
 		note_drop(monitor, "too many connections before door one, or altogether");
 		return;
 	}
@@ -120,6 +124,7 @@ void accept_client_behind(struct monitor *monitor, struct worker *worker, struct
 	if (!is_sender && source_address_parse(address, &worker->source) < 0) {
 		worker_kill(worker);
 	} else if (!is_sender && !may_come(monitor, &worker->source)) {
+		monitor->dropped_source++;
 		note_drop(monitor, "its source, behind a trusted sender, comes too often or in vain; see sallyport-admin sources list");
 		worker_kill(worker);
 	} else if (WIRE_SEND(worker->edge, monitor_room, client_welcome, -1) < 0) {

@@ -76,6 +76,8 @@ struct monitor {
 	uint64_t last_worker;
 	unsigned spares, strangers, worker_count;
 	uint64_t dropped; /* connections that were dropped before door one */
+	/* Of these, since the start or `sources clear --all`: for their source; by random early drop; and strangers who made room. */
+	uint64_t dropped_source, dropped_early, evicted;
 	LIST_HEAD(, conversation) conversations;
 	struct conf offered; /* while a reload is under way */
 	enum keeper_role reloading; /* KEEPER_COUNT: none */

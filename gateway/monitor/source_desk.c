@@ -47,7 +47,12 @@ int source_desk_list(struct monitor *monitor, int edge)
 	int result = send_rows(monitor, edge, true, &rows);
 	if (result == 0)
 		result = send_rows(monitor, edge, false, &rows);
-	return result == 0 ? WIRE_SEND(edge, monitor_room, sources_end, -1) : result;
+	if (result < 0)
+		return result;
+	return WIRE_SEND(edge, monitor_room, sources_end, -1, .dropped_source = monitor->dropped_source,
+			 .dropped_early = monitor->dropped_early, .evicted = monitor->evicted, .strangers = monitor->strangers,
+			 .remembered = (uint32_t)source_count(&monitor->sources, clock_monotonic_ms()),
+			 .places = (uint32_t)source_places(&monitor->sources));
 }
 
 int source_desk_clear(struct monitor *monitor, int edge, struct view source)
@@ -55,6 +60,8 @@ int source_desk_clear(struct monitor *monitor, int edge, struct view source)
 	struct source_address address;
 	bool good = source.size == 0 || source_address_parse(source, &address) == 0;
 	unsigned count = good ? source_clear(&monitor->sources, source.size ? &address : NULL) : 0;
+	if (source.size == 0)
+		monitor->dropped_source = monitor->dropped_early = monitor->evicted = 0;
 	return WIRE_SEND(edge, monitor_room, sources_cleared, -1, .good = good, .count = count);
 }
 

@@ -241,13 +241,30 @@ unsigned source_clear(struct source_table *table, const struct source_address *a
 	return cleared;
 }
 
+static bool is_remembered(const struct source *source, uint64_t now_ms)
+{
+	return source->seen_ms && (source->penalty_until_ms > now_ms || source->seen_ms + FORGET_MS > now_ms);
+}
+
 const struct source *source_next(const struct source_table *table, size_t *position, uint64_t now_ms)
 {
 	while (*position < table->sets * WAYS) {
 		const struct source *source = &table->entries[(*position)++];
-		bool remembered = source->penalty_until_ms > now_ms || source->seen_ms + FORGET_MS > now_ms;
-		if (source->seen_ms && remembered && (source->failures || source->refused))
+		if (is_remembered(source, now_ms) && (source->failures || source->refused))
 			return source;
 	}
 	return NULL;
+}
+
+size_t source_count(const struct source_table *table, uint64_t now_ms)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < table->sets * WAYS; i++)
+		count += is_remembered(&table->entries[i], now_ms);
+	return count;
+}
+
+size_t source_places(const struct source_table *table)
+{
+	return table->sets * WAYS;
 }

@@ -79,5 +79,8 @@ void source_penalise(struct source_table *table, const struct source_address *ad
 unsigned source_clear(struct source_table *table, const struct source_address *address);
 /* Walks those that have failed or were refused and are not forgiven: NULL at the end. `position` begins with 0. */
 const struct source *source_next(const struct source_table *table, size_t *position, uint64_t now_ms);
+/* How many sources are remembered, and for how many there is room. */
+size_t source_count(const struct source_table *table, uint64_t now_ms);
+size_t source_places(const struct source_table *table);
 
 #endif

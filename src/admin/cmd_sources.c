@@ -12,6 +12,19 @@ static const char *const columns[] = {"SOURCE", "source", "REFUSED NOW", "refuse
 
 static const char *const login_columns[] = {"TOO OFTEN", "kind", "NAME", "name", NULL};
 
+static long long count_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_connections(const json_t *connections)
+{
+	printf("\n%lld connections before door one; so far %lld refused for their source, %lld dropped early, %lld strangers made room\n"
+	       "%lld of %lld places for sources in use\n", count_of(connections, "before_door_one"), count_of(connections, "refused_for_source"),
+	       count_of(connections, "dropped_early"), count_of(connections, "made_room"), count_of(connections, "sources_remembered"),
+	       count_of(connections, "places"));
+}
+
 int cmd_sources_list(const struct admin_options *options)
 {
 	OWN_JSON json_t *answer = NULL;
@@ -26,6 +39,7 @@ int cmd_sources_list(const struct admin_options *options)
 		putchar('\n');
 		table_print(logins, login_columns);
 	}
+	print_connections(json_object_get(answer, "connections"));
 	return ADMIN_DONE;
 }
 

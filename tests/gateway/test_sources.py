@@ -34,6 +34,26 @@ def fail(world, address, times):
         peer.close()
 
 
+def connections(world):
+    return json.loads(world.admin("--json", "sources", "list"))["connections"]
+
+
+def test_E3_what_is_dropped_is_counted_seen_and_reset(new_world):
+    """Random early drop, and strangers that make room: both leave a figure, as does what a source is refused for."""
+    world = new_world(settings=["source_exempt = {}", "unauthenticated_start = 2", "unauthenticated_full = 3", 'source_penalty_stranger = "0s"'])
+    before = connections(world)
+    assert (before["dropped_early"], before["made_room"]) == (0, 0) and before["places"] >= 100000
+    peers = storms.half_open(world, 25, BAD)
+    wait_until(lambda: sum(connections(world)[key] for key in ("dropped_early", "made_room")) >= 20, "the figures")
+    assert connections(world)["before_door_one"] <= 3 and connections(world)["sources_remembered"] >= 1
+    assert "dropped early" in world.admin("sources", "list")
+    for peer in peers:
+        peer.close()
+    world.admin("sources", "clear", "--all")
+    after = connections(world)
+    assert (after["dropped_early"], after["made_room"], after["refused_for_source"]) == (0, 0, 0)
+
+
 def test_E3_failures_add_up_are_seen_and_cleared(new_world):
     world = new_world(settings=["source_exempt = {}", 'source_penalty_stranger = "5s"', 'source_penalty_least = "20s"'])
     fail(world, BAD, 2)

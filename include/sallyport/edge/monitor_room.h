@@ -130,7 +130,8 @@ enum monitor_room_listener {
 #define monitor_room_sources_wanted_FIELDS(F)
 #define monitor_room_source_item_FIELDS(F) \
 	F(str, source, 64) F(u64, penalty_ms, 0) F(u8, refusing, 0) F(u32, failures, 0) F(u32, refused, 0)
-#define monitor_room_sources_end_FIELDS(F)
+#define monitor_room_sources_end_FIELDS(F) \
+	F(u64, dropped_source, 0) F(u64, dropped_early, 0) F(u64, evicted, 0) F(u32, strangers, 0) F(u32, remembered, 0) F(u32, places, 0)
 #define monitor_room_sources_clear_FIELDS(F) F(str, source, 64)
 #define monitor_room_sources_cleared_FIELDS(F) F(u8, good, 0) F(u32, count, 0)
 EDGE_DECLARE(monitor_room)
