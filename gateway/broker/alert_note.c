@@ -231,7 +231,7 @@ static const struct row {
 	{"alarm", "lock_out", ALERT_LOCK_OUT},
 	{"alarm", "many_refusals", ALERT_MANY_REFUSALS},
 	{"alarm", "store_trouble", ALERT_STORE_TROUBLE},
-	{"alarm", "two_networks", ALERT_TWO_NETWORKS},
+	{"two_networks", "", ALERT_TWO_NETWORKS},
 	{"login", "not_bound", ALERT_WRONG_DEVICE},
 	{"door_one", "device_revoked", ALERT_BARRED_DEVICE},
 	{"door_one", "device_locked", ALERT_BARRED_DEVICE},

@@ -91,14 +91,14 @@ static bool is_news(struct device *device, const char *one, const char *other, u
 void networks_note(struct worker *worker)
 {
 	const struct worker *other;
-	struct audit_entry entry = {.code = "two_networks"};
+	struct audit_entry entry = {.code = ""};
 	LIST_FOREACH(other, &worker->device->workers, of_device)
 		if (other->counted && other != worker && are_apart(other, worker))
 			break;
 	if (!other || !is_news(worker->device, other->address, worker->address, clock_monotonic_ms()))
 		return;
 	worker_fill_audit(worker, 0, &entry);
-	audit_fill(&entry, "alarm", "%s is connected from %s and from %s at the same time", worker->device->name, other->address,
+	audit_fill(&entry, "two_networks", "%s is connected from %s and from %s at the same time", worker->device->name, other->address,
 		   worker->address);
 	audit_record(worker->broker, &entry, NULL, NULL);
 }

@@ -618,7 +618,7 @@ def test_a_long_list_is_whole(new_world):
 
 def test_one_certificate_in_two_networks_is_shown(new_world):
     world = new_world(laptops=("alice",))
-    rows = lambda: query(world, "SELECT device, detail FROM audit WHERE code = 'two_networks'")
+    rows = lambda: query(world, "SELECT device, detail FROM audit WHERE event = 'two_networks'")
     networks = lambda: json.loads(world.admin("device", "show", "alice-laptop", "--json"))["networks"]
     here = [clients.connect(world, source=f"127.0.0.{n}") for n in (5, 6)]
     assert networks() == 1 and rows() == [], "one network has many addresses"

@@ -125,7 +125,7 @@ static void test_each_row_goes_to_whoever_wants_it(void **state)
 	record("door_one", "", "", "laptop", "192.0.2.1");
 	record("tunnel", "not_allowed", "alice", "laptop", "192.0.2.1");
 	record("certificate_ends_soon", "", "", "laptop", "");
-	record("alarm", "two_networks", "", "laptop", "192.0.2.1");
+	record("two_networks", "", "", "laptop", "192.0.2.1");
 	record("enrolment_pending", "", "", "new", "192.0.2.1");
 	record("renewal_pending", "", "", "late", "192.0.2.1");
 	record("device_pending", "", "", "", "192.0.2.1");
@@ -134,7 +134,7 @@ static void test_each_row_goes_to_whoever_wants_it(void **state)
 	record("checkpoint", "", "", "", "");
 	assert_true(alert_noted() && !alert_noted());
 	expect("a break-glass break_glass alice\nb break-glass break_glass alice\na copied-key copied_key \n"
-	       "a barred-device device_locked \na certificate-ending  \na two-networks two_networks \n"
+	       "a barred-device device_locked \na certificate-ending  \na two-networks  \n"
 	       "a waiting  \na waiting  \na waiting  \na breach breach \na gateway-changed  \nc checkpoint  \n");
 }
 
