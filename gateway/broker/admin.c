@@ -45,10 +45,12 @@ struct admin {
 	unsigned open_handles;
 	uid_t users[USERS_MAX];
 	unsigned user_count;
+	LIST_HEAD(, exchange) waiting; /* the suspended ones */
 };
 
 /* One request. It lives until both are done with it: libmicrohttpd (completed) and whoever answers (answered). */
 struct exchange {
+	LIST_ENTRY(exchange) of_admin; /* while it is suspended */
 	struct admin_call call;
 	struct admin *admin;
 	struct MHD_Connection *connection;
@@ -171,6 +173,7 @@ void admin_reply(struct admin_call *call, unsigned status, json_t *json)
 	}
 	if (exchange->suspended) {
 		exchange->suspended = false;
+		LIST_REMOVE(exchange, of_admin);
 		MHD_resume_connection(exchange->connection);
 		/* Not from inside: whoever answers may be in the middle of something. */
 		uv_timer_start(&exchange->admin->timer, on_timer, 0, 0);
@@ -289,6 +292,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (exchange->answered)
 		return send_answer(exchange);
 	exchange->suspended = true;
+	LIST_INSERT_HEAD(&exchange->admin->waiting, exchange, of_admin);
 	MHD_suspend_connection(connection);
 	return MHD_YES;
 }
@@ -333,8 +337,19 @@ void admin_stop(struct admin *admin)
 	uv_timer_stop(&admin->timer);
 	uv_close((uv_handle_t *)&admin->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&admin->timer, on_handle_closed);
+	struct exchange *exchange;
+	/* libmicrohttpd aborts when one is left suspended. Whoever was to answer finds it completed. */
+	while ((exchange = LIST_FIRST(&admin->waiting))) {
+		LIST_REMOVE(exchange, of_admin);
+		MHD_resume_connection(exchange->connection);
+	}
 	struct MHD_Daemon *daemon = take_pointer(&admin->daemon);
 	MHD_stop_daemon(daemon);
+}
+
+bool admin_is_busy(const struct admin *admin)
+{
+	return admin && !LIST_EMPTY(&admin->waiting);
 }
 
 static struct MHD_Daemon *start_daemon(struct admin *admin, int listener)

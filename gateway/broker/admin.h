@@ -27,6 +27,8 @@ void admin_files_authority(struct broker *broker, const char *fingerprint);
 void admin_reload_over(struct broker *broker, bool good, const char *sentence);
 /* Drops every connection. NULL-safe. Its handles close on the loop. */
 void admin_stop(struct admin *admin);
+/* Somebody waits for an answer. NULL-safe. */
+bool admin_is_busy(const struct admin *admin);
 
 /* ---- admin_policy.c ---- */
 /* The new policy is in force, and live tunnels are judged; the context is the broker. */
