@@ -22,8 +22,8 @@
 #include "sallyport/str.h"
 #include "worker.h"
 
-/* How often it is asked whether all orders are carried out; and how often at most: a worker that does not obey is killed
- * within end_grace. */
+/* How often it is asked whether all orders are carried out and admins answered; and how often at most: a worker that does not
+ * obey is killed within end_grace. */
 enum { ASK_MS = 10, ASK_TIMES = 200 };
 
 struct handover {
@@ -71,6 +71,8 @@ static void finish(struct handover *handover)
 {
 	struct broker *broker = handover->broker;
 	struct worker *worker;
+	admin_stop(take_pointer(&broker->admin));
+	admin_stop(take_pointer(&broker->factor_door));
 	LIST_FOREACH(worker, &broker->workers->all, all)
 		link_pause(&worker->link);
 	give_up_openings(broker);
@@ -81,7 +83,8 @@ static void finish(struct handover *handover)
 static void on_timer(uv_timer_t *timer)
 {
 	struct handover *handover = timer->data;
-	if (anyone_is_busy(handover->broker) && ++handover->asked < ASK_TIMES)
+	bool is_busy = anyone_is_busy(handover->broker) || admin_is_busy(handover->broker->admin);
+	if (is_busy && ++handover->asked < ASK_TIMES)
 		return;
 	uv_timer_stop(timer);
 	finish(handover);
@@ -93,8 +96,6 @@ void handover_begin(struct broker *broker)
 	if (broker->stopping)
 		return;
 	broker->stopping = broker->handing_over = true;
-	admin_stop(take_pointer(&broker->admin));
-	admin_stop(take_pointer(&broker->factor_door));
 	handover.broker = broker;
 	uv_timer_init(broker->loop, &handover.timer);
 	handover.timer.data = &handover;

@@ -79,8 +79,8 @@ class Broker:
 
     # ---- life ----
 
-    def make(self):
-        """The room with all it is sent, before `begin`."""
+    def make(self, kept=()):
+        """The room with all it is sent, before `begin`; kept: descriptors of the broker before."""
         self.signer, signer_end = frames.pair("broker_signer")
         self.admin_path = self.folder / "admin.sock"
         self.admin_path.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ class Broker:
         policy = frames.open_bytes(self.policy.encode())
         self.room = rooms.Room(self.programs, "broker", self.settings,
                                [("policy", "policy.conf", policy), ("signer_edge", "signer", signer_end.fileno()),
-                                ("admin_listener", str(self.admin_path), listener.fileno())])
+                                ("admin_listener", str(self.admin_path), listener.fileno()), *kept])
         os.close(policy)
         listener.close()
         signer_end.close()
