@@ -1,5 +1,7 @@
 """E3: a source that comes too often or in vain is slowed, then refused for a while; the list is seen and emptied."""
+import contextlib
 import json
+import socket
 import subprocess
 
 import pytest
@@ -32,6 +34,30 @@ def fail(world, address, times):
         except OSError:
             pass
         peer.close()
+
+
+def test_E3_an_ipv6_source_is_its_network(new_world):
+    """The monitor's table, from a client on ::1: seen, refused and cleared as a network of 64 bits."""
+    world = new_world(settings=["source_exempt = {}", 'source_penalty_stranger = "5s"', 'source_penalty_least = "20s"'])
+    world.stop_process("gateway")
+    world.conf.write_text(world.conf.read_text().replace(f'"127.0.0.1:{world.port}"', f'"127.0.0.1:{world.port}", "[::1]:{world.port}"'))
+    world.start_gateway()
+
+    def knock():
+        """Whether anybody is there: a worker answers what is no TLS with an alert or an end, after it has read it."""
+        with socket.create_connection(("::1", world.port), 10) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while peer.recv(4096):
+                    pass
+    for _ in range(5):
+        knock()
+    wait_until(lambda: sources(world).get("::/64", {}).get("refused"), "the refusal")
+    knock()
+    wait_until(lambda: sources(world)["::/64"]["connections_refused"] >= 1, "the refused connection")
+    assert api.login(world).status == 200, "another family is another source"
+    assert world.admin("sources", "clear", "::1") == "1 source is forgotten\n"
+    assert "::/64" not in sources(world)
 
 
 def connections(world):

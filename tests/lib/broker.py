@@ -153,9 +153,9 @@ class Broker:
         self.monitor.send("worker_client", worker=self.number, address=address, port=40000, proxied=proxied, listener=listener)
         return Worker(self, ours, self.number)
 
-    def connect(self, device):
+    def connect(self, device, address="192.0.2.7"):
         """A worker whose client has passed door one."""
-        worker = self.new_worker()
+        worker = self.new_worker(address)
         worker.show(device)
         worker.verified()
         accepted = worker.peer.receive("accepted")

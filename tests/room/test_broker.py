@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -330,6 +331,38 @@ def test_a_login_belongs_to_its_device_not_to_the_connection(gateway):
     while (message := again.peer.receive()).name == "resource_item":
         pass
     assert message.name == "login_granted"
+
+
+def test_E3_an_ipv6_network_of_64_bits_is_one_source_of_logins(programs, scratch, target):
+    with Broker(programs, scratch, DEVICES, policy(target), logins_per_source="2", conversations_per_device="64") as gateway:
+        def begin(address):
+            """0: a conversation is wanted; else the refusal."""
+            worker = gateway.connect(ALICE, address)
+            worker.ask("login_start", user="alice")
+            for _ in range(100):
+                with contextlib.suppress(TimeoutError):
+                    return worker.peer.receive("problem", seconds=0.05).status
+                with contextlib.suppress(TimeoutError):
+                    gateway.told("conversation_wanted", 0.05)
+                    return 0
+            raise AssertionError("neither")
+        assert [begin(address) for address in ("2001:db8::1", "2001:db8::2", "2001:db8::ffff:ffff:ffff:ffff")] == [0, 0, 429]
+        assert [begin(address) for address in ("2001:db8:0:1::1", "2001:db8:1::1", "192.0.2.1", "192.0.2.2")] == [0, 0, 0, 0]
+        logins = [row["name"] for row in login_rates(gateway) if row["kind"] == "source"]
+        assert logins == ["2001:db8::"]
+
+
+def login_rates(gateway):
+    """As the admin sees them; the test is the monitor."""
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.admin("GET", "/v1/sources")))
+    asking.start()
+    gateway.told("sources_wanted")
+    gateway.monitor.send("sources_end", remembered=7)
+    asking.join()
+    status, answer = answers[0]
+    assert status == 200 and answer["connections"]["sources_remembered"] == 7
+    return answer["logins"]
 
 
 def test_only_the_newest_request_waits(gateway):
