@@ -446,6 +446,65 @@ def test_every_kind_of_key_gets_its_certificate(programs, scratch, authority, ki
         signer.end()
 
 
+# ---- the list of revoked certificates ----
+
+
+def entry(serial, at_s, issuer):
+    return serial.to_bytes(20, "big") + at_s.to_bytes(8, "big") + issuer
+
+
+def revoked(signer, entries, number=77):
+    """The list in DER; empty when there is none."""
+    fd = frames.open_bytes(b"".join(entries))
+    signer.broker.send("revoked", number=number, this_s=1700000000, next_s=1700600000, fd=fd)
+    os.close(fd)
+    pieces = [signer.broker.receive("revocation_list")]
+    while not pieces[-1].last:
+        pieces.append(signer.broker.receive("revocation_list"))
+    return b"".join(piece.piece for piece in pieces)
+
+
+def is_good_list(scratch, signer, der):
+    scratch.joinpath("ca.pem").write_bytes(handshake.pem(signer.keys.authority))
+    scratch.joinpath("crl").write_bytes(der)
+    return os.system(f"openssl crl -inform DER -in {scratch}/crl -CAfile {scratch}/ca.pem -noout -verify 2>{scratch}/said") == 0 \
+        and "OK" in scratch.joinpath("said").read_text()
+
+
+@pytest.mark.parametrize("authority", list(handshake.KEYS))
+def test_F2_a_list_of_revoked_certificates_is_of_what_this_authority_has_issued(programs, scratch, authority):
+    signer = Signer(programs, Keys(authority=authority))
+    own = signer.keys.authority.fingerprint(hashes.SHA256())
+    try:
+        empty = revoked(signer, [])
+        assert is_good_list(scratch, signer, empty) and list(x509.load_der_x509_crl(empty)) == []
+        serials = {1: 1600000000, 0x80: 1600000001, 2**126 + 5: 2600000000, 2**158: 1600000003}
+        der = revoked(signer, [entry(s, at, own) for s, at in serials.items()] + [entry(99, 1, bytes(32))], number=2**40)
+        assert is_good_list(scratch, signer, der)
+        found = x509.load_der_x509_crl(der)
+        assert {e.serial_number: int(e.revocation_date.replace(tzinfo=datetime.timezone.utc).timestamp()) for e in found} == serials
+        assert found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 2**40
+        assert found.issuer == signer.keys.authority.subject
+        assert int(found.next_update.replace(tzinfo=datetime.timezone.utc).timestamp()) == 1700600000
+    finally:
+        signer.end()
+
+
+def test_a_list_as_long_as_it_may_be(signer, scratch):
+    own = signer.keys.authority.fingerprint(hashes.SHA256())
+    der = revoked(signer, [entry(2**126 + n, 1600000000, own) for n in range(24000)])
+    assert 800000 < len(der) <= 1000000 and is_good_list(scratch, signer, der)
+    assert len(list(x509.load_der_x509_crl(der))) == 24000
+    assert revoked(signer, [entry(2**126 + n, 1600000000, own) for n in range(24001)]) == b""
+    assert revoked(signer, [b"cut"]) == b""
+    assert is_good_list(scratch, signer, revoked(signer, [entry(5, 1600000000, own)])), "and it goes on"
+
+
+def test_the_signer_tells_which_authority_it_signs_with(signer):
+    signer.broker.send("authority_wanted")
+    assert signer.broker.receive("authority").fingerprint == signer.keys.authority.fingerprint(hashes.SHA256())
+
+
 def not_before(cert):
     return int(cert.not_valid_before.replace(tzinfo=datetime.timezone.utc).timestamp())
 
