@@ -381,6 +381,29 @@ def test_F2_a_request_in_somebody_elses_name_gets_one_clear_sentence(world):
     assert simpleenroll(world, line, named_request(x509.DNSName("impostor"), common="impostor"))[0] == 200
 
 
+def test_E5_names_that_are_no_text_are_ignored(world):
+    """A certificate's names are of the gateway's making: what a request calls itself in bytes that are no text hurts nobody."""
+    line = world.invite("no-text", "carol")
+    status, body = simpleenroll(world, line, signed_anyway(b"\xff\xfe" * 20))
+    assert status == 200, body
+    assert certs_only(body)[0].subject.rfc4514_string() == "CN=no-text"
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'breach'") == [(0,)]
+
+
+def signed_anyway(name):
+    """A request whose common name is a UTF8String of these bytes, signed as it is."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    def element(tag, *parts):
+        body = b"".join(parts)
+        head = bytes([tag, len(body)]) if len(body) < 128 else bytes([tag, 0x81, len(body)])
+        return head + body
+    subject = element(0x30, element(0x31, element(0x30, b"\x06\x03\x55\x04\x03", element(0x0c, name))))
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    info = element(0x30, b"\x02\x01\x00", subject, public, b"\xa0\x00")
+    signature = key.sign(info, ec.ECDSA(hashes.SHA256()))
+    return element(0x30, info, element(0x30, b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"), element(0x03, b"\x00", signature))
+
+
 def test_F2_a_key_belongs_to_one_device(world):
     key = ec.generate_private_key(ec.SECP256R1())
     assert simpleenroll(world, world.invite("first-owner", "bob"), request_for(key))[0] == 200
