@@ -215,3 +215,28 @@ def test_every_key_of_the_policy_is_documented():
     assert len(rows) > 15
     for section, key in rows:
         assert f"*{section}* _NAME_" in page and f"*{key}*" in page, f"{section} {key}"
+
+
+# Where the programs name what they record: as an argument, a member, or a row of a table of refusals.
+RECORDED = re.compile(r'audit_fill\(\s*[^,]+,\s*"([a-z_]+)"|\.(?:event|code|recorded_code) = "([a-z_]+)"|\b[45]\d\d,\s*"([a-z_]+)"'
+                      r'|door_one_reject\([^,]+, "([a-z_]+)"|refuse\(\w+, "([a-z_]+)", "|\{(?:GNUTLS|\w+->\w+|now_ms|furthest_ms)[^"\n;]*"([a-z_]+)"'
+                      r'|return "([a-z]+_[a-z_]+)";')
+
+
+def test_every_code_of_the_record_is_documented():
+    documented = "".join(ROOT.joinpath("docs", page).read_text() for page in ("wire.md", "codes.md"))
+    sources = [*ROOT.glob("gateway/broker/*.c"), *ROOT.glob("gateway/worker/*.c"), ROOT / "src/net/tls_verify.c", ROOT / "src/net/x509_profile.c"]
+    found = {word: path.name for path in sources for match in RECORDED.findall(path.read_text()) for word in match if word}
+    assert len(found) > 90, "the pattern no longer fits the sources"
+    assert {word: name for word, name in found.items() if f"`{word}`" not in documented} == {}
+
+
+@pytest.mark.parametrize("program, page", [("sallyport", "sallyport.1.scd"), ("sallyport-admin", "sallyport-admin.8.scd")])
+def test_every_command_and_option_is_in_the_manual(program, page, release):
+    (binary,) = [p for p in pathlib.Path(release).rglob(program) if p.is_file() and os.access(p, os.X_OK)]
+    shown = subprocess.run([binary, "--help"], text=True, capture_output=True, check=True).stdout
+    manual = re.sub(r"[*_\\]", "", ROOT.joinpath("docs", page).read_text())
+    words = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown))
+    commands = {match.group(1) for match in re.finditer(r"(?m)^  ([a-z][a-z0-9-]+(?: [a-z]+)?)\b", shown) if "  " not in match.group(1)}
+    assert len(words) > 10 and len(commands) > 10
+    assert [word for word in sorted(words | commands) if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", manual)] == []
