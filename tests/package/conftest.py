@@ -75,7 +75,11 @@ def older(built, tmp_path_factory):
         tree = folder / "tree"
         run(["dpkg-deb", "-R", package, tree])
         control = tree / "DEBIAN" / "control"
-        control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.0.9-0sallyport1", control.read_text()))
+        text = control.read_text()
+        version = re.search(r"(?m)^Version: (.*)$", text).group(1)
+        # Its packages want each other in the same version.
+        text = text.replace(f"Version: {version}", "Version: 0.0.9-0sallyport1").replace(f"(= {version})", "(= 0.0.9-0sallyport1)")
+        control.write_text(text)
         preinst = tree / "DEBIAN" / "preinst"
         if preinst.exists():
             preinst.write_text(re.sub(r"(?m)^this='.*'$", "this='0.0.9-0sallyport1'", preinst.read_text()))
