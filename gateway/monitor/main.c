@@ -21,28 +21,30 @@
 #include "paths.h"
 #include "sallyport/clock.h"
 #include "sallyport/edge/handover.h"
+#include "sallyport/fd.h"
 #include "sallyport/log.h"
 
 static const char usage[] =
-	"Usage: sallyport-gateway [-f CONF] [-T]\n\n"
+	"Usage: sallyport-gateway [-f CONF] [-T] [--pid-file FILE]\n\n"
 	"The Sallyport gateway, in the foreground.\n\n"
 	"  -f CONF      configuration (default: /etc/sallyport/gateway.conf)\n"
 	"  -T           check configuration, policy, keys and PAM service, print what is in force, and end\n"
+	"  --pid-file FILE  write the process id there when it is open; it is gone at a stop\n"
 	"  --version    print the version\n"
 	"  --help       print this\n\n"
 	"SIGHUP reads configuration, policy and keys again; SIGTERM ends in good order; SIGUSR2 restarts (an upgrade) and keeps\n"
 	"live tunnels.\n";
 
 struct options {
-	const char *conf_path;
+	const char *conf_path, *pid_path;
 	bool check;
 };
 
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int count, char **arguments, struct options *out_options)
 {
-	static const struct option names[] = {
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+	static const struct option names[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'},
+					      {"pid-file", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
 	int option;
 	*out_options = (struct options){.conf_path = "/etc/sallyport/gateway.conf"};
 	while ((option = getopt_long(count, arguments, "f:T", names, NULL)) >= 0) {
@@ -52,6 +54,9 @@ static int parse_options(int count, char **arguments, struct options *out_option
 			break;
 		case 'T':
 			out_options->check = true;
+			break;
+		case 'p':
+			out_options->pid_path = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -218,11 +223,22 @@ static int sooner(int one, int other)
 	return one < 0 || (other >= 0 && other < one) ? other : one;
 }
 
-static void serve(struct monitor *monitor)
+/* For managers that know a service by it. One that cannot be written is no reason to turn people away. */
+static void write_pid(const char *path)
+{
+	char text[16];
+	struct diag diag;
+	snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (path && fd_write_file(path, 0644, 1, view_string(text), &diag) < 0)
+		log_error("%s", diag.text);
+}
+
+static void serve(struct monitor *monitor, const char *pid_path)
 {
 	monitor_watch_or_die(monitor, &monitor->signals);
 	monitor->resting = true;
 	workers_refill(monitor);
+	write_pid(pid_path);
 	notify_ready();
 	log_notice("%s is open (%s)", monitor->conf.name, monitor->conf_path);
 	while (!monitor->loop.stopping) {
@@ -287,10 +303,12 @@ int main(int count, char **arguments)
 	raise_descriptor_limit(monitor.conf.connections);
 	if (open_house(&monitor, &diag) < 0)
 		return fail(&monitor, &diag);
-	serve(&monitor);
+	serve(&monitor, options.pid_path);
 	if (monitor.handing_over)
 		leave_house(&monitor, arguments);
 	else
 		close_house(&monitor);
+	if (options.pid_path)
+		unlink(options.pid_path);
 	return EXIT_SUCCESS;
 }

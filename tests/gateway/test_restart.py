@@ -505,3 +505,14 @@ def test_a_listener_that_was_kept_is_used(stopped):
         start_with(stopped, listener.fileno())
     peer = clients.tls_context(stopped, "alice-laptop").wrap_socket(early, server_hostname="localhost")
     assert peer.version() == "TLSv1.3"
+
+
+def test_a_pid_file_is_there_as_long_as_the_gateway_is(stopped):
+    path = stopped.path("gateway.pid")
+    stopped.spawn("gateway", [stopped.program("sallyport-gateway"), "-f", stopped.conf, "--pid-file", path],
+                  lambda: stopped.gateway_ready() and path.exists())
+    assert int(path.read_text()) == stopped.gateway.pid
+    restart(stopped)
+    assert int(path.read_text()) == stopped.gateway.pid
+    stopped.gateway.terminate()
+    assert stopped.gateway.wait(30) == 0 and not path.exists()

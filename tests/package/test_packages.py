@@ -92,6 +92,26 @@ def test_the_package_s_own_test_and_its_units(tried):
     assert "ConditionResult=no" in tried.run(f"{user} show -p ConditionResult sallyport-agent", "bea")
 
 
+SOCKET = """[Socket]
+ListenStream=
+ListenStream=127.0.0.1:9443
+ListenStream=127.0.0.1:9444
+"""
+
+
+def test_the_first_client_starts_the_gateway(tried):
+    """Socket activation, where an admin wants it: nobody is refused while the gateway is not there."""
+    drop_in = tried.root / "etc/systemd/system/sallyport-gateway.socket.d"
+    drop_in.mkdir()
+    drop_in.joinpath("here.conf").write_text(SOCKET)
+    tried.run("systemctl stop sallyport-gateway; systemctl daemon-reload; systemctl start sallyport-gateway.socket")
+    assert "inactive" in tried.run("systemctl is-active sallyport-gateway || true")
+    tried.run("echo | timeout 30 openssl s_client -connect 127.0.0.1:9444 -CAfile /etc/sallyport/server-ca.crt -verify_return_error")
+    assert tried.run("systemctl is-active sallyport-gateway").strip() == "active"
+    assert "are refused" not in tried.run("journalctl -u sallyport-gateway --no-pager -n 20")
+    tried.run("systemctl stop sallyport-gateway.socket sallyport-gateway")
+
+
 def test_purge_takes_what_a_host_s_enrolment_has_made(tried):
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -y -q"
     tried.run(f"{apt} remove sallyport-gateway; cd /etc/sallyport; touch profile device.pem gateway-ca.crt enroll-0123.key mine")
