@@ -124,7 +124,7 @@ enum conf_room {
 	K(DURATION, request_time_limit, "30s", CONF_SECOND, CONF_HOUR, CONF_WORKER, "Longest time for a request to arrive whole.") \
 	K(DURATION, connection_idle, "10m", CONF_SECOND, CONF_DAY, CONF_WORKER, "A connection without a tunnel and without a request for so long is closed.") \
 	K(SIZE, stream_window, "256KiB", 65536, 16777216, CONF_WORKER, "Bytes that a client may send ahead on one tunnel, at first.") \
-	K(SIZE, stream_window_growth, "32MiB", 0, 1073741824, CONF_WORKER, "Bytes that all tunnels of one connection may be sent ahead beyond that, together, where the way is long and the targets keep up; one tunnel grows up to 16MiB.") \
+	K(SIZE, stream_window_growth, "32MiB", 0, 1073741824, CONF_WORKER, "Bytes that all tunnels of one connection may be sent ahead beyond that, together, where the way is long and the targets keep up; one tunnel grows up to 32MiB.") \
 	/* tunnels */                                                                                                 \
 	K(COUNT, tunnels_per_session, "1024", 1, 100000, CONF_BROKER, "Most tunnels of one session at the same time.") \
 	K(LIST, resolver, "", 0, 16, CONF_BROKER, "Name servers, as ADDRESS or ADDRESS:PORT, instead of the system's.") \

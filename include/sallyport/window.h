@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 1 Gbit/s over 130 ms. What a reader that has stopped leaves in memory, at most. */
-enum { WINDOW_LARGEST_BYTES = 16 * 1024 * 1024 };
+/* 1 Gbit/s over 130 ms: what has left is told when it is half a window, so half of it must fit on the way. What a reader
+ * that has stopped leaves in memory, at most. */
+enum { WINDOW_LARGEST_BYTES = 32 * 1024 * 1024 };
 
 struct window {
 	uint32_t first, size; /* what was allowed at the beginning, and at the moment */
