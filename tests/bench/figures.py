@@ -1,4 +1,4 @@
-"""The five figures: what is done, how much of it, and what is read. Each returns a list of (row, value).
+"""The figures: what is done, how much of it, and what is read. Each returns a list of (row, value).
 
 A row is (figure, detail): ("bulk", "1 up"). Values are in the unit that ROWS names.
 """
@@ -21,12 +21,14 @@ ROWS = {
     ("bulk", "32 up"): ("Bulk, 32 tunnels, to the target", "server CPU, s per GB"),
     ("bulk", "32 down"): ("Bulk, 32 tunnels, from the target", "server CPU, s per GB"),
     ("pingpong", "median"): ("Ping-pong of 64 bytes", "median round trip, us"),
+    ("far", "up"): ("100 ms, 1 Gbit/s: one transfer to the target", "MB a second of wall time"),
+    ("far", "down"): ("100 ms, 1 Gbit/s: one transfer from the target", "MB a second of wall time"),
     ("memory", "client pss"): ("Idle client connection, PSS", "KiB each"),
     ("memory", "client kernel"): ("Idle client connection, kernel's part", "KiB each"),
     ("memory", "tunnel pss"): ("Idle tunnel, PSS", "KiB each"),
     ("memory", "tunnel kernel"): ("Idle tunnel, kernel's part", "KiB each"),
 }
-BIGGER_IS_BETTER = {("tunnel", "rate")}
+BIGGER_IS_BETTER = {("tunnel", "rate"), ("far", "up"), ("far", "down")}
 
 
 class Amounts:
@@ -39,6 +41,7 @@ class Amounts:
         self.stream_tunnels = 1500 if quick else 6000
         self.bytes = 100_000_000 if quick else 500_000_000
         self.round_trips = 1000 if quick else 5000
+        self.far_megabytes = 50 if quick else 500
         self.idle_clients = 50 if quick else 200
         self.idle_ssh_clients = 10 if quick else 25
         self.idle_tunnels = 200 if quick else 500
@@ -174,4 +177,4 @@ class Bench:
             return []
 
 
-FIGURES = ("connection", "tunnel", "bulk", "pingpong", "memory")
+FIGURES = ("connection", "tunnel", "bulk", "pingpong", "memory", "far")

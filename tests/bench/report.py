@@ -11,10 +11,11 @@ from peers import LIMIT, TLS_PER_TUNNEL
 KIB_PER_CLIENT, KIB_PER_TUNNEL = 400, 8
 KIB_PER_CLIENT_GOAL, KIB_PER_TUNNEL_GOAL = 200, 4
 TUNNELS_A_SECOND = 2000
+FAR_SHARE = 0.8
 BULK_ROWS = [row for row in ROWS if row[0] == "bulk"]
 
 
-REFERENCES = ("relay", "nginx", "openssh")  # besides the best
+REFERENCES = ("relay", "nginx", "openssh", "direct")  # besides the best
 
 
 class Notes:
@@ -128,6 +129,8 @@ def limits(results):
         limit("New tunnels a second: thousands", ours("tunnel", "rate"), TUNNELS_A_SECOND, at_least=True),
         *(best_limit(results, row) for row in BULK_ROWS),
         best_limit(results, ("pingpong", "median")),
+        *(limit(f"{ROWS['far', way][0]}: at least {FAR_SHARE} of plain TCP", ours("far", way),
+                times(FAR_SHARE, results.median(("far", way), "direct")), at_least=True) for way in ("up", "down")),
         limit("Idle client: PSS at most 400 KiB", ours("memory", "client pss"), KIB_PER_CLIENT),
         limit("Idle tunnel: PSS at most 8 KiB", ours("memory", "tunnel pss"), KIB_PER_TUNNEL),
     ]

@@ -8,52 +8,12 @@ import time
 import pytest
 
 from clients_of_user import log_in
+from far_peers import TRANSFER, start_peers, transfer_seconds
 from far_world import Listener, far_world
 from weather import GATEWAY
-from world import answers, free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/net/tun"),
                                 reason="needs root and /dev/net/tun")
-
-# Gives or takes as the first byte wants it: d (a number of MB follows, in three digits), u, or s: takes 8 MB, then no more.
-PEER = """
-import socket, sys, threading, time
-def serve(peer):
-    order = peer.recv(1)
-    if order == b"d":
-        peer.sendall(bytes(int(peer.recv(3)) * 1000000))
-        peer.close()
-    else:
-        left = 8000000 if order == b"s" else 1 << 60
-        while left > 0 and (piece := peer.recv(min(left, 1 << 18))):
-            left -= len(piece)
-        if order == b"s":
-            time.sleep(3600)
-        peer.sendall(b"!")
-        peer.close()
-listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
-while True:
-    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
-"""
-
-MEASURE = """
-import socket, sys, time
-host, port, order, size = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-begun = time.monotonic()
-peer = socket.create_connection((host, port))
-if order == "d":
-    peer.sendall(b"d%03d" % size)
-    got = 0
-    while piece := peer.recv(1 << 20):
-        got += len(piece)
-    assert got == size * 1000000, got
-else:
-    peer.sendall(order.encode() + bytes(size * 1000000))
-    peer.shutdown(socket.SHUT_WR)
-    assert peer.recv(1) == b"!"
-print(time.monotonic() - begun)
-"""
-
 
 @pytest.fixture
 def far(release):
@@ -64,13 +24,7 @@ def far(release):
         context = far_world(release, **options)
         world = context.__enter__()
         worlds.append(context)
-        world.peer, world.direct = free_port(), free_port()
-        world.spawn_inside("peer", ["python3", "-c", PEER, world.inside, world.peer], world.peer)
-        world.spawn("direct", ["python3", "-c", PEER, GATEWAY, world.direct], lambda: answers(world.direct, GATEWAY))
-        with world.policy.open("a") as policy:
-            policy.write(f'resource "peer" {{ address = {{"{world.inside}:{world.peer}"}} }}\n'
-                         'rule "far" { users = {"alice"}  resources = {"peer"} }\n')
-        world.admin("reload")
+        start_peers(world)
         # Before the agent connects: TCP (BBR) remembers the shortest round trip of a connection for ten seconds.
         world.weather.set(delay=0.05)
         log_in(world)
@@ -84,13 +38,10 @@ def test_windows_follow_the_way(far):
     """Over 100 ms a tunnel is nearly as fast as plain TCP on the same way, measured side by side, in both directions."""
     world = far()
 
-    def seconds(host, port, order):
-        with world.on_laptop("python3", "-c", MEASURE, host, str(port), order, "24", stdout=subprocess.PIPE) as measuring:
-            return float(measuring.communicate(timeout=60)[0])
     with Listener(world, "-L", f":{world.inside}:{world.peer}") as port:
         for order in "du":
-            direct = min(seconds(GATEWAY, world.direct, order) for _ in range(2))
-            tunnel = min(seconds("127.0.0.1", port.port, order) for _ in range(2))
+            direct = min(transfer_seconds(world, GATEWAY, world.direct, order, 24) for _ in range(2))
+            tunnel = min(transfer_seconds(world, "127.0.0.1", port.port, order, 24) for _ in range(2))
             print(f"{order}: direct {24 / direct:.1f} MB/s, tunnel {24 / tunnel:.1f} MB/s")
             assert tunnel < direct * 2 + 0.5, order
 
@@ -114,7 +65,7 @@ def test_E6_windows_that_have_grown_hold_no_more_than_allowed(far):
     world = far(settings=['stream_window_growth = "2MiB"'])
     with Listener(world, "-L", f":{world.inside}:{world.peer}") as port:
         before = worker_kib(world)
-        senders = [world.on_laptop("python3", "-c", MEASURE, "127.0.0.1", str(port.port), "s", "64",
+        senders = [world.on_laptop("python3", "-c", TRANSFER, "127.0.0.1", str(port.port), "s", "64",
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(tunnels)]
         try:
             most, quiet = 0, 0
