@@ -512,7 +512,8 @@ def test_a_pid_file_is_there_as_long_as_the_gateway_is(stopped):
     stopped.spawn("gateway", [stopped.program("sallyport-gateway"), "-f", stopped.conf, "--pid-file", path],
                   lambda: stopped.gateway_ready() and path.exists())
     assert int(path.read_text()) == stopped.gateway.pid
+    kept = Tunnels(stopped, 1)
     restart(stopped)
-    assert int(path.read_text()) == stopped.gateway.pid
+    assert kept.all_live() and int(path.read_text()) == stopped.gateway.pid
     stopped.gateway.terminate()
     assert stopped.gateway.wait(30) == 0 and not path.exists()
