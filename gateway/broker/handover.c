@@ -167,11 +167,20 @@ static void send_state(struct broker *broker, json_t *workers)
 	json_decref(state);
 }
 
+static void keep_pam_sessions(struct broker *broker)
+{
+	const struct session *session;
+	LIST_FOREACH(session, &broker->sessions.live, all)
+		if (session->pam_session)
+			monitor_keep(broker, HANDOVER_PAM_SESSION, session->number, session->pam_session->fd);
+}
+
 /* The state is the last: without it nothing is kept. */
 void handover_send(struct broker *broker)
 {
 	json_t *workers = json_array();
 	struct worker *worker;
+	keep_pam_sessions(broker);
 	LIST_FOREACH(worker, &broker->workers->all, all) {
 		WORKER_SEND(worker, handover, -1, .taken = worker->link.received);
 		/* One that has left no room for the last word is not waited for. */

@@ -12,6 +12,7 @@
 #include "handover.h"
 #include "map.h"
 #include "monitor_edge.h"
+#include "pam_session.h"
 #include "sallyport/clock.h"
 #include "sallyport/edge/handover.h"
 #include "sallyport/log.h"
@@ -44,16 +45,21 @@ struct heir {
 	LIST_HEAD(, legacy) tunnels;
 };
 
-struct target_copy {
-	uint64_t tunnel;
+/* The socket of a tunnel's target; or the edge of a session's PAM session. */
+struct copy {
+	uint64_t number;
 	int fd;
+};
+
+struct copies {
+	struct copy *list; /* by number */
+	size_t count;
 };
 
 struct heritage {
 	LIST_HEAD(, heir) heirs;
 	struct map numbers, connections;
-	struct target_copy *targets; /* by tunnel */
-	size_t target_count;
+	struct copies targets, pam_sessions;
 	json_t *state;
 	unsigned count;
 };
@@ -84,6 +90,14 @@ static void heir_free(struct heir *heir)
 	free(heir);
 }
 
+static void copies_fini(struct copies *copies)
+{
+	for (size_t i = 0; i < copies->count; i++)
+		if (copies->list[i].fd >= 0)
+			close(copies->list[i].fd);
+	free(copies->list);
+}
+
 static void heritage_free(struct heritage *heritage)
 {
 	struct heir *heir;
@@ -93,10 +107,8 @@ static void heritage_free(struct heritage *heritage)
 		LIST_REMOVE(heir, all);
 		heir_free(heir);
 	}
-	for (size_t i = 0; i < heritage->target_count; i++)
-		if (heritage->targets[i].fd >= 0)
-			close(heritage->targets[i].fd);
-	free(heritage->targets);
+	copies_fini(&heritage->targets);
+	copies_fini(&heritage->pam_sessions);
 	map_fini(&heritage->numbers);
 	map_fini(&heritage->connections);
 	json_decref(heritage->state);
@@ -123,31 +135,29 @@ static int take_edges(struct room *room, struct heritage *heritage)
 	return 0;
 }
 
-static int compare_targets(const void *one, const void *other)
+static int compare_copies(const void *one, const void *other)
 {
-	uint64_t left = ((const struct target_copy *)one)->tunnel, right = ((const struct target_copy *)other)->tunnel;
+	uint64_t left = ((const struct copy *)one)->number, right = ((const struct copy *)other)->number;
 	return left < right ? -1 : left > right;
 }
 
-static int take_targets(struct room *room, struct heritage *heritage)
+static int take_copies(struct room *room, const char *purpose, struct copies *copies)
 {
 	struct room_descriptor *found;
 	size_t position = 0;
-	heritage->targets = calloc(room->descriptor_count + 1, sizeof(*heritage->targets));
-	if (!heritage->targets)
+	copies->list = calloc(room->descriptor_count + 1, sizeof(*copies->list));
+	if (!copies->list)
 		return ERR_SYSTEM;
-	while ((found = room_descriptor(room, MONITOR_ROOM_PURPOSE_KEPT_TARGET, &position)))
-		heritage->targets[heritage->target_count++] =
-			(struct target_copy){.tunnel = strtoull(found->name, NULL, 10), .fd = take_fd(&found->fd)};
-	qsort(heritage->targets, heritage->target_count, sizeof(*heritage->targets), compare_targets);
+	while ((found = room_descriptor(room, purpose, &position)))
+		copies->list[copies->count++] = (struct copy){.number = strtoull(found->name, NULL, 10), .fd = take_fd(&found->fd)};
+	qsort(copies->list, copies->count, sizeof(*copies->list), compare_copies);
 	return 0;
 }
 
-static int take_copy(struct heritage *heritage, uint64_t tunnel)
+static int take_copy(struct copies *copies, uint64_t number)
 {
-	const struct target_copy wanted = {.tunnel = tunnel};
-	struct target_copy *found =
-		bsearch(&wanted, heritage->targets, heritage->target_count, sizeof(*heritage->targets), compare_targets);
+	const struct copy wanted = {.number = number};
+	struct copy *found = bsearch(&wanted, copies->list, copies->count, sizeof(*copies->list), compare_copies);
 	return found ? take_fd(&found->fd) : -1;
 }
 
@@ -199,15 +209,22 @@ static int read_state(struct room *room, struct heritage *heritage, struct diag 
 	return 0;
 }
 
+static bool has_any(struct room *room)
+{
+	size_t state = 0, edge = 0;
+	return room_descriptor(room, MONITOR_ROOM_PURPOSE_KEPT_STATE, &state) ||
+	       room_descriptor(room, MONITOR_ROOM_PURPOSE_KEPT_EDGE, &edge);
+}
+
 int heritage_take(struct broker *broker, struct heritage **out_heritage, struct diag *diag)
 {
 	struct room *room = broker->room;
-	size_t position = 0;
-	if (!room_descriptor(room, MONITOR_ROOM_PURPOSE_KEPT_EDGE, &position))
+	if (!has_any(room))
 		return 0;
 	OWN(own_heritage) struct heritage *heritage = calloc(1, sizeof(*heritage));
 	if (!heritage || map_init(&heritage->numbers) < 0 || map_init(&heritage->connections) < 0 ||
-	    take_edges(room, heritage) < 0 || take_targets(room, heritage) < 0)
+	    take_edges(room, heritage) < 0 || take_copies(room, MONITOR_ROOM_PURPOSE_KEPT_TARGET, &heritage->targets) < 0 ||
+	    take_copies(room, MONITOR_ROOM_PURPOSE_KEPT_PAM_SESSION, &heritage->pam_sessions) < 0)
 		return diag_system(diag, "memory");
 	/* Without a word that is understood, they are known by their numbers only: enough to end them. */
 	if (read_state(room, heritage, diag) < 0) {
@@ -356,7 +373,7 @@ static bool inherit_tunnels(struct worker *worker, struct heritage *heritage, st
 					       .rule = legacy->rule, .resource = legacy->resource, .host = legacy->host,
 					       .address = legacy->address};
 		if (!tunnel_inherit(worker, session_find(&worker->broker->sessions, legacy->session), legacy->request, &row,
-				    take_copy(heritage, legacy->id)))
+				    take_copy(&heritage->targets, legacy->id)))
 			return false;
 		LIST_REMOVE(legacy, of_heir);
 		legacy_free(legacy);
@@ -398,6 +415,17 @@ static bool adopt(struct broker *broker, struct heritage *heritage, struct heir 
 	return true;
 }
 
+/* Those of sessions that have ended meanwhile close with their edges. */
+static void inherit_pam_sessions(struct broker *broker, struct heritage *heritage)
+{
+	struct session *session;
+	LIST_FOREACH(session, &broker->sessions.live, all) {
+		int fd = take_copy(&heritage->pam_sessions, session->number);
+		if (fd >= 0)
+			pam_session_inherit(broker, session, fd);
+	}
+}
+
 void heritage_enter(struct broker *broker)
 {
 	OWN(own_heritage) struct heritage *heritage = take_pointer(&broker->heritage);
@@ -406,6 +434,7 @@ void heritage_enter(struct broker *broker)
 	unsigned adopted = 0;
 	if (!heritage)
 		return;
+	inherit_pam_sessions(broker, heritage);
 	LIST_FOREACH(heir, &heritage->heirs, all)
 		if (adopt(broker, heritage, heir))
 			adopted++;

@@ -3,11 +3,15 @@
 
 #include <stdlib.h>
 
+#include "broker.h"
 #include "sallyport/edge/broker_conversation.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "session.h"
+
+/* It is told nothing. */
+enum { PENDING_BYTES_MAX = 4096 };
 
 static void on_closed(struct link *link)
 {
@@ -50,4 +54,14 @@ void pam_session_adopt(struct session *session, struct link *link)
 	link->owner = session;
 	link->on_frame = on_frame;
 	link->on_end = on_end;
+}
+
+void pam_session_inherit(struct broker *broker, struct session *session, int fd)
+{
+	OWN_FD int owned = fd;
+	OWN_MEMORY struct link *link = calloc(1, sizeof(*link));
+	if (!link || link_init(link, broker->loop, owned, PENDING_BYTES_MAX) < 0)
+		return;
+	take_fd(&owned);
+	pam_session_adopt(session, take_pointer(&link));
 }

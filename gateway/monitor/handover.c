@@ -91,7 +91,8 @@ void handover_begin(struct monitor *monitor, enum handover_way way)
 
 int handover_keep(struct monitor *monitor, uint8_t kind, uint64_t number, int *fd)
 {
-	if (monitor->handing_over == HANDOVER_NONE || kind < HANDOVER_EDGE || kind > HANDOVER_STATE)
+	bool is_broker_s = kind >= HANDOVER_EDGE && kind <= HANDOVER_PAM_SESSION;
+	if (monitor->handing_over == HANDOVER_NONE || !is_broker_s)
 		return ERR_BAD_PEER;
 	struct kept *kept = calloc(1, sizeof(*kept));
 	if (!kept)
@@ -162,6 +163,7 @@ static int pack(struct parcel *parcel, uint8_t kind, uint64_t number, int fd)
 
 static int pack_all(struct monitor *monitor, struct parcel *parcel)
 {
+	const struct conversation *conversation;
 	const struct worker *worker;
 	const struct kept *kept;
 	int result = 0;
@@ -170,6 +172,12 @@ static int pack_all(struct monitor *monitor, struct parcel *parcel)
 			result = pack(parcel, HANDOVER_PROCESS, worker->id, worker->pidfd.fd);
 		if (result == 0)
 			result = pack(parcel, HANDOVER_WORKER, worker->id, worker->edge);
+	}
+	LIST_FOREACH(conversation, &monitor->conversations, all) {
+		if (result == 0)
+			result = pack(parcel, HANDOVER_CONVERSATION, conversation->id, conversation->edge);
+		if (result == 0)
+			result = pack(parcel, HANDOVER_CONVERSATION_PROCESS, conversation->id, conversation->process.fd);
 	}
 	TAILQ_FOREACH(kept, &monitor->kept, all)
 		if (result == 0)

@@ -83,13 +83,16 @@ static int on_keep(void *self, const struct handover_keep *message, int *fd)
 	struct monitor *monitor = ((struct unpacking *)self)->monitor;
 	if (message->kind == HANDOVER_PROCESS || message->kind == HANDOVER_WORKER)
 		return take_worker(monitor, message->kind, message->number, fd);
+	if (message->kind == HANDOVER_CONVERSATION || message->kind == HANDOVER_CONVERSATION_PROCESS)
+		return (message->kind == HANDOVER_CONVERSATION ? is_edge(*fd) : is_process(*fd))
+			       ? conversation_inherit(monitor, message->kind, message->number, fd) : ERR_BAD_PEER;
 	if (message->kind == HANDOVER_EDGE) {
 		struct worker *worker = is_edge(*fd) ? find_or_make(monitor, message->number) : NULL;
 		if (!worker)
 			return ERR_BAD_PEER;
 		worker->kept = true;
 	}
-	struct kept *kept = message->kind <= HANDOVER_STATE ? calloc(1, sizeof(*kept)) : NULL;
+	struct kept *kept = message->kind <= HANDOVER_PAM_SESSION ? calloc(1, sizeof(*kept)) : NULL;
 	if (!kept)
 		return ERR_BAD_PEER;
 	*kept = (struct kept){.kind = message->kind, .number = message->number, .fd = take_fd(fd)};
@@ -130,6 +133,7 @@ static void drop_incomplete(struct unpacking *unpacking, bool damaged)
 	}
 	if (unpacking->is_stranger || damaged)
 		heritage_forget(monitor);
+	conversations_settle(monitor);
 }
 
 /* ---- the start ---- */
@@ -223,7 +227,8 @@ int heritage_send(struct monitor *monitor, int edge, struct diag *diag)
 {
 	static const char *const purposes[] = {[HANDOVER_EDGE] = MONITOR_ROOM_PURPOSE_KEPT_EDGE,
 					       [HANDOVER_TARGET] = MONITOR_ROOM_PURPOSE_KEPT_TARGET,
-					       [HANDOVER_STATE] = MONITOR_ROOM_PURPOSE_KEPT_STATE};
+					       [HANDOVER_STATE] = MONITOR_ROOM_PURPOSE_KEPT_STATE,
+					       [HANDOVER_PAM_SESSION] = MONITOR_ROOM_PURPOSE_KEPT_PAM_SESSION};
 	const struct kept *kept;
 	int result = 0;
 	TAILQ_FOREACH(kept, &monitor->kept, all) {

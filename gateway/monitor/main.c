@@ -118,9 +118,9 @@ static void reap(struct monitor *monitor)
 {
 	int status;
 	pid_t pid;
+	/* Conversations tell their end by their pidfds. */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!keepers_reaped(monitor, pid, status))
-			(void)conversations_reaped(monitor, pid);
+		(void)keepers_reaped(monitor, pid, status);
 }
 
 /* Whoever wants the end wants no successor. */
@@ -256,7 +256,6 @@ static void serve(struct monitor *monitor, const char *pid_path)
 /* Listeners and live workers stay; clients who come now wait in the kernel's queue. */
 static void leave_house(struct monitor *monitor, char **arguments)
 {
-	conversations_leave(monitor);
 	keepers_stop_all(monitor);
 	handover_finish(monitor, arguments);
 }

@@ -52,7 +52,8 @@ struct worker {
 
 struct conversation {
 	LIST_ENTRY(conversation) all;
-	pid_t pid;
+	uint64_t id;          /* its pid, for a name */
+	struct watch process; /* a pidfd */
 	int edge; /* kept open: it tells the process that the monitor lives */
 };
 
@@ -147,12 +148,14 @@ int workers_tick(struct monitor *monitor, uint64_t now_ms);
 
 /* ---- conversations.c ---- */
 void conversation_begin(struct monitor *monitor);
-bool conversations_reaped(struct monitor *monitor, pid_t pid);
 /* At the end of the house: waits for those that close their PAM sessions, kills those that do not. Without the broker each
  * ends by itself. */
 void conversations_end(struct monitor *monitor);
 /* The same without waiting: they end by themselves. */
 void conversations_leave(struct monitor *monitor);
+/* A part of one of the gateway before (enum handover_kind); and when all are there: incomplete ones are left. */
+[[nodiscard]] int conversation_inherit(struct monitor *monitor, uint8_t kind, uint64_t id, int *fd);
+void conversations_settle(struct monitor *monitor);
 
 /* ---- accept.c ---- */
 [[nodiscard]] int accept_listen(struct monitor *monitor, struct diag *diag);

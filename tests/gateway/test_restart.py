@@ -18,6 +18,7 @@ import pytest
 import api
 import clients
 import frames
+import test_pam_session as pam
 from world import wait_until
 
 
@@ -414,6 +415,30 @@ def test_D4_events_go_on(new_world):
     world.admin("session", "end", session)
     assert alice.h2.wait(lambda: alice.h2.streams[feed].ended or b"ended_by_admin" in alice.h2.streams[feed].data)
     assert b"ended_by_admin" in alice.h2.streams[feed].data
+
+
+def test_D4_a_pam_session_lives_as_long_as_its_session(new_world):
+    """Over restarts too; it is closed once, at the end. One whose session ends with the lease in the gap is closed then."""
+    world = pam.with_sessions(new_world())
+    token = pam.open_one(world)
+    alice = Tunnels(world, 1, token)
+    processes = sorted(pam.conversations(world))
+    for _ in range(2):
+        restart(world)
+        assert alice.all_live() and pam.phases(world) == ["open_session"] and sorted(pam.conversations(world)) == processes
+    assert api.call(world, "DELETE", "/v1/session", token=token).status == 200
+    pam.closes(world, 1)
+    wait_until(lambda: not pam.conversations(world), "the end of the PAM session's process")
+    # A stop closes them, and waits: also one that was taken over.
+    pam.open_one(world)
+    before = ask(world, "SELECT max(sequence) FROM audit")[0][0]
+    begin_restart(world)
+    wait_until(lambda: ask(world, "SELECT 1 FROM audit WHERE event = 'gateway_started' AND sequence > ?", before), "the restart", 60)
+    wait_until(world.gateway_ready, "the new gateway")
+    assert pam.phases(world).count("close_session") == 1
+    world.gateway.terminate()
+    assert world.gateway.wait(30) == 0
+    assert pam.phases(world).count("close_session") == 2 and not pam.conversations(world)
 
 
 def test_a_version_that_would_not_start_is_not_tried(new_world):

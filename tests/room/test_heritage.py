@@ -182,6 +182,25 @@ def test_D4_C1_an_order_that_is_being_carried_out_is_waited_for(gateway, live):
     gateway.start()
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_D4_a_pam_session_is_as_live_as_its_session(gateway, live, has_ended):
+    ours, theirs = frames.pair("broker_conversation")
+    (number,), = gateway.query("SELECT number FROM session")
+    kept, state = leave(gateway)
+    if has_ended:
+        change(gateway, "UPDATE session SET ended_at = 1, end_reason = 'ended_by_admin'")
+    succeed(gateway, kept + [("kept_pam_session", str(number), os.dup(theirs.fileno()))], state)
+    theirs.close()
+    if has_ended:
+        assert ours.is_closed()
+        return
+    with pytest.raises(TimeoutError):
+        ours.receive(seconds=0.3)
+    gateway.kill()
+    assert ours.is_closed()
+    gateway.start()
+
+
 def test_a_stop_does_not_stumble_over_an_admin_who_waits(gateway, live):
     """The worker neither obeys nor dies: nobody carries out what the broker wants of the monitor here."""
     session = gateway.query("SELECT id FROM session")[0][0]

@@ -10,7 +10,7 @@
 #include "sallyport/edge.h"
 
 /* Grows with any change of this table, and of the broker's state (gateway/broker/handover.c). */
-#define HANDOVER_VERSION 1
+#define HANDOVER_VERSION 2
 
 /* HANDOVER_VERSION and all that a live worker may say and be told, as one number. Who has another one inherits nothing. */
 uint32_t handover_protocol(void);
@@ -21,11 +21,14 @@ enum handover_kind {
 	HANDOVER_EDGE,        /* the broker's end of a worker's edge */
 	HANDOVER_TARGET,      /* the broker's copy of a tunnel's socket */
 	HANDOVER_STATE,       /* what the broker knew of its workers (a memfd) */
+	HANDOVER_PAM_SESSION, /* the broker's end of the edge to a PAM session's process */
+	HANDOVER_CONVERSATION,         /* the monitor's end of the same process's edge */
+	HANDOVER_CONVERSATION_PROCESS, /* its pidfd */
 };
 
 #define handover_MESSAGES(M)                                                                                  \
 	M(handover, begin, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                                             \
-	/* one descriptor; number: of its worker, or tunnel */                                                \
+	/* one descriptor; number: of its worker, tunnel, session */                                              \
 	M(handover, keep, EDGE_FROM_FIRST, EDGE_ANY, EDGE_WITH_FD)
 
 #define handover_begin_FIELDS(F) F(u32, protocol, 0)

@@ -157,9 +157,10 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_BROKER_EDGE "broker_edge" /* signer, courier: its edge to the broker */
 #define MONITOR_ROOM_PURPOSE_SIGNER_EDGE "signer_edge" /* broker: its edge to the signer */
 #define MONITOR_ROOM_PURPOSE_COURIER_EDGE "courier_edge" /* broker: its edge to the courier */
-/* What the former broker has left (edge/handover.h); name is the number of the worker, or tunnel. */
+/* What the former broker has left (edge/handover.h); name is the number of the worker, tunnel or session. */
 #define MONITOR_ROOM_PURPOSE_KEPT_EDGE "kept_edge"     /* broker */
 #define MONITOR_ROOM_PURPOSE_KEPT_TARGET "kept_target" /* broker */
 #define MONITOR_ROOM_PURPOSE_KEPT_STATE "kept_state"   /* broker */
+#define MONITOR_ROOM_PURPOSE_KEPT_PAM_SESSION "kept_pam_session" /* broker */
 
 #endif
