@@ -93,6 +93,18 @@
 			"ON CONFLICT (\"user\") DO UPDATE SET locked_at = coalesce(account.locked_at, excluded.locked_at)") \
 	S(account_unlock, "UPDATE account SET locked_at = NULL WHERE \"user\" = $1")                               \
 	S(session_end_user, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE \"user\" = $3 AND ended_at IS NULL") \
+	S(shadow_clear, "DELETE FROM shadow")                                                                      \
+	S(shadow_put, "INSERT INTO shadow (began_at, asked, different, not_kept) VALUES ($1, $2, $3, $4) "         \
+		      "ON CONFLICT (began_at) DO UPDATE SET asked = excluded.asked, different = excluded.different, " \
+		      "not_kept = excluded.not_kept")                                                              \
+	S(shadow_all, "SELECT began_at, asked, different, not_kept FROM shadow")                                   \
+	S(shadow_row_clear, "DELETE FROM shadow_row")                                                              \
+	S(shadow_row_put, "INSERT INTO shadow_row (key, \"user\", device, target, allowed, rule, shadow_rule, "  \
+			  "shadow_code, times, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) " \
+			  "ON CONFLICT (key) DO UPDATE SET rule = excluded.rule, shadow_rule = excluded.shadow_rule, " \
+			  "shadow_code = excluded.shadow_code, times = excluded.times, last_at = excluded.last_at") \
+	S(shadow_row_all, "SELECT key, \"user\", device, target, allowed, rule, shadow_rule, shadow_code, times, " \
+			  "first_at, last_at FROM shadow_row ORDER BY first_at")                                   \
 	S(login_failure_all, "SELECT kind, name, failures, failed_at, wait_until FROM login_failure")              \
 	S(login_failure_old, "DELETE FROM login_failure WHERE failed_at < $1")                                     \
 	S(login_failure_set, "INSERT INTO login_failure (kind, name, failures, failed_at, wait_until) "            \

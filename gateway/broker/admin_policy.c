@@ -330,7 +330,7 @@ static json_t *shadow_report(const struct broker *broker)
 	json_t *array = json_array();
 	for (size_t i = 0; shadow && i < shadow->row_count; i++)
 		json_array_append_new(array, row_json(shadow->rows[i]));
-	return json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "running", shadow != NULL, "since",
+	return json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "running", shadow && shadow->policy, "since",
 			 shadow ? admin_json_time(shadow->began_at_ms) : json_null(), "decisions", (json_int_t)(shadow ? shadow->asked : 0),
 			 "different", (json_int_t)(shadow ? shadow->different : 0), "not_kept",
 			 (json_int_t)(shadow ? shadow->not_kept : 0), "differences", array);
@@ -366,6 +366,7 @@ void admin_policy_shadow_end(struct admin_call *call)
 {
 	json_t *report = shadow_report(call->broker);
 	shadow_stop(call->broker);
+	shadow_store_forget(call->broker);
 	record_shadow(call, "ended");
 	admin_reply(call, 200, report);
 }

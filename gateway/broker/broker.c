@@ -20,6 +20,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "shadow.h"
 #include "signer_edge.h"
 #include "store_check.h"
 #include "tunnel_review.h"
@@ -237,6 +238,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
 	events_look(broker);
 	checkpoint_desk_look(broker);
+	shadow_save(broker, SHADOW_NOW_AND_THEN);
 	issuers_look(broker);
 	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
@@ -273,6 +275,7 @@ void broker_stop(struct broker *broker)
 		return;
 	broker->stopping = true;
 	atomic_store(&broker->trials_over, true);
+	shadow_save(broker, SHADOW_AT_ONCE);
 	/* Who asks at the admin socket from here on finds nobody, or the next gateway. */
 	admin_stop(take_pointer(&broker->admin));
 	admin_stop(take_pointer(&broker->factor_door));

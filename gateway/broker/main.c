@@ -23,6 +23,7 @@
 #include "login_rate.h"
 #include "monitor_edge.h"
 #include "policy.h"
+#include "shadow.h"
 #include "resolve.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -94,6 +95,8 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 		result = sessions_load(&broker->sessions, broker, diag);
 	if (result == 0)
 		result = accounts_load(&broker->accounts, broker->store, diag);
+	if (result == 0)
+		result = shadow_load(broker, diag);
 	if (result == 0)
 		issuers_begin(broker, &issuers);
 	return result < 0 ? result : give_identity_back(diag);

@@ -1,4 +1,5 @@
-/* shadow.c: notes where a policy on trial would decide otherwise: a row for each user, device and target, counted. */
+/* shadow.c: notes where a policy on trial would decide otherwise: a row for each user, device and target, counted. What the
+ * store has of it is shadow_store.c's. */
 #include "shadow.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@ int shadow_start(struct broker *broker, struct policy *policy)
 	shadow->policy = policy;
 	shadow->began_at_ms = clock_wall_ms();
 	shadow_stop(broker);
+	shadow_store_forget(broker);
 	broker->shadow = shadow;
 	return 0;
 }
@@ -36,7 +38,7 @@ void shadow_stop(struct broker *broker)
 	free(shadow);
 }
 
-static struct shadow_row *row_of(struct shadow *shadow, const char *key)
+struct shadow_row *shadow_row_of(struct shadow *shadow, const char *key)
 {
 	struct shadow_row *row = MAP_FIND(&shadow->keys, view_string(key), struct shadow_row, by_key);
 	if (row)
@@ -56,13 +58,14 @@ static void note(struct shadow *shadow, const struct policy_facts *facts, const 
 {
 	char key[768];
 	snprintf(key, sizeof(key), "%s\n%s\n%s:%u\n%d", facts->user, facts->device, target->host, target->port, verdict->allowed);
-	struct shadow_row *row = row_of(shadow, key);
+	struct shadow_row *row = shadow_row_of(shadow, key);
 	shadow->different++;
 	if (!row) {
 		shadow->not_kept++;
 		return;
 	}
 	row->count++;
+	row->is_new = true;
 	row->last_ms = clock_wall_ms();
 	row->allowed = verdict->allowed;
 	str_copy(row->user, sizeof(row->user), facts->user);
@@ -77,7 +80,7 @@ void shadow_watch(struct broker *broker, const struct policy_facts *facts, const
 		  const struct policy_verdict *verdict)
 {
 	struct policy_verdict other;
-	if (!broker->shadow)
+	if (!broker->shadow || !broker->shadow->policy)
 		return;
 	broker->shadow->asked++;
 	policy_decide(broker->shadow->policy, facts, target, &other);

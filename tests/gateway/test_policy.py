@@ -186,6 +186,29 @@ def test_a_shadow_policy_tells_and_changes_nothing(new_world):
     assert json.loads(world.admin("policy", "shadow", "report", "--json"))["running"] is False
 
 
+@pytest.mark.parametrize("kill", [False, True])
+def test_the_report_of_a_shadow_policy_outlives_the_gateway(new_world, kill):
+    world = new_world()
+    new = write(world, "new.conf", rules(world, 'rule "less" { users = {"alice"} resources = {"ssh"} }'))
+    world.admin("policy", "shadow", new)
+    token = login(world, "alice-laptop")
+    h2 = clients.Http2(world)
+    assert [h2.connect(f"127.0.0.1:{world.echo}", token)[1] for _ in range(3)] == [200] * 3
+    before = json.loads(world.admin("policy", "shadow", "report", "--json"))
+    assert before["running"] and before["differences"][0]["count"] == 3
+    if kill:
+        time.sleep(6)  # what was found in the last seconds may be lost
+        world.processes["gateway"].kill()
+    world.stop_process("gateway")
+    world.start_gateway()
+    after = json.loads(world.admin("policy", "shadow", "report", "--json"))
+    assert after == {**before, "running": False}
+    world.admin("policy", "shadow", "end")
+    world.stop_process("gateway")
+    world.start_gateway()
+    assert json.loads(world.admin("policy", "shadow", "report", "--json"))["differences"] == []
+
+
 def test_C1_apply_closes_counts_and_names(new_world):
     world = new_world()
     token = login(world, "alice-laptop")
