@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sallyport/conf.h"
+#include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "target.h"
@@ -143,20 +144,6 @@ int dial_manner_parse(const char *sources, const char *interface, uint64_t keepa
 	return 0;
 }
 
-/* After half the time without an answer, so many probes fill the other half. */
-enum { PROBES = 4 };
-
-static void keep_alive(int fd, uint64_t keepalive_ms)
-{
-	int idle = (int)(keepalive_ms / 2000), interval = (int)(keepalive_ms / 2000 / PROBES);
-	idle = idle ? idle : 1;
-	interval = interval ? interval : 1;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){PROBES}, sizeof(int));
-}
-
 /* 0, or why it cannot be: then this attempt fails, rather than to come from elsewhere. */
 static int apply_manner(int fd, const struct dial_manner *manner, sa_family_t family)
 {
@@ -171,7 +158,7 @@ static int apply_manner(int fd, const struct dial_manner *manner, sa_family_t fa
 			return errno;
 	}
 	if (manner->keepalive_ms)
-		keep_alive(fd, manner->keepalive_ms);
+		fd_keep_alive(fd, manner->keepalive_ms);
 	return 0;
 }
 

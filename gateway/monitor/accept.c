@@ -100,6 +100,8 @@ static void on_client(struct watch *watch, void *self)
 		note_drop(monitor, "too many connections before door one, or altogether");
 		return;
 	}
+	if (monitor->conf.client_silence_ms)
+		fd_keep_alive(client, monitor->conf.client_silence_ms);
 	struct worker *worker = workers_take_spare(monitor);
 	if (!worker) {
 		note_drop(monitor, "no worker can be had");

@@ -1,5 +1,8 @@
 /* http2_side.c: HTTP/2 between TLS and the exchanges: each stream is an exchange, or a tunnel once it was opened. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "worker.h"
 
@@ -97,6 +100,11 @@ int http2_begin(struct worker *worker)
 		.stream_window_bytes = (uint32_t)conf->stream_window,
 	};
 	worker->spare_bytes = conf->stream_window_growth;
+	/* Who speaks HTTP/2 takes what comes, whatever its tunnels do: who takes nothing for so long is gone. On HTTP/1.1 it may
+	 * be a tunnel's reader that rests. */
+	const unsigned silence_ms = (unsigned)conf->client_silence_ms;
+	if (silence_ms)
+		setsockopt(worker->client.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof(silence_ms));
 	return h2_new(&options, &worker->client.h2);
 }
 

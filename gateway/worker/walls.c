@@ -18,6 +18,7 @@
 /* Sockets come connected from elsewhere (another network namespace); only what shapes their traffic. */
 static const struct filter_row sockets[] = {
 	FILTER_CALL(setsockopt, FILTER_IS(1, IPPROTO_TCP), FILTER_IS(2, TCP_NODELAY)),
+	FILTER_CALL(setsockopt, FILTER_IS(1, IPPROTO_TCP), FILTER_IS(2, TCP_USER_TIMEOUT)),
 	FILTER_CALL(setsockopt, FILTER_IS(1, IPPROTO_TCP), FILTER_IS(2, TCP_NOTSENT_LOWAT)),
 	FILTER_CALL(setsockopt, FILTER_IS(1, SOL_SOCKET), FILTER_IS(2, SO_LINGER)), /* a reset on purpose */
 	FILTER_CALL(setsockopt, FILTER_IS(1, SOL_SOCKET), FILTER_IS(2, SO_SNDBUF)),

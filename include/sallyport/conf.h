@@ -123,6 +123,7 @@ enum conf_room {
 	K(SIZE, body_bytes, "160KiB", 1024, 16777216, CONF_WORKER, "Largest request body.")                           \
 	K(DURATION, request_time_limit, "30s", CONF_SECOND, CONF_HOUR, CONF_WORKER, "Longest time for a request to arrive whole.") \
 	K(DURATION, connection_idle, "10m", CONF_SECOND, CONF_DAY, CONF_WORKER, "A connection without a tunnel and without a request for so long is closed.") \
+	K(DURATION, client_silence, "6m", 0, CONF_DAY, CONF_MONITOR | CONF_WORKER, "A client that is silently gone for so long is noticed, and its tunnels end; 0s: as the kernel does. Longer than a laptop may be without a network and keep its tunnels.") \
 	K(SIZE, stream_window, "256KiB", 65536, 16777216, CONF_WORKER, "Bytes that a client may send ahead on one tunnel, at first.") \
 	K(SIZE, stream_window_growth, "32MiB", 0, 1073741824, CONF_WORKER, "Bytes that all tunnels of one connection may be sent ahead beyond that, together, where the way is long and the targets keep up; one tunnel grows up to 32MiB.") \
 	/* tunnels */                                                                                                 \

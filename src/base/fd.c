@@ -32,6 +32,20 @@ int fd_set_cloexec(int fd, int on)
 	return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? ERR_SYSTEM : 0;
 }
 
+/* After half the time without an answer, so many probes fill the other half. */
+enum { PROBES = 4 };
+
+void fd_keep_alive(int fd, uint64_t silence_ms)
+{
+	int idle = (int)(silence_ms / 2000), interval = (int)(silence_ms / 2000 / PROBES);
+	idle = idle ? idle : 1;
+	interval = interval ? interval : 1;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){PROBES}, sizeof(int));
+}
+
 int fd_read_all(int fd, struct buf *out_bytes)
 {
 	off_t offset = 0;
