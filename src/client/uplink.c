@@ -146,9 +146,9 @@ static void serve_waiters(struct uplink *uplink)
 
 enum whom { WHOM_ALL, WHOM_EAGER, WHOM_EXPIRED };
 
-static bool is_meant(const struct uplink_waiter *waiter, enum whom whom)
+static bool is_meant(const struct uplink *uplink, const struct uplink_waiter *waiter, enum whom whom)
 {
-	return whom == WHOM_ALL || waiter->limit_ms <= clock_monotonic_ms() ||
+	return whom == WHOM_ALL || waiter->limit_ms <= uv_now(uplink->options.loop) ||
 	       (whom == WHOM_EAGER && waiter->patience == UPLINK_EAGER);
 }
 
@@ -158,10 +158,10 @@ static void fail_waiters(struct uplink *uplink, enum whom whom, int status, cons
 {
 	size_t count = 0;
 	for (struct uplink_waiter *waiter = uplink->first; waiter; waiter = waiter->next)
-		count += is_meant(waiter, whom);
+		count += is_meant(uplink, waiter, whom);
 	while (count--) {
 		struct uplink_waiter **at = &uplink->first;
-		while (*at && !is_meant(*at, whom))
+		while (*at && !is_meant(uplink, *at, whom))
 			at = &(*at)->next;
 		if (!*at)
 			return;
@@ -177,7 +177,8 @@ void uplink_wait(struct uplink *uplink, struct uplink_waiter *waiter)
 		waiter->on_ready(waiter, uplink->current->connection);
 		return;
 	}
-	waiter->limit_ms = uplink->wanted_ms + PATIENCE_MS;
+	/* By the clock that stands still while the device sleeps: nobody has waited meanwhile. */
+	waiter->limit_ms = uv_now(uplink->options.loop) + PATIENCE_MS;
 	waiter->next = NULL;
 	waiter->waiting = true;
 	*uplink->last_waiter = waiter;
@@ -524,7 +525,7 @@ static void tell_wait(struct uplink *uplink)
 	char url[300], sentence[400];
 	if (!uplink->first)
 		uplink->wait_told = false;
-	if (!uplink->first || uplink->wait_told || clock_monotonic_ms() + PATIENCE_MS < uplink->first->limit_ms + TELL_AFTER_MS)
+	if (!uplink->first || uplink->wait_told || uv_now(uplink->options.loop) + PATIENCE_MS < uplink->first->limit_ms + TELL_AFTER_MS)
 		return;
 	uplink->wait_told = true;
 	settings_gateway_url(uplink->options.settings, uplink->gateway, url, sizeof(url));
@@ -532,20 +533,24 @@ static void tell_wait(struct uplink *uplink)
 	uplink->options.on_wait(uplink->options.owner, sentence);
 }
 
-static bool was_asleep(struct uplink *uplink)
+/* For how long the device was asleep since the last look; 0: it was not. */
+static uint64_t slept_ms(struct uplink *uplink)
 {
 	uv_update_time(uplink->options.loop);
 	uint64_t offset_ms = clock_monotonic_ms() - uv_now(uplink->options.loop);
-	bool asleep = offset_ms > uplink->loop_offset_ms + QUIET_MS / 10;
+	uint64_t slept = offset_ms > uplink->loop_offset_ms + QUIET_MS / 10 ? offset_ms - uplink->loop_offset_ms : 0;
 	uplink->loop_offset_ms = offset_ms;
-	return asleep;
+	return slept;
 }
 
 static void on_look(uv_timer_t *timer)
 {
 	struct uplink *uplink = timer->data;
-	if (was_asleep(uplink))
+	uint64_t slept = slept_ms(uplink);
+	if (slept) {
+		explain("This device was asleep for %llu s", (unsigned long long)slept / 1000);
 		uplink_look(uplink);
+	}
 	look_at_retired(uplink);
 	if (stands(uplink))
 		look_at_current(uplink);
@@ -594,7 +599,7 @@ int uplink_open(const struct uplink_options *options, struct uplink **out_uplink
 	uplink->pause.data = uplink->look.data = uplink;
 	uplink->handles = 2;
 	changed(uplink);
-	(void)was_asleep(uplink);
+	(void)slept_ms(uplink);
 	look_soon(uplink);
 	*out_uplink = uplink;
 	return STATUS_OK;

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from clients_of_user import Held, agent_report, client, log_in, state_folder
 from test_policy import apply, rules
 from world import answers, free_port, wait_until
-from wrong_clock import wrong_clock
+from wrong_clock import SleepingLaptop, wrong_clock
 
 
 def script(world, name, text):
@@ -166,6 +167,47 @@ def test_the_end_of_a_lease_is_told_ahead(new_world):
         wait_until(lambda: answers(port), "the local port")
         heard(command, b"Your session ends at")
         assert "warning  Your session ends at" in client(world, "status").stdout
+
+
+# ---- sleep -------------------------------------------------------------------------------------------------
+
+
+def test_a_tunnel_over_a_sleep_of_hours(new_world, release):
+    world = new_world(programs=release)
+    laptop = SleepingLaptop(world)
+    world.environment.update(laptop.environment)
+    log_in(world)
+    port = free_port()
+    with Held(world, "-v", "-L", f"{port}:127.0.0.1:{world.echo}") as command:
+        wait_until(lambda: answers(port), "the local port")
+        with Tunnel(port) as tunnel:
+            assert tunnel.echoes()
+            laptop.sleep(3 * 3600)
+            # It looks at once whether the gateway is still there, and goes on with what it has.
+            said = heard(command, b"is asked for a sign of life")
+            assert b"This device was asleep for 10" in said
+            assert tunnel.echoes(b"good morning")
+
+
+def test_who_waits_waits_no_longer_for_a_sleep(new_world, release):
+    world = new_world(programs=release)
+    laptop = SleepingLaptop(world)
+    world.environment.update(laptop.environment)
+    log_in(world)
+    port = free_port()
+    with Held(world, "-v", "-L", f"{port}:127.0.0.1:{world.echo}") as command:
+        wait_until(lambda: answers(port), "the local port")
+        gateway = world.processes.pop("gateway")
+        os.killpg(gateway.pid, signal.SIGKILL)
+        gateway.wait()
+        heard(command, b"The next attempt is in")
+        with Tunnel(port) as late:
+            late.peer.sendall(b"late")
+            wait_until(lambda: json.loads(client(world, "forward", "list", "--json").stdout)[0]["connections"], "the one who waits")
+            laptop.sleep(3 * 3600)
+            heard(command, b"This device was asleep for 10")
+            world.start_gateway()
+            assert late.peer.recv(10) == b"late", "turned away, as if it had waited for hours"
 
 
 # ---- a fresh login in mid-work -----------------------------------------------------------------------------
