@@ -483,7 +483,7 @@ static void on_limit(uv_timer_t *timer)
 	if (connection->finishing)
 		over(connection, STATUS_OK, NULL);
 	else
-		over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not finish the TLS handshake",
+		over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not finish the TLS handshake; check this device's network, or try again later",
 			  connection->authority);
 }
 

@@ -13,6 +13,8 @@
 #include "explain.h"
 #include "sallyport/own.h"
 
+#define CHECK_NETWORK "check this device's network connection"
+
 enum {
 	ADDRESSES_MAX = 16,
 	NEXT_ATTEMPT_MS = 250,
@@ -108,10 +110,10 @@ static void finish(struct dial *dial, int fd, const struct diag *diag)
 	on_done(owner, fd, diag);
 }
 
-static void fail(struct dial *dial, const char *reason)
+static void fail(struct dial *dial, const char *reason, const char *advice)
 {
 	struct diag diag;
-	diag_set(&diag, STATUS_UNREACHABLE, "The gateway %s:%u cannot be reached: %s", dial->host, dial->port, reason);
+	diag_set(&diag, STATUS_UNREACHABLE, "The gateway %s:%u cannot be reached: %s; %s", dial->host, dial->port, reason, advice);
 	finish(dial, -1, &diag);
 }
 
@@ -133,7 +135,8 @@ static void attempt_failed(struct attempt *attempt, int error)
 	dial->last_error = error;
 	end_attempt(attempt);
 	if (++dial->failed == dial->count)
-		fail(dial, strerror(dial->last_error));
+		fail(dial, strerror(dial->last_error), dial->last_error == ECONNREFUSED
+			     ? "try again in a moment, or ask your administrator whether it runs" : CHECK_NETWORK);
 	else if (dial->begun < dial->count)
 		begin_next(dial);
 }
@@ -198,7 +201,7 @@ static void begin_next(struct dial *dial)
 
 static void on_limit(uv_timer_t *timer)
 {
-	fail(timer->data, "it did not answer in time");
+	fail(timer->data, "it did not answer in time", CHECK_NETWORK);
 }
 
 static void take_addresses(struct dial *dial, const struct addrinfo *results)
@@ -235,7 +238,7 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 	if (!dial->over && dial->count)
 		begin_next(dial);
 	else if (!dial->over)
-		fail(dial, why_no_address(status));
+		fail(dial, why_no_address(status), CHECK_NETWORK);
 	release(dial);
 }
 

@@ -11,11 +11,13 @@ struct row {
 	int status;
 	bool ends_session;
 	const char *sentence; /* instead of the gateway's own; NULL: that one */
-	const char *advice;   /* added to it */
+	const char *advice;   /* what to do, added to it */
 };
 
 #define LOGIN "run: sallyport login"
 #define FRESH_LOGIN "run: sallyport login --fresh"
+#define ASK "ask your administrator"
+#define LATER "try again later"
 
 /* To give a code a meaning here, add a row; all others follow their HTTP status. */
 static const struct row rows[] = {
@@ -24,21 +26,36 @@ static const struct row rows[] = {
 	{"session_ended", STATUS_LOGIN_NEEDED, true, "Your session was ended", LOGIN},
 	{"other_device", STATUS_LOGIN_NEEDED, true, "Your session belongs to another device", LOGIN},
 	{"fresh_login_required", STATUS_LOGIN_NEEDED, false, NULL, FRESH_LOGIN},
-	{"not_bound", STATUS_LOGIN_NEEDED, false, NULL, NULL},
-	{"login_failed", STATUS_LOGIN_NEEDED, false, NULL, NULL},
+	{"not_bound", STATUS_LOGIN_NEEDED, false, NULL, "ask your administrator to register this device for you, or give your name: sallyport login USER"},
+	{"login_failed", STATUS_LOGIN_NEEDED, false, NULL, "run sallyport login once more, or ask your administrator"},
 	{"login_expired", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
 	{"no_conversation", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
-	{"cancelled", STATUS_LOGIN_NEEDED, false, NULL, NULL},
-	{"locked", STATUS_LOGIN_NEEDED, false, NULL, NULL},
-	{"not_allowed", STATUS_NOT_ALLOWED, false, NULL, NULL},
-	{"address_forbidden", STATUS_NOT_ALLOWED, false, NULL, NULL},
+	{"cancelled", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"locked", STATUS_LOGIN_NEEDED, false, NULL, ASK},
+	{"realm_unknown", STATUS_LOGIN_NEEDED, false, NULL, "leave --realm out, or ask your administrator for its name"},
+	{"not_allowed", STATUS_NOT_ALLOWED, false, NULL, "see what you may reach with: sallyport ls; or ask your administrator"},
+	{"address_forbidden", STATUS_NOT_ALLOWED, false, NULL, ASK},
+	{"host_certificate", STATUS_NOT_ALLOWED, false, NULL, "use the certificate of a laptop (--cert)"},
+	{"no_invitation", STATUS_LOGIN_NEEDED, false, NULL, "paste the whole line of the invitation"},
+	{"invitation_invalid", STATUS_LOGIN_NEEDED, false, NULL, "ask your administrator for a new invitation"},
+	{"invitation_used", STATUS_NOT_ALLOWED, false, NULL, "if it was not you, tell your administrator at once; else ask for a new one"},
+	{"not_issued_here", STATUS_NOT_ALLOWED, false, NULL, ASK},
+	{"certificate_superseded", STATUS_DEVICE_REFUSED, false, NULL, "use the newest certificate (--cert), or ask your administrator"},
+	{"certificate_expired", STATUS_DEVICE_REFUSED, false, NULL, "renew it after a login: sallyport login, then sallyport renew"},
+	{"bad_target", STATUS_FAILED, false, NULL, "check the spelling of host and port"},
+	{"name_unknown", STATUS_FAILED, false, NULL, "check the spelling, or see the names with: sallyport ls"},
+	{"unreachable", STATUS_FAILED, false, NULL, "it may be down: " LATER ", or tell who runs it"},
+	{"dial_timeout", STATUS_FAILED, false, NULL, "it may be down: " LATER ", or tell who runs it"},
+	{"too_many", STATUS_FAILED, false, NULL, "end some of what is open (sallyport status), or " LATER},
+	{"rate_limited", STATUS_FAILED, false, NULL, LATER},
+	{"unavailable", STATUS_FAILED, false, NULL, LATER ", or tell your administrator"},
 };
 
 static const struct row by_http_status[] = {
 	{"401", STATUS_LOGIN_NEEDED, true, "You are not logged in", LOGIN},
 	{"407", STATUS_LOGIN_NEEDED, true, "You are not logged in", LOGIN},
-	{"403", STATUS_NOT_ALLOWED, false, NULL, NULL},
-	{"", STATUS_FAILED, false, NULL, NULL},
+	{"403", STATUS_NOT_ALLOWED, false, NULL, ASK},
+	{"", STATUS_FAILED, false, NULL, ASK},
 };
 
 static const struct row *find_row(const struct refused *refused)
@@ -86,15 +103,19 @@ int problem_explain(const struct refused *refused, const char *what, struct diag
 {
 	const struct row *row = find_row(refused);
 	char sentence[600], wait[64] = "", id[128] = "";
+	const char *advice = row->advice;
 	str_copy(sentence, sizeof(sentence), row->sentence ? row->sentence : refused->problem.detail);
 	strip_full_stop(sentence);
 	if (!*sentence)
 		snprintf(sentence, sizeof(sentence), "The gateway refused with status %u and gave no reason", refused->http_status);
 	if (refused->retry_after_s)
 		snprintf(wait, sizeof(wait), "; try again in %u s", refused->retry_after_s);
+	/* The gateway says when: that says more than "later". */
+	if (refused->retry_after_s && strncmp(advice, LATER, strlen(LATER)) == 0)
+		advice = NULL;
 	if (refused->problem.request_id[0])
 		snprintf(id, sizeof(id), " (%s%srequest %s)", refused->problem.code, *refused->problem.code ? ", " : "",
 			 refused->problem.request_id);
 	return diag_set(out_diag, row->status, "%s%s%s%s%s%s%s", what ? what : "", what ? ": " : "", sentence,
-			row->advice ? "; " : "", row->advice ? row->advice : "", wait, id);
+			advice ? "; " : "", advice ? advice : "", wait, id);
 }

@@ -29,7 +29,7 @@ int refusal_for_alert(enum tls_alert alert, const char *gateway, struct diag *ou
 		if (certificate_alerts[i].alert == alert)
 			return diag_set(out_diag, STATUS_DEVICE_REFUSED, "The gateway %s refuses this device: %s", gateway,
 					certificate_alerts[i].sentence);
-	return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s ended the connection with the TLS alert \"%s\"", gateway,
+	return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s ended the connection with the TLS alert \"%s\"; " ASK, gateway,
 			tls_alert_name(alert));
 }
 
@@ -52,7 +52,7 @@ int refusal_for_server(const char *code, const char *detail, const char *gateway
 	static const struct {
 		const char *code, *advice;
 	} rows[] = {
-		{"not_trusted", "give its authority with --ca"},
+		{"not_trusted", "give its authority with --ca; or is it this network's login page? Open a page in a browser first"},
 		{"certificate_expired", "check this device's clock; if it is right, tell your administrator"},
 		{"not_yet_valid", "check this device's clock"},
 	};
@@ -74,7 +74,8 @@ int refusal_explain_handshake(const struct tls *tls, int result, const char *gat
 	if (result == ERR_CLOSED)
 		return diag_set(diag, STATUS_UNREACHABLE, "The gateway %s closed the connection before it was made; try again later",
 				gateway);
-	return diag_set(diag, STATUS_UNREACHABLE, "No TLS connection with the gateway %s: %s", gateway,
+	return diag_set(diag, STATUS_UNREACHABLE, "No TLS connection with the gateway %s: %s; this network may want a login of its own: "
+						  "open a page in a browser, then try again", gateway,
 			detail.text[0] ? detail.text : err_name(result));
 }
 
@@ -84,12 +85,12 @@ int refusal_explain(const struct tls *tls, const char *gateway, bool answered, s
 	case TLS_ALERTED:
 		return refusal_for_alert(tls_alert_received(tls), gateway, out_diag);
 	case TLS_CLOSED:
-		return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s closed the connection", gateway);
+		return diag_set(out_diag, STATUS_UNREACHABLE, "The gateway %s closed the connection; try again", gateway);
 	case TLS_BROKEN:
-		return diag_set(out_diag, STATUS_UNREACHABLE, "The connection to the gateway %s was damaged on its way", gateway);
+		return diag_set(out_diag, STATUS_UNREACHABLE, "The connection to the gateway %s was damaged on its way; try again", gateway);
 	default:
 		return diag_set(out_diag, STATUS_UNREACHABLE, answered
-				? "The connection to the gateway %s was cut"
+				? "The connection to the gateway %s was cut; try again"
 				: "The gateway %s cut the connection without an answer; try again later", gateway);
 	}
 }

@@ -240,3 +240,20 @@ def test_every_command_and_option_is_in_the_manual(program, page, release):
     commands = {match.group(1) for match in re.finditer(r"(?m)^  ([a-z][a-z0-9-]+(?: [a-z]+)?)\b", shown) if "  " not in match.group(1)}
     assert len(words) > 10 and len(commands) > 10
     assert [word for word in sorted(words | commands) if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", manual)] == []
+
+
+def refusal_codes():
+    """Those of the table of refusals in docs/wire.md."""
+    table = ROOT.joinpath("docs/wire.md").read_text().partition("\n## Refusals\n")[2]
+    return sorted({code for row in re.findall(r"^\| [\d, ]+ \| ([^|]+) \|", table, re.M) for code in re.findall(r"`(\w+)`", row)})
+
+
+@pytest.mark.parametrize("code", refusal_codes())
+def test_the_client_says_what_to_do_about_every_refusal(code):
+    """What happened stands in front, the gateway's sentence says why; a row of the client, or the one of the status, adds what
+    to do."""
+    text = ROOT.joinpath("src/client/problem.c").read_text()
+    rows = re.findall(r'^\t\{"(\w*)", STATUS_\w+, \w+, [^,]+, (.+)\},$', text, re.M)
+    assert all(advice != "NULL" for _, advice in rows), rows
+    generic = {"bad_request", "not_found", "method_not_allowed", "too_large", "not_issued", "key_in_use"}
+    assert code in generic or code in dict(rows), f"{code}: src/client/problem.c says nothing of it"

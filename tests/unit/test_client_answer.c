@@ -184,17 +184,17 @@ static void test_problems(void **state)
 		{"{\"code\":\"no_session\",\"detail\":\"x\",\"request_id\":\"9f-3\"}", 407, "", STATUS_LOGIN_NEEDED, true,
 		 "db1:1: You are not logged in; run: sallyport login (no_session, request 9f-3)"},
 		{"{\"code\":\"not_allowed\",\"detail\":\"No rule allows it.\",\"request_id\":\"9f-4\"}", 403, "", STATUS_NOT_ALLOWED,
-		 false, "db1:1: No rule allows it (not_allowed, request 9f-4)"},
+		 false, "db1:1: No rule allows it; see what you may reach with: sallyport ls; or ask your administrator (not_allowed, request 9f-4)"},
 		{"{\"code\":\"rate_limited\",\"detail\":\"Too many attempts.\"}", 429, "30", STATUS_FAILED, false,
 		 "db1:1: Too many attempts; try again in 30 s"},
-		{"{\"code\":\"new_code\",\"detail\":\"Something new\"}", 403, "soon", STATUS_NOT_ALLOWED, false, "db1:1: Something new"},
-		{"<html>", 502, "", STATUS_FAILED, false, "db1:1: The gateway refused with status 502 and gave no reason"},
+		{"{\"code\":\"new_code\",\"detail\":\"Something new\"}", 403, "soon", STATUS_NOT_ALLOWED, false, "db1:1: Something new; ask your administrator"},
+		{"<html>", 502, "", STATUS_FAILED, false, "db1:1: The gateway refused with status 502 and gave no reason; ask your administrator"},
 		{"", 407, "", STATUS_LOGIN_NEEDED, true, "db1:1: You are not logged in; run: sallyport login"},
 		{"{\"code\":7,\"detail\":[],\"request_id\":\"\\u001b\"}", 500, "", STATUS_FAILED, false,
-		 "db1:1: The gateway refused with status 500 and gave no reason"},
+		 "db1:1: The gateway refused with status 500 and gave no reason; ask your administrator"},
 		{"{\"code\":\"fresh_login_required\",\"detail\":\"This needs a fresh login.\"}", 403, "", STATUS_LOGIN_NEEDED, false,
 		 "db1:1: This needs a fresh login; run: sallyport login --fresh"},
-		{"{\"code\":\"unreachable\",\"detail\":\"a\\u001b[2Jb\\nc\"}", 502, "", STATUS_FAILED, false, "db1:1: a?[2Jb?c"},
+		{"{\"code\":\"unreachable\",\"detail\":\"a\\u001b[2Jb\\nc\"}", 502, "", STATUS_FAILED, false, "db1:1: a?[2Jb?c; it may be down: try again later, or tell who runs it"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct refused refused;
