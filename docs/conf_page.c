@@ -68,8 +68,13 @@ static const char authorities[] =
 	"with a lower number, or an earlier date, than the last one is not taken, nor one with critical extensions: a part of a list,\n"
 	"or one of several authorities. What an entry is on the list for does not matter; who is no longer on it is let in again.\n"
 	"*sallyport-admin reload* reads all lists anew; *ca show* and *status* tell how they stand.\n\n"
+	"With *ocsp* the responder that a certificate names is asked as well, or instead of a list: when its device has proven its\n"
+	"key, and again while it is connected. An answer counts until the time that it says, one hour at most and two seconds at\n"
+	"least; _revoked_ and _unknown_ mean no. While the responder does not answer, the last good answer counts for *ocsp\\_grace*\n"
+	"longer, then the device is refused with *ocsp\\_unavailable*; who was never asked about is refused at once, and answers are\n"
+	"not kept over a restart. Where the responder's silence begins, *crl-stale* is raised, once.\n\n"
 	"A device whose authority was not known when it was adopted (an intermediate one, which is not in\n"
-	"*device\\_authority*) counts as one of every authority with a section.\n\n";
+	"*device\\_authority*) counts as one of every authority with a list; no responder is asked about it.\n\n";
 
 static const char tail[] =
 	"# REALMS\n\n"

@@ -14,15 +14,15 @@
 			   "WHERE forgotten_at IS NULL ORDER BY device, \"user\"")                                 \
 	S(certificate_all, "SELECT fingerprint, serial, device, certificate.generation, public_key, key_kind, not_before, " \
 			   "not_after, certificate.state, issued_at, key_store, first_used_at, superseded_at, noticed_at, " \
-			   "CASE WHEN first_used_at IS NULL THEN der ELSE '' END, authority, issuer "              \
+			   "CASE WHEN first_used_at IS NULL THEN der ELSE '' END, authority, issuer, responder "   \
 			   "FROM certificate JOIN device ON device.id = certificate.device "                       \
 			   "WHERE forgotten_at IS NULL ORDER BY device, certificate.generation")                   \
 	S(device_insert, "INSERT INTO device (id, name, state, tags, generation, created_at, kind) "               \
 			 "VALUES ($1, $2, 'active', $3, $4, $5, $6)")                                              \
 	S(device_user_insert, "INSERT INTO device_user (device, \"user\") VALUES ($1, $2)")                        \
 	S(certificate_insert, "INSERT INTO certificate (fingerprint, serial, device, generation, public_key, "     \
-			      "key_kind, not_before, not_after, state, issued_at, der, key_store, authority, issuer) "      \
-			      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13)")         \
+			      "key_kind, not_before, not_after, state, issued_at, der, key_store, authority, issuer, responder) " \
+			      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14)")         \
 	S(device_set_state, "UPDATE device SET state = $1 WHERE id = $2 AND (state <> 'revoked' OR $1 = 'revoked')") \
 	S(certificate_revoke, "UPDATE certificate SET state = 'revoked' WHERE device = $1 AND state = 'active'")   \
 	S(device_seen, "UPDATE device SET last_seen_at = $1, last_seen_from = $2 WHERE id = $3")                   \

@@ -117,10 +117,11 @@ static json_t *issuer_json(const struct issuer_watch *watch)
 {
 	const struct issuer_list *list = watch->list;
 	uint64_t now_ms = clock_wall_ms();
-	const char *state = issuer_is_over(watch, now_ms) ? "refused" : issuer_is_stale(watch, now_ms) ? "stale" : "fresh";
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:s}", "name", watch->name, "authority", list->authority, "crl", watch->place,
+	const char *state = !*watch->place ? "none" : issuer_is_over(watch, now_ms) ? "refused" : issuer_is_stale(watch, now_ms) ? "stale" : "fresh";
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:b, s:s}", "name", watch->name, "authority", list->authority, "crl", watch->place,
 			 "state", state, "number", list->number, "due", admin_json_time(list->next_ms), "revoked",
-			 (json_int_t)(list->serials.size / ISSUER_SERIAL_BYTES), "trouble", watch->trouble);
+			 (json_int_t)(list->serials.size / ISSUER_SERIAL_BYTES), "trouble", watch->trouble, "ocsp", watch->wants_ocsp,
+			 "ocsp_trouble", watch->ocsp_trouble);
 }
 
 void admin_get_issuers(struct admin_call *call)
@@ -133,7 +134,7 @@ void admin_get_issuers(struct admin_call *call)
 }
 
 struct adoption_text {
-	const char *name, *key, *leaf, *serial, *kind, *issuer;
+	const char *name, *key, *leaf, *serial, *kind, *issuer, *responder;
 	json_int_t not_before_ms, not_after_ms;
 	json_t *users, *tags;
 };
@@ -156,6 +157,7 @@ static int adopt(struct admin_call *call, const struct adoption_text *text)
 		.leaf = buf_view(&leaf),
 		.serial = text->serial,
 		.issuer = text->issuer,
+		.responder = text->responder,
 		.not_before_ms = (uint64_t)text->not_before_ms,
 		.not_after_ms = (uint64_t)text->not_after_ms,
 	};
@@ -167,12 +169,13 @@ void admin_post_adoption(struct admin_call *call)
 {
 	struct adoption_text text = {.tags = NULL};
 	if (!call->body ||
-	    json_unpack(call->body, "{s:s, s:o, s?o, s:s, s:s, s:s, s:s, s:I, s:I, s?s !}", "name", &text.name, "users", &text.users,
+	    json_unpack(call->body, "{s:s, s:o, s?o, s:s, s:s, s:s, s:s, s:I, s:I, s?s, s?s !}", "name", &text.name, "users", &text.users,
 			"tags", &text.tags, "public_key", &text.key, "certificate", &text.leaf, "serial", &text.serial, "key_kind",
-			&text.kind, "not_before_ms", &text.not_before_ms, "not_after_ms", &text.not_after_ms, "issuer", &text.issuer) < 0 ||
+			&text.kind, "not_before_ms", &text.not_before_ms, "not_after_ms", &text.not_after_ms, "issuer", &text.issuer, "responder",
+			&text.responder) < 0 ||
 	    adopt(call, &text) < 0)
 		admin_fail(call, 400, "wanted: name, users, public_key and certificate (base64 of DER), serial, key_kind, "
-				      "not_before_ms, not_after_ms, and perhaps tags and issuer");
+				      "not_before_ms, not_after_ms, and perhaps tags, issuer and responder");
 }
 
 /* ---- devices ---- */

@@ -72,13 +72,14 @@ static json_t *certificate_json(const struct certificate *certificate)
 {
 	char fingerprint[2 * FINGERPRINT_BYTES + 1];
 	str_hex(view_of(certificate->fingerprint, FINGERPRINT_BYTES), fingerprint);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "serial", certificate->serial, "fingerprint", fingerprint,
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "serial", certificate->serial, "fingerprint", fingerprint,
 			 "authority", *certificate->authority ? certificate->authority : certificate->issuer, "state", certificate_state_name(certificate->state), "generation", (int)certificate->generation,
 			 "key_kind", certificate->key_kind, "key_store", certificate->key_store, "first_used_at",
 			 admin_json_time(certificate->first_used_at_ms), "superseded_at",
 			 admin_json_time(certificate->superseded_at_ms), "not_before", admin_json_time(certificate->not_before_ms),
 			 "not_after", admin_json_time(certificate->not_after_ms), "issued_at",
-			 admin_json_time(certificate->issued_at_ms), "adopted", !*certificate->authority);
+			 admin_json_time(certificate->issued_at_ms), "adopted", !*certificate->authority, "responder",
+			 certificate->responder ? certificate->responder : "");
 }
 
 /* Where it is connected from now: one certificate in two networks at once is worth a look. */

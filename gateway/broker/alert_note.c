@@ -243,6 +243,7 @@ static const struct row {
 	{"certificate_ends_soon", "", ALERT_CERTIFICATE_ENDING},
 	{"alarm", "crl_stale_soon", ALERT_CRL_STALE},
 	{"alarm", "crl_stale", ALERT_CRL_STALE},
+	{"alarm", "ocsp_silent", ALERT_CRL_STALE},
 	{"gateway_changed", "", ALERT_GATEWAY_CHANGED},
 	{"room_restarted", "", ALERT_ROOM_RESTARTED},
 	{"checkpoint", "", ALERT_CHECKPOINT},

@@ -14,6 +14,7 @@
 #include "judge.h"
 #include "login_rate.h"
 #include "monitor_edge.h"
+#include "ocsp.h"
 #include "networks.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -233,6 +234,37 @@ static const char *too_many_of(const struct worker *worker)
 		       ? NULL : "the device connects too often (connections_per_device)";
 }
 
+static void admit(struct worker *worker, const struct certificate *certificate)
+{
+	const char *too_many = too_many_of(worker);
+	if (too_many) {
+		door_one_reject(worker, "too_many", too_many);
+		return;
+	}
+	struct passage *passage = passage_new(worker);
+	if (!passage)
+		return;
+	name_fingerprint(worker, passage, worker->suite);
+	str_copy(passage->device_id, sizeof(passage->device_id), worker->device->id);
+	note_first_use(passage, certificate);
+	passage->operation.work = record_passage;
+	passage->operation.done = on_passage;
+	store_submit(worker->broker->store, &passage->operation);
+}
+
+void door_one_checked(struct worker *worker)
+{
+	const char *code = NULL, *sentence = NULL;
+	const struct certificate *certificate =
+		registry_certificate(&worker->broker->registry, view_of(worker->fingerprint, sizeof(worker->fingerprint)));
+	if (worker->gone || worker->state != WORKER_BROKER_PROVING)
+		return;
+	if (certificate && ocsp_judge(worker->broker, certificate, clock_wall_ms(), &code, &sentence) < 0)
+		door_one_reject(worker, code, sentence);
+	else
+		admit(worker, certificate);
+}
+
 void door_one_verified(struct broker *broker, uint64_t number, bool good, const char *reason)
 {
 	struct worker *worker = worker_find(broker, number);
@@ -249,20 +281,8 @@ void door_one_verified(struct broker *broker, uint64_t number, bool good, const 
 		refuse_superseded(worker, certificate);
 		return;
 	}
-	const char *too_many = too_many_of(worker);
-	if (too_many) {
-		door_one_reject(worker, "too_many", too_many);
-		return;
-	}
-	struct passage *passage = passage_new(worker);
-	if (!passage)
-		return;
-	name_fingerprint(worker, passage, worker->suite);
-	str_copy(passage->device_id, sizeof(passage->device_id), worker->device->id);
-	note_first_use(passage, certificate);
-	passage->operation.work = record_passage;
-	passage->operation.done = on_passage;
-	store_submit(broker->store, &passage->operation);
+	if (!certificate || !ocsp_is_due(broker, certificate) || ocsp_ask(broker, certificate, worker) < 0)
+		door_one_checked(worker);
 }
 
 void door_one_lost_signer(struct broker *broker)

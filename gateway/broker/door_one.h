@@ -16,6 +16,8 @@ struct worker;
 /* The signer's verdict on a worker's proof. */
 void door_one_verified(struct broker *broker, uint64_t worker, bool good, const char *reason);
 /* The signer is gone, and the proofs with it. */
+/* Whatever was asked about its certificate elsewhere has an answer, or will have none (ocsp.c). */
+void door_one_checked(struct worker *worker);
 void door_one_lost_signer(struct broker *broker);
 /* Shut: recorded, then told. The code is a literal or lives as long as the call. */
 void door_one_reject(struct worker *worker, const char *code, const char *detail);

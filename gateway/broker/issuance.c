@@ -67,7 +67,8 @@ int registry_record_certificate(struct store_db *db, const char *device_id, cons
 			 NUMBER(certificate->generation), TEXT(key), TEXT(certificate->key_kind),
 			 NUMBER(certificate->not_before_ms), NUMBER(certificate->not_after_ms),
 			 NUMBER(certificate->issued_at_ms), TEXT(der), TEXT(certificate->key_store),
-			 TEXT(certificate->authority), TEXT(certificate->issuer));
+			 TEXT(certificate->authority), TEXT(certificate->issuer),
+			 TEXT(certificate->responder ? certificate->responder : ""));
 }
 
 static int record(struct store_db *db, struct store_operation *operation, struct diag *diag)

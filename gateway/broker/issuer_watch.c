@@ -16,6 +16,7 @@
 #include "hash.h"
 #include "issuers.h"
 #include "monitor_edge.h"
+#include "ocsp.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
@@ -333,7 +334,7 @@ static void cut_off(struct broker *broker, uint64_t now_ms)
 		const char *code = NULL, *sentence = NULL;
 		if (LIST_EMPTY(&device->workers) && LIST_EMPTY(&device->sessions))
 			continue;
-		bool is_refused = issuers_judge_device(&broker->issuers, device, now_ms, &code, &sentence) < 0;
+		bool is_refused = issuers_judge_device(broker, device, now_ms, &code, &sentence) < 0;
 		if (is_refused && code != device->barred_for)
 			registry_bar(broker, device, code, sentence);
 		device->barred_for = is_refused ? code : NULL;
@@ -347,14 +348,16 @@ void issuers_look(struct broker *broker)
 	for (unsigned i = 0; i < issuers->count; i++) {
 		struct issuer_watch *watch = &issuers->watches[i];
 		bool is_waiting = watch->state == ISSUER_READING || (watch->state == ISSUER_FETCHING && !watch->is_remote);
-		if (watch->state == ISSUER_IDLE && monotonic_ms >= watch->look_at_ms)
+		if (*watch->place && watch->state == ISSUER_IDLE && monotonic_ms >= watch->look_at_ms)
 			begin_look(watch);
 		else if (is_waiting && monotonic_ms >= watch->give_up_at_ms)
 			fail(watch, "nobody answers");
 		look_at_age(watch, now_ms);
 	}
-	if (issuers->count)
-		cut_off(broker, now_ms);
+	if (!issuers->count)
+		return;
+	ocsp_look(broker);
+	cut_off(broker, now_ms);
 }
 
 /* ---- sections ---- */
@@ -392,7 +395,8 @@ static void begin_watch(struct broker *broker, struct issuer_watch *watch, const
 	*watch = (struct issuer_watch){.broker = broker, .is_remote = issuer_is_remote(issuer), .state = ISSUER_IDLE};
 	(void)!view_to_string(issuer->name, watch->name, sizeof(watch->name));
 	(void)!view_to_string(issuer->crl, watch->place, sizeof(watch->place));
-	(void)!issuer_times(issuer, &watch->every_ms, &watch->grace_ms);
+	watch->wants_ocsp = issuer_wants_ocsp(issuer);
+	(void)!issuer_times(issuer, &watch->every_ms, &watch->grace_ms, &watch->ocsp_grace_ms);
 	watch->list = issuer_list_of(&broker->issuers, print);
 	/* At a reload signer, monitor and courier come after us. */
 	watch->begun_at_ms = clock_monotonic_ms();

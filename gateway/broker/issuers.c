@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "ocsp.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
@@ -27,7 +28,7 @@ void issuer_sort(struct buf *serials)
 }
 
 /* A serial number as the registry writes it: hexadecimal, perhaps with a zero in front. */
-static bool read_serial(const char *text, uint8_t *out_bytes)
+bool issuer_read_serial(const char *text, uint8_t *out_bytes)
 {
 	while (text[0] == '0' && text[1] == '0')
 		text += 2;
@@ -41,7 +42,7 @@ static bool read_serial(const char *text, uint8_t *out_bytes)
 static bool list_has(const struct issuer_list *list, const char *serial)
 {
 	uint8_t bytes[ISSUER_SERIAL_BYTES];
-	if (!read_serial(serial, bytes))
+	if (!issuer_read_serial(serial, bytes))
 		return true;
 	return list->serials.size && bsearch(bytes, list->serials.data, list->serials.size / ISSUER_SERIAL_BYTES, ISSUER_SERIAL_BYTES,
 					     compare);
@@ -49,12 +50,12 @@ static bool list_has(const struct issuer_list *list, const char *serial)
 
 bool issuer_is_stale(const struct issuer_watch *watch, uint64_t now_ms)
 {
-	return now_ms >= watch->list->next_ms;
+	return *watch->place && now_ms >= watch->list->next_ms;
 }
 
 bool issuer_is_over(const struct issuer_watch *watch, uint64_t now_ms)
 {
-	return watch->list->next_ms == 0 || now_ms >= watch->list->next_ms + watch->grace_ms;
+	return *watch->place && (watch->list->next_ms == 0 || now_ms >= watch->list->next_ms + watch->grace_ms);
 }
 
 unsigned issuers_count_stale(const struct issuers *issuers, uint64_t now_ms)
@@ -68,7 +69,7 @@ unsigned issuers_count_stale(const struct issuers *issuers, uint64_t now_ms)
 /* An adopted certificate that lives. One whose issuer was not known counts as every authority's. */
 static bool is_under(const struct certificate *certificate, const struct issuer_watch *watch, uint64_t now_ms)
 {
-	return !*certificate->authority && now_ms < certificate->not_after_ms &&
+	return *watch->place && !*certificate->authority && now_ms < certificate->not_after_ms &&
 	       (!*certificate->issuer || strcmp(certificate->issuer, watch->list->authority) == 0);
 }
 
@@ -99,15 +100,19 @@ int issuers_judge(const struct issuers *issuers, const struct certificate *certi
 	return result;
 }
 
-int issuers_judge_device(const struct issuers *issuers, const struct device *device, uint64_t now_ms, const char **out_code,
+int issuers_judge_device(const struct broker *broker, const struct device *device, uint64_t now_ms, const char **out_code,
 			 const char **out_sentence)
 {
 	const struct certificate *certificate;
 	int result = 0;
 	/* The use of a newer one has superseded those before it. */
 	LIST_FOREACH(certificate, &device->certificates, of_device)
-		if (result == 0 && certificate->state == CERTIFICATE_ACTIVE && certificate->first_used_at_ms)
-			result = issuers_judge(issuers, certificate, now_ms, out_code, out_sentence);
+		if (result == 0 && certificate->state == CERTIFICATE_ACTIVE && certificate->first_used_at_ms) {
+			result = issuers_judge(&broker->issuers, certificate, now_ms, out_code, out_sentence);
+			/* Not before its responder was asked at all: the section may be new. */
+			if (result == 0 && certificate->ocsp.again_at_ms)
+				result = ocsp_judge(broker, certificate, now_ms, out_code, out_sentence);
+		}
 	return result;
 }
 

@@ -38,9 +38,11 @@ enum issuer_state { ISSUER_IDLE, ISSUER_FETCHING, ISSUER_READING, ISSUER_KEEPING
 /* One section of the configuration. */
 struct issuer_watch {
 	struct broker *broker;
-	char name[ISSUER_NAME_MAX + 1], place[4096];
+	char name[ISSUER_NAME_MAX + 1], place[4096]; /* of the list; empty: none is wanted */
 	bool is_remote;
-	uint64_t every_ms, grace_ms;
+	uint64_t every_ms, grace_ms, ocsp_grace_ms;
+	bool wants_ocsp;
+	char ocsp_trouble[257]; /* why a responder's last answer did not count; empty: it did */
 	struct issuer_list *list;
 	enum issuer_state state;
 	uint64_t look_at_ms, give_up_at_ms; /* monotonic */
@@ -55,6 +57,7 @@ struct issuer_watch {
 
 struct issuers {
 	LIST_HEAD(, issuer_list) lists;
+	LIST_HEAD(, ocsp_check) checks; /* that run (ocsp.c) */
 	struct issuer_watch watches[ISSUERS_MAX];
 	unsigned count;
 };
@@ -64,8 +67,10 @@ struct issuers {
 [[nodiscard]] int issuers_judge(const struct issuers *issuers, const struct certificate *certificate, uint64_t now_ms,
 				const char **out_code, const char **out_sentence);
 /* The same for a device: by the certificate that is in use. */
-[[nodiscard]] int issuers_judge_device(const struct issuers *issuers, const struct device *device, uint64_t now_ms,
+[[nodiscard]] int issuers_judge_device(const struct broker *broker, const struct device *device, uint64_t now_ms,
 				       const char **out_code, const char **out_sentence);
+/* A serial number as the registry writes it, to ISSUER_SERIAL_BYTES, zeros in front. */
+bool issuer_read_serial(const char *text, uint8_t *out_bytes);
 bool issuer_is_stale(const struct issuer_watch *watch, uint64_t now_ms);
 /* Refused now: the next list was due longer ago than the grace, or there was never one. */
 bool issuer_is_over(const struct issuer_watch *watch, uint64_t now_ms);

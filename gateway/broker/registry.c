@@ -131,6 +131,7 @@ void certificate_free(struct certificate *certificate)
 {
 	if (!certificate)
 		return;
+	free(certificate->responder);
 	buf_fini(&certificate->public_key);
 	buf_fini(&certificate->der);
 	free(certificate);
@@ -249,6 +250,7 @@ static void fill_certificate(struct certificate *certificate, const struct store
 	certificate->noticed_at_ms = (uint64_t)store_row_number(row, 13);
 	str_copy(certificate->authority, sizeof(certificate->authority), store_row_text(row, 15));
 	str_copy(certificate->issuer, sizeof(certificate->issuer), store_row_text(row, 16));
+	certificate->responder = *store_row_text(row, 17) ? strdup(store_row_text(row, 17)) : NULL;
 }
 
 /* One that waits for its first use. */

@@ -30,6 +30,13 @@ struct worker;
 enum device_state { DEVICE_ACTIVE, DEVICE_LOCKED, DEVICE_REVOKED };
 enum certificate_state { CERTIFICATE_ACTIVE, CERTIFICATE_SUPERSEDED, CERTIFICATE_REVOKED };
 
+/* What its responder has said (ocsp.c). */
+struct certificate_ocsp {
+	uint64_t good_until_ms; /* 0: no good answer */
+	uint64_t again_at_ms;   /* monotonic: not asked before; 0: never asked */
+	bool is_refused;        /* revoked, or unknown there */
+};
+
 struct certificate {
 	LIST_ENTRY(certificate) of_device; /* newest first */
 	struct map_entry by_fingerprint, by_key;
@@ -44,6 +51,8 @@ struct certificate {
 	uint64_t noticed_at_ms;    /* when its coming end was recorded; 0: not yet */
 	char authority[2 * FINGERPRINT_BYTES + 1]; /* its issuer's certificate; empty: issued elsewhere */
 	char issuer[2 * FINGERPRINT_BYTES + 1];    /* of one that was issued elsewhere; empty: not known */
+	char *responder;                           /* URL that it names for OCSP; NULL: none */
+	struct certificate_ocsp ocsp;
 	char key_kind[32];
 	char key_store[17];    /* the laptop's claim; empty: none */
 	struct buf public_key; /* DER SubjectPublicKeyInfo */
@@ -156,6 +165,7 @@ struct registry_adoption {
 	struct view leaf;   /* DER */
 	const char *serial; /* lower-case hexadecimal */
 	const char *issuer; /* fingerprint of its authority's certificate; empty: not known */
+	const char *responder; /* URL; empty: none */
 	uint64_t not_before_ms, not_after_ms;
 };
 void registry_adopt(struct broker *broker, const struct registry_adoption *request, const struct act_by *by, act_done done,

@@ -26,6 +26,7 @@ static const struct act_kind act_revoke = {"device_revoked", DEVICE_REVOKED, "de
 static const struct act_kind bars[] = {
 	{"device_barred", DEVICE_ACTIVE, "certificate_revoked", .keeps_state = true},
 	{"device_barred", DEVICE_ACTIVE, "crl_stale", .keeps_state = true, .keeps_sessions = true},
+	{"device_barred", DEVICE_ACTIVE, "ocsp_unavailable", .keeps_state = true, .keeps_sessions = true},
 };
 
 struct act {

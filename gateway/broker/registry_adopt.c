@@ -166,6 +166,8 @@ static int make(struct adoption *adoption, const struct registry_adoption *reque
 		return diag_system(diag, "memory");
 	if (request->issuer && !str_copy(certificate->issuer, sizeof(certificate->issuer), request->issuer))
 		return diag_set(diag, ERR_BAD_INPUT, "an issuer is 64 hexadecimal digits");
+	if (request->responder && *request->responder && !(certificate->responder = strdup(request->responder)))
+		return diag_system(diag, "memory");
 	if (!str_copy(certificate->serial, sizeof(certificate->serial), request->serial))
 		return diag_set(diag, ERR_BAD_INPUT, "a serial number has at most 20 bytes");
 	hash_sha256(request->leaf, certificate->fingerprint);

@@ -64,7 +64,7 @@ static const char *reason_against(const struct grant *grant)
 	const char *code, *sentence;
 	if (session->device->state != DEVICE_ACTIVE)
 		return "device_locked";
-	if (issuers_judge_device(&broker->issuers, session->device, clock_wall_ms(), &code, &sentence) < 0)
+	if (issuers_judge_device(broker, session->device, clock_wall_ms(), &code, &sentence) < 0)
 		return code;
 	if (account_is_locked(&broker->accounts, session->user))
 		return "user_locked";

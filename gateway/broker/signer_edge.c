@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "checkpoint_desk.h"
 #include "door_one.h"
+#include "ocsp.h"
 #include "sallyport/checkpoint.h"
 #include "sallyport/edge/broker_signer.h"
 #include "sallyport/fd.h"
@@ -139,10 +140,23 @@ static int on_foreign_read(void *self, const struct broker_signer_foreign_read *
 	return issuers_read(self, message);
 }
 
+static int on_ocsp_question(void *self, const struct broker_signer_ocsp_question *message, int *fd)
+{
+	(void)fd;
+	ocsp_questioned(self, message);
+	return 0;
+}
+
+static int on_ocsp_verdict(void *self, const struct broker_signer_ocsp_verdict *message, int *fd)
+{
+	(void)fd;
+	return ocsp_judged(self, message);
+}
+
 static const struct broker_signer_handlers handlers = {
 	.verified = on_verified, .issued = on_issued, .not_issued = on_not_issued, .revocation_list = on_revocation_list,
 	.authority = on_authority, .checkpoint_signed = on_checkpoint_signed, .foreign_serials = on_foreign_serials,
-	.foreign_read = on_foreign_read};
+	.foreign_read = on_foreign_read, .ocsp_question = on_ocsp_question, .ocsp_verdict = on_ocsp_verdict};
 
 static void on_frame(struct link *link, struct edge_frame *frame)
 {
@@ -236,4 +250,18 @@ bool signer_foreign_list(struct broker *broker, const char *issuer, int fd)
 	if (!broker->signer->link)
 		return false;
 	return LINK_SEND(broker->signer->link, broker_signer, foreign_list, fd, .issuer = view_string(issuer)) == 0;
+}
+
+bool signer_ocsp_ask(struct broker *broker, uint32_t check, const char *issuer, struct view serial, struct view nonce)
+{
+	return broker->signer->link && LINK_SEND(broker->signer->link, broker_signer, ocsp_ask, -1, .check = check,
+						 .issuer = view_string(issuer), .serial = serial, .nonce = nonce) == 0;
+}
+
+bool signer_ocsp_answer(struct broker *broker, uint32_t check, const char *issuer, struct view serial, struct view nonce,
+			struct view answer)
+{
+	return broker->signer->link && LINK_SEND(broker->signer->link, broker_signer, ocsp_answer, -1, .check = check,
+						 .issuer = view_string(issuer), .serial = serial, .nonce = nonce,
+						 .answer = answer) == 0;
 }

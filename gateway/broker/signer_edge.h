@@ -38,6 +38,12 @@ void signer_issue(struct broker *broker, struct signer_issue *issue, const struc
 struct checkpoint;
 bool signer_checkpoint(struct broker *broker, const struct checkpoint *checkpoint);
 
+/* A question for an OCSP responder, answered by ocsp_questioned(); what its answer means, by ocsp_judged(). False: there is no
+ * signer now. */
+bool signer_ocsp_ask(struct broker *broker, uint32_t check, const char *issuer, struct view serial, struct view nonce);
+bool signer_ocsp_answer(struct broker *broker, uint32_t check, const char *issuer, struct view serial, struct view nonce,
+			struct view answer);
+
 /* Wants another authority's list of revoked certificates read (the descriptor stays the caller's); the answer goes to
  * issuers_serials() and issuers_read(). False: there is no signer now. */
 bool signer_foreign_list(struct broker *broker, const char *issuer, int fd);

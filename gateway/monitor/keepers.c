@@ -298,7 +298,7 @@ bool keepers_want_courier(const struct conf *conf)
 	struct issuer issuer;
 	size_t position = 0;
 	while (issuer_next(conf->authority, &position, &issuer))
-		if (issuer_is_remote(&issuer))
+		if (issuer_is_remote(&issuer) || issuer_wants_ocsp(&issuer))
 			return true;
 	return *conf->alert;
 }

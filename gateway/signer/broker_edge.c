@@ -7,6 +7,7 @@
 
 #include "issue.h"
 #include "issuers.h"
+#include "ocsp.h"
 #include "revocations.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
@@ -180,9 +181,31 @@ static int on_foreign_list(void *self, const struct broker_signer_foreign_list *
 	return answer(signer, broker_signer_foreign_read_type, &read);
 }
 
+static int on_ocsp_ask(void *self, const struct broker_signer_ocsp_ask *message, int *fd)
+{
+	struct signer *signer = self;
+	OWN_BUF struct buf question = BUF_INIT(4096);
+	(void)fd;
+	if (ocsp_question(&signer->keyring->issuers, message, &question) < 0)
+		buf_reset(&question);
+	return answer(signer, broker_signer_ocsp_question_type,
+		      &(struct broker_signer_ocsp_question){.check = message->check, .question = buf_view(&question)});
+}
+
+static int on_ocsp_answer(void *self, const struct broker_signer_ocsp_answer *message, int *fd)
+{
+	struct signer *signer = self;
+	struct broker_signer_ocsp_verdict verdict = {.check = message->check};
+	struct diag reason = {""};
+	(void)fd;
+	verdict.meaning = (uint8_t)ocsp_judge(&signer->keyring->issuers, message, &verdict.next_s, &reason);
+	verdict.reason = view_of(reason.text, strnlen(reason.text, REASON_MAX));
+	return answer(signer, broker_signer_ocsp_verdict_type, &verdict);
+}
+
 static const struct broker_signer_handlers handlers = {
 	.verify = on_verify, .issue = on_issue, .revoked = on_revoked, .authority_wanted = on_authority_wanted,
-	.checkpoint = on_checkpoint, .foreign_list = on_foreign_list};
+	.checkpoint = on_checkpoint, .foreign_list = on_foreign_list, .ocsp_ask = on_ocsp_ask, .ocsp_answer = on_ocsp_answer};
 
 int broker_edge_take(struct signer *signer, struct edge_frame *frame)
 {

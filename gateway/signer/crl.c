@@ -236,3 +236,10 @@ int crl_next(struct crl *crl, uint8_t *out_serial)
 	return take_kind(&crl->entries, TAG_SEQUENCE, &entry) && take_kind(&entry, TAG_INTEGER, &serial) && read_number(serial, out_serial)
 		       ? 1 : ERR_BAD_INPUT;
 }
+
+bool crl_key_bits(struct view public_key, struct view *out_bits)
+{
+	struct view content, algorithm;
+	return take_kind(&public_key, TAG_SEQUENCE, &content) && take_kind(&content, TAG_SEQUENCE, &algorithm) &&
+	       take_bits(&content, out_bits);
+}

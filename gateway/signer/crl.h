@@ -34,6 +34,8 @@ struct crl {
 [[nodiscard]] int crl_open(struct view der, struct crl *out_crl, struct diag *diag);
 /* ERR_BAD_INPUT: damaged; ERR_DENIED: of a kind that is not taken (critical extensions: a delta, a part, several issuers). */
 [[nodiscard]] int crl_read(struct crl *crl, struct diag *diag);
+/* The bits of a public key (SubjectPublicKeyInfo), of which RFC 6960 4.1.1 wants the hash. */
+bool crl_key_bits(struct view public_key, struct view *out_bits);
 /* The next serial number, zeros in front. 1, 0 at the end, or ERR_BAD_INPUT. */
 [[nodiscard]] int crl_next(struct crl *crl, uint8_t *out_serial);
 

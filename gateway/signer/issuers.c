@@ -79,7 +79,7 @@ void issuers_fini(struct issuers *issuers)
 
 /* ---- lists ---- */
 
-static const struct issuer_entry *find(const struct issuers *issuers, struct view name)
+const struct issuer_entry *issuers_find(const struct issuers *issuers, struct view name)
 {
 	for (unsigned i = 0; i < issuers->count; i++)
 		if (view_is(name, issuers->list[i].name))
@@ -115,7 +115,7 @@ static int check_signer(const struct issuer_entry *entry, const struct crl *crl,
 int issuers_open_list(const struct issuers *issuers, struct view name, struct view bytes, struct buf *out_der, struct crl *out_crl,
 		      struct diag *diag)
 {
-	const struct issuer_entry *entry = find(issuers, name);
+	const struct issuer_entry *entry = issuers_find(issuers, name);
 	if (!entry)
 		return diag_set(diag, ERR_NOT_FOUND, "the signer does not know this authority yet");
 	if (to_der(bytes, out_der) < 0)

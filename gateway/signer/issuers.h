@@ -29,6 +29,8 @@ struct issuers {
 			       struct issuers *out_issuers, struct diag *diag);
 void issuers_fini(struct issuers *issuers);
 
+/* NULL when there is none of that name. */
+const struct issuer_entry *issuers_find(const struct issuers *issuers, struct view name);
 /* Whether these bytes (DER or PEM) are a whole list that this authority has signed: then out_crl is ready for crl_next; it
  * borrows from out_der. Whether it is fresh is not asked here. ERR_NOT_FOUND, ERR_BAD_INPUT, ERR_DENIED, with a sentence. */
 [[nodiscard]] int issuers_open_list(const struct issuers *issuers, struct view name, struct view bytes, struct buf *out_der,

@@ -35,7 +35,7 @@
 	E(TWO_NETWORKS, "two-networks", false, 4, "one device is connected from two networks at once (IPv4 /24, IPv6 /48)") \
 	E(WAITING, "waiting", false, 5, "an enrolment, a late renewal or an unknown device waits for an administrator") \
 	E(CERTIFICATE_ENDING, "certificate-ending", false, 5, "a device's certificate ends soon and was not renewed") \
-	E(CRL_STALE, "crl-stale", false, 4, "the list of revoked certificates of another authority was not renewed in time; its devices are refused, or will be") \
+	E(CRL_STALE, "crl-stale", false, 4, "the list of revoked certificates of another authority was not renewed in time, or its OCSP responder does not answer; its devices are refused, or will be") \
 	E(GATEWAY_CHANGED, "gateway-changed", false, 5, "the policy, or the gateway's certificate or authority, is another one") \
 	E(ROOM_RESTARTED, "room-restarted", false, 3, "a room of the gateway ended and was started again")            \
 	E(CHECKPOINT, "checkpoint", false, 6, "a signed checkpoint of the audit record; not among \"all\"")

@@ -23,7 +23,9 @@
 	F(certificate, "Its certificate (PEM file): one of those in device_authority.")                               \
 	F(crl, "Where its list of revoked certificates (RFC 5280) is: a file, which only root can write, or an http:// or https:// URL. DER or PEM, whole (no delta), signed by the authority itself.") \
 	F(crl_every, "It is read so often, from 1s to 7d. Default: 1h.")                                              \
-	F(crl_grace, "For so long after the time at which the next list was due the old one still counts; then the authority's devices are refused. From 0s to 90d. Default: 1d.")
+	F(crl_grace, "For so long after the time at which the next list was due the old one still counts; then the authority's devices are refused. From 0s to 90d. Default: 1d.")                            \
+	F(ocsp, "yes: where a certificate names an OCSP responder (RFC 6960), that one is asked too, when its device connects and while it is connected. Default: no.") \
+	F(ocsp_grace, "For so long after the last good answer has run out it still counts while the responder does not answer; then the device is refused. From 0s to 7d. Default: 1h.")
 
 #define ISSUER_FIELD_MEMBER(name, documentation) struct view name;
 /* The members borrow from the text that was read. */
@@ -49,7 +51,8 @@ bool issuer_find(const char *text, struct view name, struct issuer *out_issuer);
 
 /* Whether its list comes by the network. */
 bool issuer_is_remote(const struct issuer *issuer);
+bool issuer_wants_ocsp(const struct issuer *issuer);
 /* The durations, with their defaults. ERR_BAD_CONFIG. */
-[[nodiscard]] int issuer_times(const struct issuer *issuer, uint64_t *out_every_ms, uint64_t *out_grace_ms);
+[[nodiscard]] int issuer_times(const struct issuer *issuer, uint64_t *out_every_ms, uint64_t *out_grace_ms, uint64_t *out_ocsp_grace_ms);
 
 #endif

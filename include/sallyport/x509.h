@@ -91,6 +91,7 @@ struct x509_facts {
 	char issuer[256];  /* the issuer's common name */
 	char serial[2 * 20 + 1];
 	char key_kind[16];
+	char responder[513]; /* OCSP, http:// or https://; empty: it names none */
 	uint8_t fingerprint[X509_FINGERPRINT_SIZE];
 	int64_t not_before_s, not_after_s; /* Unix time */
 };

@@ -119,11 +119,11 @@ static int make_body(const struct admin_options *options, struct view pem, json_
 	int status = find_issuer(options, buf_view(&chain.list[0]), issuer);
 	if (status != ADMIN_DONE)
 		return status;
-	*out_body = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s}", "name", options->words[0], "users",
+	*out_body = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s}", "name", options->words[0], "users",
 			      words(&options->users), "tags", words(&options->tags), "public_key", base64_of(buf_view(&key)),
 			      "certificate", base64_of(buf_view(&chain.list[0])), "serial", facts.serial, "key_kind", facts.key_kind,
 			      "not_before_ms", (json_int_t)facts.not_before_s * 1000, "not_after_ms",
-			      (json_int_t)facts.not_after_s * 1000, "issuer", issuer);
+			      (json_int_t)facts.not_after_s * 1000, "issuer", issuer, "responder", facts.responder);
 	return *out_body ? ADMIN_DONE : admin_say(ADMIN_USAGE, "a name, user or tag is not valid text");
 }
 

@@ -59,9 +59,10 @@ static json_t *describe_list(const json_t *list)
 	const char *trouble = text_of(list, "trouble");
 	if (!list)
 		return json_string("-");
-	return json_sprintf("%s, %lld, next due %s%s%s", text_of(list, "state"),
+	const char *silent = text_of(list, "ocsp_trouble");
+	return json_sprintf("%s, %lld, next due %s%s%s%s%s", text_of(list, "state"),
 			    (long long)json_integer_value(json_object_get(list, "revoked")), text_of(list, "due"), *trouble ? ": " : "",
-			    trouble);
+			    trouble, *silent ? "; ocsp: " : "", silent);
 }
 
 static json_t *describe(struct view der, const struct authority_files *files, const json_t *devices, const json_t *lists)

@@ -81,10 +81,17 @@ static int duration(struct view text, uint64_t fallback, uint64_t least, uint64_
 	return *out_ms < least || *out_ms > most ? ERR_BAD_CONFIG : 0;
 }
 
-int issuer_times(const struct issuer *issuer, uint64_t *out_every_ms, uint64_t *out_grace_ms)
+bool issuer_wants_ocsp(const struct issuer *issuer)
+{
+	return view_is(issuer->ocsp, "yes");
+}
+
+int issuer_times(const struct issuer *issuer, uint64_t *out_every_ms, uint64_t *out_grace_ms, uint64_t *out_ocsp_grace_ms)
 {
 	int result = duration(issuer->crl_every, 3600 * SECOND_MS, SECOND_MS, 7 * DAY_MS, out_every_ms);
-	return result < 0 ? result : duration(issuer->crl_grace, DAY_MS, 0, 90 * DAY_MS, out_grace_ms);
+	if (result == 0)
+		result = duration(issuer->crl_grace, DAY_MS, 0, 90 * DAY_MS, out_grace_ms);
+	return result < 0 ? result : duration(issuer->ocsp_grace, 3600 * SECOND_MS, 0, 7 * DAY_MS, out_ocsp_grace_ms);
 }
 
 /* ---- checking ---- */
@@ -115,16 +122,19 @@ static bool has_blank(struct view text)
 
 static int check(const struct issuer *issuer, struct diag *diag)
 {
-	uint64_t every, grace;
+	uint64_t every, grace, ocsp_grace;
 	if (!is_name(issuer->name))
 		return SAY("an authority's name has 1 to %d of a-z A-Z 0-9 . _ -, beginning with a letter or digit", ISSUER_NAME_MAX);
 	if (!is_path(issuer->certificate))
 		return SAY("the authority \"%.*s\" needs certificate: the absolute path of its certificate (PEM)", NAME(issuer));
 	bool is_url = issuer_is_remote(issuer) && issuer->crl.size <= URL_MAX_BYTES && !has_blank(issuer->crl);
-	if (!is_url && !is_path(issuer->crl))
-		return SAY("the authority \"%.*s\" needs crl: an absolute path, or an http:// or https:// URL", NAME(issuer));
-	if (issuer_times(issuer, &every, &grace) < 0)
-		return SAY("the authority \"%.*s\": crl_every is from 1s to 7d, crl_grace from 0s to 90d, such as \"12h\"", NAME(issuer));
+	if (issuer->ocsp.size && !issuer_wants_ocsp(issuer) && !view_is(issuer->ocsp, "no"))
+		return SAY("the authority \"%.*s\": ocsp is yes or no", NAME(issuer));
+	if (!is_url && !is_path(issuer->crl) && (issuer->crl.size || !issuer_wants_ocsp(issuer)))
+		return SAY("the authority \"%.*s\" needs crl: an absolute path, or an http:// or https:// URL; or ocsp = yes", NAME(issuer));
+	if (issuer_times(issuer, &every, &grace, &ocsp_grace) < 0)
+		return SAY("the authority \"%.*s\": crl_every is from 1s to 7d, crl_grace from 0s to 90d, ocsp_grace from 0s to 7d, such as "
+			   "\"12h\"", NAME(issuer));
 	return 0;
 }
 

@@ -40,6 +40,7 @@ static const struct reason {
 	{"device_revoked", "this device was revoked", STATUS_DEVICE_REFUSED, "ask your administrator"},
 	{"reinvited", "this device was enrolled anew elsewhere", STATUS_DEVICE_REFUSED, "ask your administrator"},
 	{"certificate_revoked", "the authority of this device's certificate has revoked it", STATUS_DEVICE_REFUSED, "ask your administrator"},
+	{"ocsp_unavailable", "the authority of this device's certificate is silent", STATUS_DEVICE_REFUSED, "ask your administrator"},
 	{"crl_stale", "the authority of this device's certificate is silent", STATUS_DEVICE_REFUSED, "ask your administrator"},
 	{"user_locked", "you were locked at the gateway", STATUS_LOGIN_NEEDED, "ask your administrator"},
 	{"unbound", "this device is no longer yours", STATUS_LOGIN_NEEDED, "ask your administrator"},

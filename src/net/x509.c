@@ -222,6 +222,21 @@ static void issuer_name(gnutls_x509_crt_t certificate, char *out_name, size_t ca
 		out_name[0] = 0;
 }
 
+/* The first that can be reached by HTTP (RFC 5280 4.2.2.1). */
+static void responder_of(gnutls_x509_crt_t certificate, char *out_url, size_t capacity)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		OWN(own_datum) gnutls_datum_t url = {0};
+		int result = gnutls_x509_crt_get_authority_info_access(certificate, i, GNUTLS_IA_OCSP_URI, &url, NULL);
+		if (result == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			break;
+		bool is_http = result >= 0 && url.size > 7 && (memcmp(url.data, "http://", 7) == 0 || memcmp(url.data, "https:/", 7) == 0);
+		if (is_http && view_to_string(datum_view(&url), out_url, capacity) == 0)
+			return;
+	}
+	out_url[0] = 0;
+}
+
 int x509_facts(struct view input, struct x509_facts *out_facts, struct diag *diag)
 {
 	OWN(own_certificate) gnutls_x509_crt_t certificate = NULL;
@@ -237,6 +252,8 @@ int x509_facts(struct view input, struct x509_facts *out_facts, struct diag *dia
 	str_hex(view_of(serial, serial_size), facts.serial);
 	x509_common_name(certificate, 0, facts.name, sizeof(facts.name));
 	issuer_name(certificate, facts.issuer, sizeof(facts.issuer));
+	responder_of(certificate, facts.responder, sizeof(facts.responder));
+	str_make_printable(facts.responder);
 	str_make_printable(facts.name);
 	str_make_printable(facts.issuer);
 	facts.not_before_s = gnutls_x509_crt_get_activation_time(certificate);

@@ -3,7 +3,7 @@ import http.server
 import subprocess
 import threading
 
-from world import Laptop, run
+from world import Laptop, run, wait_until
 
 CONF = """
 [ca]
@@ -30,6 +30,9 @@ extendedKeyUsage = clientAuth
 [sub]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
+[responder]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = OCSPSigning
 [whole]
 authorityKeyIdentifier = keyid
 [part]
@@ -94,18 +97,21 @@ def run_bytes(command, text):
 
 
 class Place:
-    """Where lists are read from: `body`, with `status`; `asked` counts."""
+    """Gives everybody who asks the same: `body`, with `status`."""
 
     def __init__(self, body=b"", status=200):
-        self.body, self.status, self.asked = body, status, 0
+        self.body, self.status = body, status
         place = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def log_message(self, *_):
                 pass
 
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def do_GET(self):
-                place.asked += 1
                 self.send_response(place.status)
                 self.send_header("Content-Length", str(len(place.body)))
                 self.end_headers()
@@ -119,3 +125,30 @@ class Place:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Responder:
+    """openssl's OCSP responder for an authority; it signs with the authority's own key, or with another pair."""
+
+    def __init__(self, enterprise, port):
+        self.enterprise, self.port, self.process = enterprise, port, None
+
+    def start(self, signer=None, index=None, minutes=None):
+        self.stop()
+        folder = self.enterprise.folder
+        certificate, key = signer or (self.enterprise.certificate, folder / "ca.key")
+        log = folder / "responder.log"
+        output = log.open("wb")
+        self.process = subprocess.Popen(
+            ["openssl", "ocsp", "-port", str(self.port), "-index", index or folder / "index.txt", "-CA", self.enterprise.certificate,
+             "-rsigner", certificate, "-rkey", key, *(["-nmin", str(minutes)] if minutes else [])],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        output.close()
+        # One that is connected to and asked nothing would hang for ever.
+        wait_until(lambda: "waiting for OCSP client" in log.read_text(), "the responder")
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None

@@ -231,7 +231,7 @@ static void test_a_section_survives_its_line(void **state)
 	struct issuer read;
 	struct diag diag;
 	size_t position = 0;
-	uint64_t every, grace;
+	uint64_t every, grace, ocsp_grace;
 	assert_int_equal(issuer_write(&issuer, &text, &diag), 0);
 	assert_int_equal(issuer_write(&(struct issuer){.name = view_string("b"), .certificate = view_string("/b"), .crl = view_string("/c")},
 				      &text, &diag), 0);
@@ -239,8 +239,8 @@ static void test_a_section_survives_its_line(void **state)
 	assert_int_equal(issuers_check((const char *)text.data, &diag), 0);
 	assert_true(issuer_next((const char *)text.data, &position, &read));
 	assert_true(view_is(read.crl, "https://pki.example/x.crl") && view_is(read.certificate, "/etc/corp.crt") && issuer_is_remote(&read));
-	assert_int_equal(issuer_times(&read, &every, &grace), 0);
-	assert_true(every == 3600000 && grace == 2 * 86400000ULL);
+	assert_int_equal(issuer_times(&read, &every, &grace, &ocsp_grace), 0);
+	assert_true(every == 3600000 && grace == 2 * 86400000ULL && ocsp_grace == 3600000 && !issuer_wants_ocsp(&read));
 	assert_true(issuer_find((const char *)text.data, view_string("b"), &read) && !issuer_is_remote(&read));
 	assert_int_equal(issuer_print(&issuer, &shown), 0);
 	assert_non_null(memmem(shown.data, shown.size, "crl_grace = \"2d\"", 16));
@@ -250,8 +250,8 @@ static void test_sections_that_are_wrong(void **state)
 {
 	(void)state;
 	const struct issuer good = {.name = view_string("corp"), .certificate = view_string("/c"), .crl = view_string("/l")};
-	struct issuer rows[9];
-	for (size_t i = 0; i < 9; i++)
+	struct issuer rows[11];
+	for (size_t i = 0; i < 11; i++)
 		rows[i] = good;
 	rows[0].name = view_string("a b");
 	rows[1].name = view_string("");
@@ -262,7 +262,9 @@ static void test_sections_that_are_wrong(void **state)
 	rows[6].crl_every = view_string("100ms");
 	rows[7].crl_grace = view_string("1y");
 	rows[8].certificate = view_string("/a\x1f");
-	for (size_t i = 0; i < 9; i++) {
+	rows[9].ocsp = view_string("perhaps");
+	rows[10].ocsp_grace = view_string("8d");
+	for (size_t i = 0; i < 11; i++) {
 		OWN_BUF struct buf text = BUF_INIT(ISSUER_BYTES_MAX);
 		struct diag diag = {""};
 		assert_int_equal(issuer_write(&rows[i], &text, &diag), ERR_BAD_CONFIG);

@@ -36,6 +36,12 @@
 	M(broker_signer, foreign_serials, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                     \
 	/* signer: what else it says; with a reason: it is not good, and nothing of it counts */      \
 	M(broker_signer, foreign_read, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                        \
+	/* broker: a question for an OCSP responder about that certificate; answered by the question (DER) */ \
+	M(broker_signer, ocsp_ask, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                             \
+	M(broker_signer, ocsp_question, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                       \
+	/* broker: what the responder has answered to it; answered by what that means */              \
+	M(broker_signer, ocsp_answer, EDGE_FROM_FIRST, EDGE_ANY, EDGE_NO_FD)                          \
+	M(broker_signer, ocsp_verdict, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                        \
 	/* signer: not issued, and why (a weak key, a key that is none) */                            \
 	M(broker_signer, not_issued, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)
 
@@ -62,6 +68,14 @@
 /* number: 20 bytes, zeros in front, all zero for a list without one; times in seconds since 1970 */
 #define broker_signer_foreign_read_FIELDS(F)                                                          \
 	F(str, issuer, 32) F(bytes, number, 20) F(u64, this_s, 0) F(u64, next_s, 0) F(u32, count, 0) F(str, reason, 256)
+/* serial: 20 bytes, zeros in front; nonce: random bytes of the broker's */
+#define broker_signer_ocsp_ask_FIELDS(F) F(u32, check, 0) F(str, issuer, 32) F(bytes, serial, 20) F(bytes, nonce, 16)
+/* empty: it cannot be made */
+#define broker_signer_ocsp_question_FIELDS(F) F(u32, check, 0) F(bytes, question, 4096)
+#define broker_signer_ocsp_answer_FIELDS(F)                                                           \
+	F(u32, check, 0) F(str, issuer, 32) F(bytes, serial, 20) F(bytes, nonce, 16) F(bytes, answer, 32768)
+/* meaning: enum broker_signer_ocsp; next_s: 0 where it does not say; reason: of NONE */
+#define broker_signer_ocsp_verdict_FIELDS(F) F(u32, check, 0) F(u8, meaning, 0) F(u64, next_s, 0) F(str, reason, 256)
 #define broker_signer_not_issued_FIELDS(F) F(u32, request, 0) F(str, reason, 512)
 /* kind: enum checkpoint_kind */
 #define broker_signer_checkpoint_FIELDS(F) F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32)
@@ -69,6 +83,9 @@
 	F(u8, kind, 0) F(u64, sequence, 0) F(bytes, hash, 32) F(str, gateway, 253) F(u64, at_ms, 0)   \
 	F(bytes, key, 32) F(bytes, signature, 160) F(str, reason, 256)
 EDGE_DECLARE(broker_signer)
+
+/* What an OCSP responder says of a certificate. NONE: nothing that counts. */
+enum broker_signer_ocsp { BROKER_SIGNER_OCSP_NONE, BROKER_SIGNER_OCSP_GOOD, BROKER_SIGNER_OCSP_REVOKED, BROKER_SIGNER_OCSP_UNKNOWN };
 
 #define BROKER_SIGNER_LIST_BYTES_MAX (32 << 20)
 #define BROKER_SIGNER_LIST_SERIALS_MAX 500000
