@@ -17,8 +17,9 @@ from world import wait_until
 
 WARM, ROUNDS = 15, 40
 LIVING = ("sallyport-gateway", "sallyport-broker", "sallyport-signer")
-# A round is some 25 bad inputs. The broker's SQLite keeps pages of a record that grows by as many rows (2 MiB at most).
-GROWTH_KIB = {"sallyport-broker": 512}
+# A round is some 25 bad inputs. The broker's SQLite keeps pages of a record that grows by as many rows, 9 KiB a round: until
+# it has 2 MiB of them (some 200 rounds), and then no more.
+GROWTH_KIB = {"sallyport-broker": 1024}
 
 
 def drain(peer):
