@@ -1,4 +1,4 @@
-/* admin.c: the HTTP of the admin socket and of the factor socket, by libmicrohttpd on the broker's loop.
+/* admin.c: the HTTP of the admin socket, the factor socket and the metrics socket, by libmicrohttpd on the broker's loop.
  *
  * libmicrohttpd has one epoll descriptor; the loop watches it and lets it run. A call that must wait for the store is
  * suspended and resumed with its answer. The only file that knows libmicrohttpd.
@@ -28,12 +28,15 @@ struct door {
 	const char *address;  /* in the record */
 	const char *refusal;  /* the sentence for whoever may not speak */
 	const char *setting;  /* that names who may besides root */
+	bool trusts_loopback; /* whoever comes by TCP may speak: it comes from this host */
 	void (*route)(struct admin_call *call);
 };
 static const struct door doors[] = {
-	[ADMIN_DOOR] = {"admin", "only root and the users of admin_users may use the admin socket", "admin_users", admin_route},
+	[ADMIN_DOOR] = {"admin", "only root and the users of admin_users may use the admin socket", "admin_users", false, admin_route},
 	[ADMIN_FACTOR_DOOR] = {"factor", "only root and conversation_user may use the factor socket", "conversation_user",
-			       factor_route},
+			       false, factor_route},
+	[ADMIN_METRICS_DOOR] = {"metrics", "only root and the users of admin_users may use the metrics socket", "admin_users", true,
+				metrics_route},
 };
 
 struct admin {
@@ -99,6 +102,14 @@ static bool may_speak(const struct admin *admin, uid_t user)
 	return false;
 }
 
+/* The kernel knows no peer of a TCP connection. */
+static bool is_of_loopback(const union MHD_ConnectionInfo *info)
+{
+	int domain = AF_UNIX;
+	socklen_t size = sizeof(domain);
+	return info && getsockopt(info->connect_fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain != AF_UNIX;
+}
+
 static void identify(struct exchange *exchange)
 {
 	const union MHD_ConnectionInfo *info =
@@ -106,7 +117,10 @@ static void identify(struct exchange *exchange)
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	bool known = info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-	exchange->refused = !known || !may_speak(exchange->admin, peer.uid);
+	if (exchange->admin->door->trusts_loopback && is_of_loopback(info))
+		exchange->refused = false;
+	else
+		exchange->refused = !known || !may_speak(exchange->admin, peer.uid);
 	snprintf(exchange->call.by_text, sizeof(exchange->call.by_text), "%s (uid %u)", peer.uid == 0 ? "root" : exchange->admin->door->address,
 		 peer.uid);
 	exchange->call.by.admin = exchange->call.by_text;
@@ -156,15 +170,11 @@ static void release(struct exchange *exchange)
 	free(exchange);
 }
 
-void admin_reply(struct admin_call *call, unsigned status, json_t *json)
+/* With the response that was made; without one no answer is better than a wrong one. */
+static void reply(struct exchange *exchange, unsigned status, const char *type)
 {
-	struct exchange *exchange = call->http;
-	char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-	json_decref(json);
-	if (text)
-		exchange->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (exchange->response)
-		MHD_add_response_header(exchange->response, "Content-Type", "application/json");
+		MHD_add_response_header(exchange->response, "Content-Type", type);
 	exchange->status = status;
 	exchange->answered = true;
 	if (exchange->completed) {
@@ -178,6 +188,23 @@ void admin_reply(struct admin_call *call, unsigned status, json_t *json)
 		/* Not from inside: whoever answers may be in the middle of something. */
 		uv_timer_start(&exchange->admin->timer, on_timer, 0, 0);
 	}
+}
+
+void admin_reply(struct admin_call *call, unsigned status, json_t *json)
+{
+	struct exchange *exchange = call->http;
+	char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+	json_decref(json);
+	if (text)
+		exchange->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	reply(exchange, status, "application/json");
+}
+
+void admin_reply_text(struct admin_call *call, unsigned status, const char *type, struct view text)
+{
+	struct exchange *exchange = call->http;
+	exchange->response = MHD_create_response_from_buffer(text.size, (void *)(uintptr_t)text.data, MHD_RESPMEM_MUST_COPY);
+	reply(exchange, status, type);
 }
 
 void admin_fail(struct admin_call *call, unsigned status, const char *format, ...)
@@ -367,7 +394,7 @@ int admin_start(struct broker *broker, enum admin_door door, int listener, struc
 	if (!admin)
 		return diag_system(diag, "no memory");
 	admin->door = &doors[door];
-	int result = find_users(admin, door == ADMIN_DOOR ? conf->admin_users : conf->conversation_user, diag);
+	int result = find_users(admin, door == ADMIN_FACTOR_DOOR ? conf->conversation_user : conf->admin_users, diag);
 	if (result < 0) {
 		free(admin);
 		return result;

@@ -13,11 +13,12 @@ struct conf;
 enum admin_door {
 	ADMIN_DOOR,        /* sallyport-admin's */
 	ADMIN_FACTOR_DOOR, /* pam_sallyport's: a second factor, and nothing else */
+	ADMIN_METRICS_DOOR, /* Prometheus': what was counted, and nothing else */
 };
 
-/* Serves a listening unix stream socket (taken over) on the broker's loop. Who may speak is asked of the kernel
+/* Serves a listening stream socket (taken over) on the broker's loop. At a unix socket, who may speak is asked of the kernel
  * (SO_PEERCRED): root, the users of admin_users (at the factor door: conversation_user), and the broker's own user (who is the admin where the gateway is not
- * started by root). ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
+ * started by root); at one of loopback (metrics only) everybody may. ERR_SYSTEM; ERR_NOT_FOUND when a user of admin_users does not exist. */
 [[nodiscard]] int admin_start(struct broker *broker, enum admin_door door, int listener, struct admin **out_admin, struct diag *diag);
 /* Are the users of admin_users there? ERR_NOT_FOUND. */
 [[nodiscard]] int admin_check_users(const struct conf *conf, struct diag *diag);

@@ -28,6 +28,8 @@ struct admin_call {
 
 /* Answers a call, once: at once or later. `json` is taken over. The call is gone afterwards. */
 void admin_reply(struct admin_call *call, unsigned status, json_t *json);
+/* The same with text of another type, which is copied. */
+void admin_reply_text(struct admin_call *call, unsigned status, const char *type, struct view text);
 [[gnu::format(printf, 3, 4)]] void admin_fail(struct admin_call *call, unsigned status, const char *format, ...);
 /* A value of the query string, or NULL. */
 const char *admin_query(const struct admin_call *call, const char *name);
@@ -59,6 +61,10 @@ void admin_post_reload(struct admin_call *call);
 void admin_account_factor(struct admin_call *call);
 /* What is asked on the factor socket; answers every call. */
 void factor_route(struct admin_call *call);
+
+/* ---- metrics.c ---- */
+/* What is asked on the metrics socket; answers every call. */
+void metrics_route(struct admin_call *call);
 
 /* ---- admin_alerts.c ---- */
 void admin_alerts_list(struct admin_call *call);

@@ -13,6 +13,7 @@
 #include "hash.h"
 #include "judge.h"
 #include "login.h"
+#include "monitor_edge.h"
 #include "policy.h"
 #include "resolve.h"
 #include "sallyport/clock.h"
@@ -240,6 +241,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	checkpoint_desk_look(broker);
 	shadow_save(broker, SHADOW_NOW_AND_THEN);
 	issuers_look(broker);
+	monitor_tell_busy(broker);
 	if (minute == broker->judged_minute && furthest_minute == broker->judged_furthest_minute) {
 		tunnels_judge_due(broker);
 		return;
@@ -279,6 +281,7 @@ void broker_stop(struct broker *broker)
 	/* Who asks at the admin socket from here on finds nobody, or the next gateway. */
 	admin_stop(take_pointer(&broker->admin));
 	admin_stop(take_pointer(&broker->factor_door));
+	admin_stop(take_pointer(&broker->metrics_door));
 	ending_begin(&ending, broker, "gateway_stopped", on_over);
 	for (worker = LIST_FIRST(&broker->workers->all); worker; worker = next) {
 		next = LIST_NEXT(worker, all);

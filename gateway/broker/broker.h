@@ -23,6 +23,7 @@
 #include "registry.h"
 #include "revocations.h"
 #include "room.h"
+#include "sallyport/edge/monitor_room.h"
 #include "seal.h"
 #include "session.h"
 #include "store.h"
@@ -82,6 +83,7 @@ struct broker {
 	struct monitor_edge *monitor;
 	struct admin *admin; /* the admin socket's */
 	struct admin *factor_door; /* the factor socket's */
+	struct admin *metrics_door; /* the metrics socket's; NULL: none is configured */
 	struct seal seal; /* closes second factors; does not change while the room lives */
 	TAILQ_HEAD(, admin_call) reloads; /* admins who wait for the outcome */
 	TAILQ_HEAD(, admin_call) files_wanted; /* admins who wait for the signer */
@@ -94,6 +96,7 @@ struct broker {
 	uv_timer_t minute_timer;
 	bool trying;             /* a policy is tried on a thread (admin_policy_try.c) */
 	atomic_bool trials_over; /* that thread is to come back */
+	struct monitor_room_busy busy; /* what the monitor was told last */
 	uint64_t judged_minute, judged_furthest_minute; /* since 1970; by the wall clock, by judge_furthest_ms */
 	bool stopping, handing_over;
 	struct heritage *heritage; /* of the broker before, until it is entered into; NULL: none */

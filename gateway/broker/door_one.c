@@ -13,6 +13,7 @@
 #include "broker.h"
 #include "judge.h"
 #include "login_rate.h"
+#include "metrics.h"
 #include "monitor_edge.h"
 #include "ocsp.h"
 #include "networks.h"
@@ -65,8 +66,10 @@ static void on_refusal(struct store_operation *operation, int result, const stru
 	OWN_MEMORY struct passage *passage = operation->context;
 	struct worker *worker = passage->worker;
 	(void)diag;
+	const char *code = result < 0 ? "store_unavailable" : passage->code;
+	metrics_handshake(code);
 	/* Also where the worker has refused the client by itself: its alert waits for the record. */
-	WORKER_SEND(worker, rejected, -1, .code = view_string(result < 0 ? "store_unavailable" : passage->code));
+	WORKER_SEND(worker, rejected, -1, .code = view_string(code));
 	worker_release(worker);
 }
 
@@ -156,6 +159,7 @@ static void let_in(struct worker *worker, const struct passage *passage)
 	worker->broker->workers->accepted++;
 	worker->device->last_seen_at_ms = passage->at_ms;
 	str_copy(worker->device->last_seen_from, sizeof(worker->device->last_seen_from), worker->address);
+	metrics_handshake("");
 	monitor_door_one(worker->broker, worker->number);
 	networks_note(worker);
 	WORKER_SEND(worker, accepted, -1, .connection = view_string(worker->connection),

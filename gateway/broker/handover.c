@@ -73,6 +73,7 @@ static void finish(struct handover *handover)
 	struct worker *worker;
 	admin_stop(take_pointer(&broker->admin));
 	admin_stop(take_pointer(&broker->factor_door));
+	admin_stop(take_pointer(&broker->metrics_door));
 	LIST_FOREACH(worker, &broker->workers->all, all)
 		link_pause(&worker->link);
 	give_up_openings(broker);

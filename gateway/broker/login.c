@@ -6,6 +6,7 @@
 
 #include "broker.h"
 #include "login_rate.h"
+#include "metrics.h"
 #include "monitor_edge.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
@@ -121,6 +122,7 @@ static void refuse(struct login *login, struct refusal refusal)
 	/* Before the refusal's own row: the count stands when anybody learns of it. */
 	count_failure(login);
 	shout(login, refusal.detail[0] ? refusal.detail : refusal.sentence);
+	metrics_login(login->realm, refusal.code);
 	refusal.event = "login";
 	refusal.user = refusal.user ? refusal.user : login->user;
 	if (login->waiter)
@@ -367,6 +369,7 @@ void login_end_device(struct broker *broker, struct device *device)
 
 static void refuse_request(struct worker *worker, uint32_t request, uint32_t status, const char *code, const char *sentence)
 {
+	metrics_login("", code);
 	worker_refuse(worker, request, &(struct refusal){.event = "login", .status = status, .code = code,
 							 .sentence = sentence, .retry_after_s = status == 429 ? 5 : 0});
 }
@@ -479,6 +482,7 @@ static bool is_asked_realm_there(struct worker *worker, const struct worker_brok
 
 static void refuse_for_now(struct worker *worker, uint32_t request, const char *user, const char *sentence, uint32_t wait_s)
 {
+	metrics_login("", "rate_limited");
 	worker_refuse(worker, request,
 		      &(struct refusal){.event = "login", .status = 429, .code = "rate_limited", .user = user,
 					.sentence = sentence, .retry_after_s = wait_s});

@@ -35,7 +35,7 @@
 
 /* The descriptors that are kept beyond room_lock. */
 struct taken {
-	int signer, courier, admin, factor;
+	int signer, courier, admin, factor, metrics;
 };
 
 static int take(struct room *room, const char *purpose)
@@ -120,7 +120,7 @@ static int prepare(struct broker *broker, struct broker_walls *walls, struct tak
 		result = load(broker, &walls->jail, diag);
 	*taken = (struct taken){take(room, MONITOR_ROOM_PURPOSE_SIGNER_EDGE), take(room, MONITOR_ROOM_PURPOSE_COURIER_EDGE),
 				take(room, MONITOR_ROOM_PURPOSE_ADMIN_LISTENER),
-				take(room, MONITOR_ROOM_PURPOSE_FACTOR_LISTENER)};
+				take(room, MONITOR_ROOM_PURPOSE_FACTOR_LISTENER), take(room, MONITOR_ROOM_PURPOSE_METRICS_LISTENER)};
 	return result;
 }
 
@@ -163,6 +163,8 @@ static int start(struct broker *broker, const struct taken *taken, struct diag *
 		result = admin_start(broker, ADMIN_DOOR, taken->admin, &broker->admin, diag);
 	if (result == 0 && taken->factor >= 0)
 		result = admin_start(broker, ADMIN_FACTOR_DOOR, taken->factor, &broker->factor_door, diag);
+	if (result == 0 && taken->metrics >= 0)
+		result = admin_start(broker, ADMIN_METRICS_DOOR, taken->metrics, &broker->metrics_door, diag);
 	return result;
 }
 

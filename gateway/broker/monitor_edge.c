@@ -11,6 +11,7 @@
 #include "courier_edge.h"
 #include "handover.h"
 #include "login.h"
+#include "metrics.h"
 #include "sallyport/link.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -153,6 +154,12 @@ static int on_list_missing(void *self, const struct monitor_room_list_missing *m
 	return 0;
 }
 
+static int on_counts(void *self, const struct monitor_room_counts *message, int *fd)
+{
+	(void)fd;
+	return metrics_counts(self, message);
+}
+
 static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
@@ -169,6 +176,7 @@ static const struct monitor_room_handlers handlers = {
 	.sources_end = on_sources_end,
 	.sources_cleared = on_sources_cleared,
 	.list_missing = on_list_missing,
+	.counts = on_counts,
 };
 
 static void on_frame(struct link *link, struct edge_frame *frame)
@@ -237,6 +245,24 @@ void monitor_client_behind(struct broker *broker, uint64_t worker, const char *a
 void monitor_want_sources(struct broker *broker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, sources_wanted, -1);
+}
+
+void monitor_want_counts(struct broker *broker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, counts_wanted, -1);
+}
+
+void monitor_tell_busy(struct broker *broker)
+{
+	struct store_health health;
+	store_health(broker->store, &health);
+	const struct monitor_room_busy now = {.sessions = broker->sessions.live_count, .tunnels = broker->tunnels.live_count,
+					      .trouble = !health.good}, *told = &broker->busy;
+	if (now.sessions == told->sessions && now.tunnels == told->tunnels && now.trouble == told->trouble)
+		return;
+	broker->busy = now;
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, busy, -1, .sessions = now.sessions, .tunnels = now.tunnels,
+			.trouble = now.trouble);
 }
 
 void monitor_clear_sources(struct broker *broker, const char *source)

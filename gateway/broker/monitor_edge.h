@@ -24,6 +24,10 @@ void monitor_want_sources(struct broker *broker);
 /* The file of that authority section's list; the answer goes to issuers_file() or issuers_no_file(). */
 void monitor_want_list(struct broker *broker, const char *issuer);
 void monitor_clear_sources(struct broker *broker, const char *source);
+/* Answered in the order of the requests by metrics_counts(). */
+void monitor_want_counts(struct broker *broker);
+/* How busy the broker is, when that has changed. */
+void monitor_tell_busy(struct broker *broker);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */
 void monitor_want_conversation(struct broker *broker);
 

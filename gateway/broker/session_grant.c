@@ -9,6 +9,7 @@
 #include "broker.h"
 #include "hash.h"
 #include "judge.h"
+#include "metrics.h"
 #include "pam_session.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
@@ -74,6 +75,7 @@ static const char *reason_against(const struct grant *grant)
 static void take_back(struct grant *grant, const char *reason)
 {
 	struct audit_entry entry = {.code = "login_failed"};
+	metrics_login(grant->session->realm, entry.code);
 	worker_fill_audit(grant->worker, grant->request, &entry);
 	session_fill_audit(grant->session, &entry);
 	audit_fill(&entry, "session_ended", "the session ended in the middle of its login: %s", reason);
@@ -104,6 +106,7 @@ static void on_recorded(struct store_operation *operation, int result, const str
 	struct session *session = grant->session;
 	(void)diag;
 	if (result < 0) {
+		metrics_login(session->realm, "unavailable");
 		worker_unavailable(grant->worker, grant->request);
 		session_free(session);
 		grant_free(grant);
@@ -115,6 +118,7 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		take_back(grant, against);
 		return;
 	}
+	metrics_login(session->realm, "");
 	refresh_others(session);
 	session_cap_make_room(grant->worker->broker, session);
 	session->holds++;
@@ -171,10 +175,11 @@ static int make_session(struct grant *grant, const struct session_wish *wish)
 	return 0;
 }
 
-static void refuse_full(struct worker *worker, uint32_t request, const char *user)
+static void refuse_full(struct worker *worker, uint32_t request, const struct session_wish *wish)
 {
+	metrics_login(wish->realm, "too_many");
 	worker_refuse(worker, request,
-		      &(struct refusal){.event = "login", .status = 429, .code = "too_many", .user = user, .retry_after_s = 60,
+		      &(struct refusal){.event = "login", .status = 429, .code = "too_many", .user = wish->user, .retry_after_s = 60,
 					.sentence = "There are as many sessions as may be at the same time. Log out of one of them."});
 }
 
@@ -202,7 +207,7 @@ void session_grant(struct worker *worker, uint32_t request, const struct session
 	bool is_made = make_session(grant, wish) == 0;
 	if (!is_made || session_cap_refuses(worker->broker, grant->session)) {
 		if (is_made)
-			refuse_full(worker, request, wish->user);
+			refuse_full(worker, request, wish);
 		else
 			worker_unavailable(worker, request);
 		pam_session_drop(wish->pam_session);

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "histogram.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -73,13 +74,14 @@ static struct store_operation *queue_take(struct queue *queue, unsigned most)
 /* ---- one group ---- */
 
 /* The first failure is logged, and the recovery; not every operation between. */
-static void note_health(struct store *store, unsigned operations, const struct diag *trouble)
+static void note_health(struct store *store, unsigned operations, uint64_t began_ns, const struct diag *trouble)
 {
 	uv_mutex_lock(&store->mutex);
 	bool was_good = store->health.good;
 	store->health.good = !trouble;
 	store->health.groups++;
 	store->health.operations += operations;
+	histogram_add_since(&store->health.commit_seconds, began_ns);
 	str_copy(store->health.trouble, sizeof(store->health.trouble), trouble ? trouble->text : "");
 	uv_mutex_unlock(&store->mutex);
 	if (trouble && was_good)
@@ -103,6 +105,7 @@ static int heal(struct store *store, struct diag *diag)
 static void run_group(struct store *store, struct store_operation *first)
 {
 	struct diag diag = {""};
+	uint64_t began_ns = uv_hrtime();
 	bool healthy = heal(store, &diag) == 0;
 	if (healthy)
 		store_db_run_group(&store->db, first);
@@ -117,7 +120,7 @@ static void run_group(struct store *store, struct store_operation *first)
 		if (operation->result == ERR_SYSTEM)
 			trouble = &operation->diag;
 	}
-	note_health(store, count, trouble);
+	note_health(store, count, began_ns, trouble);
 }
 
 /* With the mutex held. NULL: the store closes, and nothing is left. */
@@ -202,6 +205,8 @@ void store_health(const struct store *store, struct store_health *out_health)
 	struct store *mutable = (struct store *)(uintptr_t)store;
 	uv_mutex_lock(&mutable->mutex);
 	*out_health = store->health;
+	for (const struct store_operation *operation = store->waiting.first; operation; operation = operation->next)
+		out_health->waiting++;
 	uv_mutex_unlock(&mutable->mutex);
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "histogram.h"
 #include "sallyport/buf.h"
 #include "sallyport/err.h"
 #include "statements.h"
@@ -58,10 +59,11 @@ void store_submit(struct store *store, struct store_operation *operation);
 /* Runs what is queued, closes the file, ends the thread, frees; blocks for as long as that takes. The
  * completions still run (from inside this call). NULL-safe. */
 void store_close(struct store *store);
-/* Whether the last group was committed, and how many groups and operations there were. */
+/* Whether the last group was committed; how many groups and operations there were, how long groups took, what waits now. */
 struct store_health {
 	bool good;
-	uint64_t groups, operations;
+	uint64_t groups, operations, waiting;
+	struct histogram commit_seconds;
 	char trouble[256]; /* the last error's sentence; empty when good */
 };
 void store_health(const struct store *store, struct store_health *out_health);

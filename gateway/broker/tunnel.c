@@ -21,6 +21,7 @@
 #include "dial.h"
 #include "ending.h"
 #include "judge.h"
+#include "metrics.h"
 #include "resolve.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -38,6 +39,7 @@ struct opening {
 	struct judgement judgement;
 	struct resolve_query query;
 	struct dial *dial;
+	uint64_t dialed_at_ns;
 	struct target target;
 	bool is_recorded;
 	bool abandoned;
@@ -146,6 +148,7 @@ static void fill_audit(const struct tunnel *tunnel, struct audit_entry *entry)
 
 void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_target, uint64_t bytes_to_client)
 {
+	metrics_tunnel_closed(tunnel->watch);
 	struct tunnel_end end = {.id = tunnel->id, .bytes_to_target = bytes_to_target, .bytes_to_client = bytes_to_client};
 	str_copy(end.reason, sizeof(end.reason), tunnel->end_reason ? tunnel->end_reason : reason);
 	fill_audit(tunnel, &end.entry);
@@ -233,6 +236,7 @@ static void on_dialed(void *context, int result, int fd, const struct sockaddr *
 	struct tunnel *tunnel = context;
 	OWN_FD int owned = fd;
 	tunnel->opening->dial = NULL;
+	metrics_dialed(tunnel->opening->dialed_at_ns, result);
 	if (result < 0) {
 		bool is_late = result == ERR_TIMEOUT;
 		fail_and_free(tunnel, &(struct tunnel_failure){
@@ -279,6 +283,7 @@ static void dial(struct tunnel *tunnel)
 		return;
 	}
 	tunnel->state = TUNNEL_DIALING;
+	tunnel->opening->dialed_at_ns = uv_hrtime();
 	if (dial_start(broker->loop, &request, &tunnel->opening->dial) < 0)
 		fail_and_free(tunnel, &(struct tunnel_failure){.status = 503, .code = "unavailable",
 							       .sentence = "The gateway cannot dial now; try again in a moment."});

@@ -52,6 +52,8 @@ static int check_all(const struct conf *conf, struct diag *diag)
 	if (result == 0)
 		result = paths_check_pam(conf, diag);
 	if (result == 0)
+		result = paths_check_metrics(conf, diag);
+	if (result == 0)
 		result = try_room(conf, "sallyport-signer", CONF_SIGNER, diag);
 	if (result == 0)
 		result = try_room(conf, "sallyport-broker", CONF_BROKER, diag);

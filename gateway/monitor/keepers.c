@@ -140,7 +140,26 @@ static int on_keep(void *self, const struct monitor_room_keep *message, int *fd)
 	return handover_keep(((struct speaker *)self)->monitor, message->kind, message->number, fd);
 }
 
+static int on_counts_wanted(void *self, const struct monitor_room_counts_wanted *message, int *fd)
+{
+	struct speaker *speaker = self;
+	(void)message, (void)fd;
+	return source_desk_count(speaker->monitor, speaker->keeper->watch.fd);
+}
+
+static int on_busy(void *self, const struct monitor_room_busy *message, int *fd)
+{
+	char sentence[128];
+	(void)self, (void)fd;
+	snprintf(sentence, sizeof(sentence), "%u sessions, %u tunnels%s", message->sessions, message->tunnels,
+		 message->trouble ? "; the record cannot be written, nothing new is granted" : "");
+	notify_status(sentence);
+	return 0;
+}
+
 static const struct monitor_room_handlers handlers = {
+	.busy = on_busy,
+	.counts_wanted = on_counts_wanted,
 	.keep = on_keep,
 	.door_one = on_door_one,
 	.client_behind = on_client_behind,
@@ -237,6 +256,10 @@ static int send_listeners(struct monitor *monitor, int edge, struct diag *diag)
 		result = WIRE_SEND(edge, monitor_room, descriptor, monitor->factor_listener,
 				   .purpose = view_string(MONITOR_ROOM_PURPOSE_FACTOR_LISTENER),
 				   .name = view_string(monitor->conf.factor_socket));
+	if (result == 0 && monitor->metrics_listener >= 0)
+		result = WIRE_SEND(edge, monitor_room, descriptor, monitor->metrics_listener,
+				   .purpose = view_string(MONITOR_ROOM_PURPOSE_METRICS_LISTENER),
+				   .name = view_string(monitor->conf.metrics_listen));
 	return result < 0 ? diag_set(diag, result, "the broker's sockets cannot be handed over (%s)", err_name(result)) : 0;
 }
 

@@ -208,6 +208,8 @@ static int open_house(struct monitor *monitor, struct diag *diag)
 		result = paths_admin_listener(&monitor->conf, &monitor->admin_listener, diag);
 	if (result == 0)
 		result = paths_factor_listener(&monitor->conf, &monitor->factor_listener, diag);
+	if (result == 0 && *monitor->conf.metrics_listen)
+		result = paths_metrics_listener(&monitor->conf, &monitor->metrics_listener, diag);
 	if (result == 0)
 		result = give_up_powers(diag);
 	if (result == 0)
@@ -281,7 +283,7 @@ static int fail(struct monitor *monitor, const struct diag *diag)
 
 int main(int count, char **arguments)
 {
-	static struct monitor monitor = {.admin_listener = -1, .factor_listener = -1, .reloading = KEEPER_COUNT};
+	static struct monitor monitor = {.admin_listener = -1, .factor_listener = -1, .metrics_listener = -1, .reloading = KEEPER_COUNT};
 	struct options options;
 	struct diag diag;
 	int status = parse_options(count, arguments, &options);

@@ -62,7 +62,7 @@ struct monitor {
 	const char *conf_path;
 	struct conf conf;
 	struct keeper keepers[KEEPER_COUNT];
-	int admin_listener, factor_listener;
+	int admin_listener, factor_listener, metrics_listener; /* the last one: -1 where there is none */
 	struct watch listeners[MONITOR_LISTENERS_MAX];
 	unsigned enroll_from; /* the listeners from here on are for enrolment */
 	unsigned listener_count;
@@ -170,6 +170,7 @@ void accept_penalise(struct monitor *monitor, const struct source_address *sourc
 /* ---- source_desk.c: answers on the broker's edge; and whom the configuration names ---- */
 [[nodiscard]] int source_desk_read(const struct conf *conf, struct source_networks *out_exempt, struct source_networks *out_senders,
 				   struct diag *diag);
+[[nodiscard]] int source_desk_count(struct monitor *monitor, int edge);
 [[nodiscard]] int source_desk_list(struct monitor *monitor, int edge);
 [[nodiscard]] int source_desk_clear(struct monitor *monitor, int edge, struct view source);
 void source_desk_login_refused(struct monitor *monitor, struct view client);
@@ -183,6 +184,8 @@ void reload_answered(struct monitor *monitor, enum keeper_role role, bool good, 
 
 /* ---- notify.c: sd_notify(3) ---- */
 void notify_ready(void);
+/* One line of `systemctl status`. */
+void notify_status(const char *sentence);
 void notify_reloading(void);
 void notify_stopping(void);
 /* Tells systemd's watchdog that the loop turns, when it is time to. Returns the milliseconds until it is again, -1

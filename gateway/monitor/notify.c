@@ -9,7 +9,12 @@
 
 void notify_ready(void)
 {
-	sd_notify(0, "READY=1");
+	sd_notify(0, "READY=1\nSTATUS=0 sessions, 0 tunnels");
+}
+
+void notify_status(const char *sentence)
+{
+	sd_notifyf(0, "STATUS=%s", sentence);
 }
 
 void notify_reloading(void)
@@ -64,6 +69,11 @@ void notify_forget(void)
 #else
 void notify_ready(void)
 {
+}
+
+void notify_status(const char *sentence)
+{
+	(void)sentence;
 }
 
 void notify_reloading(void)

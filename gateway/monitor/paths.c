@@ -1,8 +1,9 @@
-/* paths.c: folders and the admin socket. */
+/* paths.c: folders, and the sockets of the broker: admin, factor, metrics. */
 #include "paths.h"
 
 #include <errno.h>
 #include <libgen.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -134,6 +135,69 @@ int paths_factor_listener(const struct conf *conf, int *out_fd, struct diag *dia
 {
 	bool is_root = strcmp(conf->conversation_user, "root") == 0 || strcmp(conf->conversation_user, "0") == 0;
 	return make_listener(conf->factor_socket, is_root ? ROOT_CONNECTS : EVERYBODY_CONNECTS, out_fd, diag);
+}
+
+/* ---- metrics: never further than this host ---- */
+
+/* 127.0.0.1 or ::1, and no other: a name or another address may be somebody else's tomorrow. */
+static int parse_loopback(const char *text, struct sockaddr_storage *out_address, socklen_t *out_size, struct diag *diag)
+{
+	char host[64];
+	uint16_t port = 0;
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	bool parsed = str_split_authority(view_string(text), host, sizeof(host), &port) == 0;
+	memset(out_address, 0, sizeof(*out_address));
+	if (parsed && strcmp(host, "127.0.0.1") == 0) {
+		four.sin_port = htons(port);
+		memcpy(out_address, &four, *out_size = sizeof(four));
+		return 0;
+	}
+	if (parsed && strcmp(host, "::1") == 0) {
+		six.sin6_port = htons(port);
+		memcpy(out_address, &six, *out_size = sizeof(six));
+		return 0;
+	}
+	return diag_set(diag, ERR_BAD_CONFIG,
+			"metrics_listen: \"%s\" is neither the path of a socket nor a port of loopback, such as 127.0.0.1:9469 or "
+			"[::1]:9469; other hosts ask a Prometheus on this one", text);
+}
+
+int paths_check_metrics(const struct conf *conf, struct diag *diag)
+{
+	struct sockaddr_storage address;
+	socklen_t size;
+	if (!*conf->metrics_listen || *conf->metrics_listen == '/')
+		return 0;
+	return parse_loopback(conf->metrics_listen, &address, &size, diag);
+}
+
+int paths_metrics_listener(const struct conf *conf, int *out_fd, struct diag *diag)
+{
+	struct sockaddr_storage address;
+	socklen_t size;
+	if (*conf->metrics_listen == '/')
+		return make_listener(conf->metrics_listen, *conf->admin_users ? EVERYBODY_CONNECTS : ROOT_CONNECTS, out_fd, diag);
+	int result = parse_loopback(conf->metrics_listen, &address, &size, diag);
+	if (result < 0)
+		return result;
+	OWN_FD int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return diag_system(diag, "cannot make a socket for metrics_listen");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	int bound = -1;
+	/* A broker of before may still hold it: it is ending. */
+	for (int tenths = 0; bound < 0 && tenths < PATIENCE_TENTHS; tenths++) {
+		bound = bind(fd, (struct sockaddr *)&address, size);
+		if (bound < 0 && errno == EADDRINUSE)
+			usleep(100000);
+		else
+			break;
+	}
+	if (bound < 0 || listen(fd, 64) < 0)
+		return diag_system(diag, "cannot listen at %s (metrics_listen)", conf->metrics_listen);
+	*out_fd = take_fd(&fd);
+	return 0;
 }
 
 static int check_service(const struct conf *conf, const char *service, struct diag *diag)

@@ -11,6 +11,9 @@
 [[nodiscard]] int paths_admin_listener(const struct conf *conf, int *out_fd, struct diag *diag);
 /* The same for the second factor's socket. */
 [[nodiscard]] int paths_factor_listener(const struct conf *conf, int *out_fd, struct diag *diag);
+/* Of metrics_listen, which must not be empty here: a path, or a port of loopback; anything else is ERR_BAD_CONFIG. */
+[[nodiscard]] int paths_metrics_listener(const struct conf *conf, int *out_fd, struct diag *diag);
+[[nodiscard]] int paths_check_metrics(const struct conf *conf, struct diag *diag);
 /* The PAM service file must be there: without it PAM would ask the service "other". */
 [[nodiscard]] int paths_check_pam(const struct conf *conf, struct diag *diag);
 

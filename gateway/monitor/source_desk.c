@@ -41,6 +41,12 @@ static int send_rows(struct monitor *monitor, int edge, bool refusing, unsigned 
 	return result;
 }
 
+int source_desk_count(struct monitor *monitor, int edge)
+{
+	return WIRE_SEND(edge, monitor_room, counts, -1, .dropped_source = monitor->dropped_source, .dropped_early = monitor->dropped_early,
+			 .evicted = monitor->evicted, .strangers = monitor->strangers, .workers = monitor->worker_count);
+}
+
 int source_desk_list(struct monitor *monitor, int edge)
 {
 	unsigned rows = 0;

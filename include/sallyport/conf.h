@@ -44,6 +44,7 @@ enum conf_room {
 	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR | CONF_BROKER, "The policy file.")        \
 	K(PATH, policy_directory, "/etc/sallyport/policy.d", 0, 4095, CONF_MONITOR | CONF_BROKER, "More policy files (*.conf), read after the policy file in the order of their names; and expectations (*.expect) for sallyport-admin policy check.") \
 	K(PATH, admin_socket, "/run/sallyport/admin.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of sallyport-admin.") \
+	K(TEXT, metrics_listen, "", 0, 107, CONF_MONITOR | CONF_BROKER, "Where Prometheus reads metrics: the path of a socket, which root and admin_users may use, or a loopback address with port (127.0.0.1:9469), which every process of this host may use; empty: nowhere. Takes a restart.") \
 	K(LIST, admin_users, "", 0, 64, CONF_BROKER, "Users who may use the admin socket besides root.")              \
 	/* keys */                                                                                                    \
 	K(PATH, server_certificate, "/etc/sallyport/server.crt", 1, 4095, CONF_MONITOR | CONF_BROKER, "Certificate chain that the gateway shows (PEM).") \

@@ -93,7 +93,12 @@ enum monitor_room_listener {
 	/* monitor -> broker: a successor comes: leave live tunnels to it, and end in good order */           \
 	M(monitor_room, hand_over, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                          \
 	/* broker -> monitor: this is for the successor; kind: enum handover_kind. The state comes last */    \
-	M(monitor_room, keep, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_WITH_FD)
+	M(monitor_room, keep, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_WITH_FD)                            \
+	/* broker -> monitor: so much is going on, for systemctl status */                                    \
+	M(monitor_room, busy, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                              \
+	/* broker -> monitor: how many? Answered in the order asked */                                        \
+	M(monitor_room, counts_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
+	M(monitor_room, counts, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -124,6 +129,10 @@ enum monitor_room_listener {
 #define monitor_room_list_missing_FIELDS(F) F(str, issuer, 32) F(str, sentence, 767)
 #define monitor_room_hand_over_FIELDS(F)
 #define monitor_room_keep_FIELDS(F) F(u8, kind, 0) F(u64, number, 0)
+#define monitor_room_busy_FIELDS(F) F(u32, sessions, 0) F(u32, tunnels, 0) F(u8, trouble, 0)
+#define monitor_room_counts_wanted_FIELDS(F)
+#define monitor_room_counts_FIELDS(F) \
+	F(u64, dropped_source, 0) F(u64, dropped_early, 0) F(u64, evicted, 0) F(u32, strangers, 0) F(u32, workers, 0)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
 #define monitor_room_room_restarted_FIELDS(F) F(str, room, 64) F(str, cause, 64)
@@ -147,6 +156,7 @@ EDGE_DECLARE(monitor_room)
 #define MONITOR_ROOM_PURPOSE_POLICY "policy"                         /* broker; name is the path; once per file, in order */
 #define MONITOR_ROOM_PURPOSE_ADMIN_LISTENER "admin_listener"         /* broker; a listening unix stream socket */
 #define MONITOR_ROOM_PURPOSE_FACTOR_LISTENER "factor_listener"       /* broker; a listening unix stream socket */
+#define MONITOR_ROOM_PURPOSE_METRICS_LISTENER "metrics_listener"     /* broker; a listening stream socket, unix or of loopback; when configured */
 #define MONITOR_ROOM_PURPOSE_ALERT_SECRET "alert_secret"             /* courier; name is the alert's */
 #define MONITOR_ROOM_PURPOSE_AUDIT_KEY "audit_key"                   /* signer; not there when there is no such file */
 #define MONITOR_ROOM_PURPOSE_FACTOR_KEY "factor_key"                 /* broker; not there when there is no such file */
