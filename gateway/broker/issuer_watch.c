@@ -295,15 +295,17 @@ static void on_noticed(struct store_operation *operation, int result, const stru
 static void notice(struct issuer_watch *watch, uint64_t now_ms, const char *code, const char *consequence)
 {
 	struct notice *notice = calloc(1, sizeof(*notice));
-	char due[32];
+	char due[32] = "never came";
 	if (!notice)
 		return;
 	watch->list->noticed_at_ms = notice->at_ms = now_ms;
 	str_copy(notice->authority, sizeof(notice->authority), watch->list->authority);
 	str_copy(notice->entry.code, sizeof(notice->entry.code), code);
-	clock_format(watch->list->next_ms, due, sizeof(due));
-	audit_fill(&notice->entry, "alarm", "the authority %s: the next list of its revoked certificates was due at %s; %s%s%s",
-		   watch->name, watch->list->next_ms ? due : "the start", consequence, *watch->trouble ? ": " : "", watch->trouble);
+	if (watch->list->next_ms)
+		clock_format(watch->list->next_ms, due, sizeof(due));
+	audit_fill(&notice->entry, "alarm", "the authority %s: its list of revoked certificates %s%s; %s%s%s", watch->name,
+		   watch->list->next_ms ? "should have been renewed by " : "", due, consequence, *watch->trouble ? ": " : "",
+		   watch->trouble);
 	log_warning("%s", notice->entry.detail);
 	notice->operation = (struct store_operation){.work = record_notice, .done = on_noticed, .context = notice};
 	store_submit(watch->broker->store, &notice->operation);

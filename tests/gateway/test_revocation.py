@@ -61,6 +61,7 @@ def test_A3_a_list_in_a_file(new_world):
     add(world, section(enterprise, path))
     assert_shut(world, curl_with(world, one.certificate, one.key), "crl_stale")
     wait_until(lambda: "cannot open" in lists(world), "the missing file")
+    wait_until(lambda: rows(world, "SELECT 1 FROM audit WHERE code = 'crl_stale' AND detail LIKE '%never came%'"), "the alarm")
     path.write_text(enterprise.crl())
     wait_for_list(world, 1)
     assert is_in(world, one) and is_in(world, two) and is_in(world, world.laptops["alice-laptop"])
@@ -152,7 +153,7 @@ def test_a_stale_list_is_told_and_then_nobody_comes(new_world, place):
     """Before the end of the grace: said once. After it: refused, cut off; the session waits for the next list."""
     world, enterprise, one, _ = start(new_world, settings=['alert "a" { events = {"crl-stale"}  to = "http://127.0.0.1:9/" }'])
     place.body = enterprise.der("-crlsec", "6")
-    add(world, section(enterprise, place.url, grace="9s"))
+    add(world, section(enterprise, place.url, grace="12s"))
     wait_for_list(world, 1)
     session = Session(world, "pc-1")
     told = "SELECT code FROM audit WHERE event = 'alarm' ORDER BY sequence"
@@ -164,6 +165,8 @@ def test_a_stale_list_is_told_and_then_nobody_comes(new_world, place):
     assert lists(world).startswith("refused, 0") and is_in(world, world.laptops["alice-laptop"])
     wait_until(lambda: len(rows(world, told)) == 2, "the second notice")
     assert rows(world, told) == [("crl_stale_soon",), ("crl_stale",)]
+    ((detail,),) = rows(world, "SELECT detail FROM audit WHERE code = 'crl_stale_soon'")
+    assert "should have been renewed by 20" in detail and "on its devices are refused" in detail
     assert rows(world, "SELECT event FROM spool ORDER BY id") == [("crl-stale",), ("crl-stale",)]
     assert rows(world, "SELECT count(*) FROM audit WHERE event = 'device_barred' AND code = 'crl_stale'") == [(1,)]
     place.body = enterprise.der()
