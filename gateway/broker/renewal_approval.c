@@ -1,10 +1,12 @@
 /* renewal_approval.c: a late renewal waits for an admin.
  *
  * It stands among the invitations, so that it is listed, approved and withdrawn like an enrolment that waits; nobody knows
- * its secret, so no laptop can enrol with it. The laptop asks again with the same key when it is approved.
+ * its secret, so no laptop can enrol with it. The laptop asks again with the same key when it is approved. The wish belongs
+ * to the key that came first until it is withdrawn: an admin approves what he has looked at.
  */
 #include "renewal_approval.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +23,6 @@ struct wish {
 	struct worker *worker; /* held */
 	uint32_t request;
 	struct invitation *invitation;
-	bool is_new;
 	struct buf key;
 	char key_kind[17], key_store[17];
 	struct audit_entry entry;
@@ -60,13 +61,11 @@ static int record(struct store_db *db, struct store_operation *operation, struct
 	const struct invitation *invitation = wish->invitation;
 	char key[2 * INVITATION_KEY_MAX + 1];
 	str_hex(buf_view(&wish->key), key);
-	int result = wish->is_new ? record_new(db, invitation, diag) : 0;
+	int result = record_new(db, invitation, diag);
 	if (result == 0)
 		result = STORE_RUN(db, diag, invitation_claim, TEXT(invitation_state_name(INVITATION_PENDING)),
 				   TEXT(invitation->device_id), TEXT(key), TEXT(wish->key_kind), TEXT(wish->key_store),
 				   TEXT(wish->worker->address), TEXT(invitation->id));
-	if (result == 0 && store_changed(db) == 0)
-		result = diag_set(diag, ERR_DENIED, "it was withdrawn at this moment");
 	return result < 0 ? result : audit_append(db, &wish->entry, diag);
 }
 
@@ -91,8 +90,7 @@ static void on_recorded(struct store_operation *operation, int result, const str
 		tell_pending(worker, wish->request);
 	} else {
 		worker_unavailable(worker, wish->request);
-		if (wish->is_new)
-			invitation_detach(&worker->broker->invitations, wish->invitation);
+		invitation_detach(&worker->broker->invitations, wish->invitation);
 	}
 	buf_fini(&wish->key);
 	worker_release(worker);
@@ -118,19 +116,18 @@ static struct invitation *make(struct broker *broker, const struct device *devic
 	return invitation;
 }
 
-static struct wish *wish_new(struct worker *worker, uint32_t request, const struct issuance_key *key, struct invitation *found)
+static struct wish *wish_new(struct worker *worker, uint32_t request, const struct issuance_key *key)
 {
 	struct wish *wish = calloc(1, sizeof(*wish));
 	if (!wish)
 		return NULL;
 	wish->key = BUF_INIT(INVITATION_KEY_MAX);
-	wish->invitation = found ? found : make(worker->broker, worker->device, clock_wall_ms());
-	if (!wish->invitation || buf_add(&wish->key, key->public_key) < 0) {
+	wish->invitation = buf_add(&wish->key, key->public_key) == 0 ? make(worker->broker, worker->device, clock_wall_ms()) : NULL;
+	if (!wish->invitation) {
 		buf_fini(&wish->key);
 		free(wish);
 		return NULL;
 	}
-	wish->is_new = !found;
 	wish->worker = worker;
 	wish->request = request;
 	str_copy(wish->key_kind, sizeof(wish->key_kind), key->kind);
@@ -139,9 +136,9 @@ static struct wish *wish_new(struct worker *worker, uint32_t request, const stru
 	return wish;
 }
 
-static void begin(struct worker *worker, uint32_t request, const struct issuance_key *key, struct invitation *found)
+static void begin(struct worker *worker, uint32_t request, const struct issuance_key *key)
 {
-	struct wish *wish = wish_new(worker, request, key, found);
+	struct wish *wish = wish_new(worker, request, key);
 	if (!wish) {
 		worker_unavailable(worker, request);
 		return;
@@ -154,15 +151,28 @@ static void begin(struct worker *worker, uint32_t request, const struct issuance
 	store_submit(worker->broker->store, &wish->operation);
 }
 
+static void refuse_other_key(struct worker *worker, uint32_t request, const struct invitation *invitation)
+{
+	struct refusal refusal = {.event = "renewal", .status = 409, .code = "not_issued",
+				  .sentence = "The renewal of this device waits already, for another key. If that was not you, tell the "
+					      "administrator now; else let it be withdrawn, and renew again."};
+	snprintf(refusal.detail, sizeof(refusal.detail), "the late renewal of %s belongs to the key that came first, from %s",
+		 invitation->device_name, invitation->address);
+	worker_refuse(worker, request, &refusal);
+}
+
 struct invitation *renewal_approval(struct worker *worker, uint32_t request, const struct issuance_key *key)
 {
 	struct invitation *found = find(&worker->broker->invitations, worker->device, clock_wall_ms());
 	bool same = found && view_equal(buf_view(&found->public_key), key->public_key);
-	if (found && found->state == INVITATION_APPROVED && same && !found->busy)
+	if (!found)
+		begin(worker, request, key);
+	/* It has no key yet while it is on the way to the disk. */
+	else if (!same && found->public_key.size)
+		refuse_other_key(worker, request, found);
+	else if (same && found->state == INVITATION_APPROVED && !found->busy)
 		return found;
-	if (found && (found->busy || same))
-		tell_pending(worker, request);
 	else
-		begin(worker, request, key, found);
+		tell_pending(worker, request);
 	return NULL;
 }

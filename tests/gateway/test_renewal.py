@@ -495,7 +495,8 @@ def test_back_from_leave_with_the_client_and_an_approval(new_world):
     assert json.loads(world.admin("status", "--json"))["enrolments_pending"] == 0
 
 
-def test_a_late_renewal_that_is_withdrawn_begins_anew(new_world):
+def test_a_late_renewal_belongs_to_its_key_until_it_is_withdrawn(new_world):
+    """Else whoever holds the expired key could put another one in between the admin's look and `device approve`."""
     world = new_world(settings=["renew_grace = 14d"], laptops=("alice",))
     new_laptop(world, "leave")
     with world.conf.open("a") as conf:
@@ -503,12 +504,25 @@ def test_a_late_renewal_that_is_withdrawn_begins_anew(new_world):
     certificate, key = expire(world, "leave", 3)
     assert api.login(world, "alice", "leave").status == 200
     der, other = (request_for(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
-    ask = lambda what: curl(world, EST + "simplereenroll", "--cert", certificate, "--key", key, port=world.port,
-                            data=base64.encodebytes(what))[0]
+
+    def ask(what):
+        status, body = curl(world, EST + "simplereenroll", "--cert", certificate, "--key", key, port=world.port,
+                            data=base64.encodebytes(what))
+        return (status, code_of(body)) if status == 409 else status
+
     assert ask(der) == 202
+    assert ask(other) == (409, "not_issued")
+    assert query(world, "SELECT code FROM audit WHERE event = 'renewal' AND device = 'leave'") == [("not_issued",)]
+    assert ask(der) == 202, "it asks on"
     world.admin("device", "approve", "leave")
-    assert ask(other) == 202, "that is another key than the one that was approved"
-    assert ask(der) == 202
+    assert ask(other) == (409, "not_issued"), "that is another key than the one that was approved"
+    world.admin("device", "withdraw", "leave")
+    assert ask(other) == 202
+    assert ask(der) == (409, "not_issued")
+    world.stop_process("gateway")
+    world.start_gateway()
+    assert api.login(world, "alice", "leave").status == 200
+    assert ask(der) == (409, "not_issued"), "a restart forgets nothing"
     world.admin("device", "withdraw", "leave")
     assert ask(der) == 202
     world.admin("device", "approve", "leave")
