@@ -161,7 +161,9 @@
 	S(audit_insert, "INSERT INTO audit (sequence, at, event, code, request_id, device, \"user\", address, "    \
 			"detail, previous_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")      \
 	S(audit_page, "SELECT sequence, at, event, code, request_id, device, \"user\", address, detail, "          \
-		      "previous_hash, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+		      "previous_hash, hash FROM audit WHERE sequence > $1 AND sequence <= $2 AND at >= $3 "       \
+		      "AND ($4 = '' OR \"user\" = $4) AND ($5 = '' OR device = $5) AND ($6 = '' OR code = $6) "    \
+		      "AND ($7 = '' OR event = $7) AND ($8 = '' OR request_id = $8) ORDER BY sequence LIMIT $9")   \
 
 #define STATEMENT_NUMBER(name_, ...) STATEMENT_##name_,
 enum statement { STATEMENTS(STATEMENT_NUMBER) STATEMENT_COUNT };

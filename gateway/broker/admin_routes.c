@@ -150,7 +150,7 @@ static void get_tunnels(struct admin_call *call)
 	admin_reply(call, 200, json_pack("{s:o, s:I}", "tunnels", array, "now_ms", (json_int_t)clock_monotonic_ms()));
 }
 
-static void on_audit_page(void *context, int result, const struct diag *diag, const struct audit_row *rows, size_t count)
+static void on_audit_page(void *context, int result, const struct diag *diag, const struct audit_page *page)
 {
 	struct admin_call *call = context;
 	if (result < 0) {
@@ -158,16 +158,29 @@ static void on_audit_page(void *context, int result, const struct diag *diag, co
 		return;
 	}
 	json_t *array = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, admin_json_audit_row(&rows[i]));
-	admin_reply(call, 200, json_pack("{s:o}", "audit", array));
+	for (size_t i = 0; i < page->count; i++)
+		json_array_append_new(array, admin_json_audit_row(&page->rows[i]));
+	admin_reply(call, 200, json_pack("{s:o, s:I, s:I}", "audit", array, "looked_to", (json_int_t)page->looked_to, "last",
+					 (json_int_t)page->last));
 }
 
 static void get_audit(struct admin_call *call)
 {
 	uint64_t limit = number_query(call, "limit", AUDIT_PAGE_MAX);
-	audit_read(call->broker, number_query(call, "after", 0), (unsigned)(limit < AUDIT_PAGE_MAX ? limit : AUDIT_PAGE_MAX),
-		   on_audit_page, call);
+	struct audit_query query = {.after = number_query(call, "after", 0), .since_ms = number_query(call, "since", 0),
+				    .limit = (unsigned)(limit < AUDIT_PAGE_MAX ? limit : AUDIT_PAGE_MAX)};
+	bool fit = true;
+	const char *text;
+	/* What is longer than anything in the record fits nothing: not cut, but said. */
+#define TAKE(name, size)                                                                                              \
+	if ((text = admin_query(call, #name)))                                                                        \
+		fit &= str_copy(query.name, sizeof(query.name), text);
+	AUDIT_FILTERS(TAKE)
+#undef TAKE
+	if (fit)
+		audit_read(call->broker, &query, on_audit_page, call);
+	else
+		admin_fail(call, 400, "what is looked for is longer than anything in the record");
 }
 
 /* ---- acts on devices and sessions ---- */

@@ -121,8 +121,8 @@ void audit_record(struct broker *broker, const struct audit_entry *entry, audit_
 
 struct page {
 	struct store_operation operation;
-	uint64_t after;
-	unsigned limit;
+	struct audit_query query;
+	uint64_t looked_to, last;
 	audit_page_done done;
 	void *context;
 	struct audit_row rows[AUDIT_PAGE_MAX];
@@ -156,31 +156,42 @@ static int take_row(void *self, const struct store_row *row, struct diag *diag)
 static int read_page(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct page *page = operation->context;
-	return STORE_QUERY(db, diag, audit_page, take_row, page, NUMBER(page->after), NUMBER(page->limit));
+	const struct audit_query *query = &page->query;
+	page->last = (uint64_t)store_chain(db)->sequence;
+	uint64_t end = query->after + AUDIT_LOOK_ROWS < page->last ? query->after + AUDIT_LOOK_ROWS : page->last;
+	end = end > query->after ? end : query->after;
+	int result = STORE_QUERY(db, diag, audit_page, take_row, page, NUMBER(query->after), NUMBER(end), NUMBER(query->since_ms),
+				 TEXT(query->user), TEXT(query->device), TEXT(query->code), TEXT(query->event),
+				 TEXT(query->request_id), NUMBER(query->limit));
+	/* A full page ends at its last row. */
+	page->looked_to = page->count == query->limit ? page->rows[page->count - 1].sequence : end;
+	return result;
 }
 
 static void on_page(struct store_operation *operation, int result, const struct diag *diag)
 {
 	struct page *page = operation->context;
-	page->done(page->context, result, diag, page->rows, result < 0 ? 0 : page->count);
+	const struct audit_page answer = {.rows = page->rows, .count = result < 0 ? 0 : page->count, .looked_to = page->looked_to,
+					  .last = page->last};
+	page->done(page->context, result, diag, &answer);
 	for (size_t i = 0; i < page->count; i++)
 		for (int j = 0; j < ROW_TEXTS; j++)
 			free((void *)(uintptr_t)*text_of(&page->rows[i], j));
 	free(page);
 }
 
-void audit_read(struct broker *broker, uint64_t after_sequence, unsigned limit, audit_page_done done, void *context)
+void audit_read(struct broker *broker, const struct audit_query *query, audit_page_done done, void *context)
 {
 	struct page *page = calloc(1, sizeof(*page));
 	if (!page) {
 		struct diag diag;
 		int result = diag_system(&diag, "memory");
-		done(context, result, &diag, NULL, 0);
+		done(context, result, &diag, &(struct audit_page){.count = 0});
 		return;
 	}
 	page->operation = (struct store_operation){.work = read_page, .done = on_page, .context = page};
-	page->after = after_sequence;
-	page->limit = limit < AUDIT_PAGE_MAX ? limit : AUDIT_PAGE_MAX;
+	page->query = *query;
+	page->query.limit = query->limit && query->limit < AUDIT_PAGE_MAX ? query->limit : AUDIT_PAGE_MAX;
 	page->done = done;
 	page->context = context;
 	store_submit(broker->store, &page->operation);

@@ -46,11 +46,27 @@ struct audit_row {
 	uint64_t sequence, at_ms;
 	const char *event, *code, *request_id, *device, *user, *address, *detail, *previous_hash, *hash;
 };
-/* At most AUDIT_PAGE_MAX rows after a sequence number, oldest first. The rows are borrowed for the call. */
+/* Which rows: "" is any. */
+#define AUDIT_FILTERS(F) F(user, 257) F(device, 65) F(code, 33) F(event, 33) F(request_id, AUDIT_REQUEST_ID_MAX + 1)
+struct audit_query {
+	uint64_t after; /* a sequence number */
+	uint64_t since_ms;
+	unsigned limit; /* at most AUDIT_PAGE_MAX */
+#define FILTER(name, size) char name[size];
+	AUDIT_FILTERS(FILTER)
+#undef FILTER
+};
+/* Rows that fit, oldest first, borrowed for the call. One look goes over so many rows at most, so that nobody waits long for
+ * the record: `looked_to` says how far, and the next question goes on from there; there is more when it is below `last`. */
 #define AUDIT_PAGE_MAX 500
-typedef void (*audit_page_done)(void *context, int result, const struct diag *diag, const struct audit_row *rows,
-				size_t count);
-void audit_read(struct broker *broker, uint64_t after_sequence, unsigned limit, audit_page_done done, void *context);
+#define AUDIT_LOOK_ROWS 50000
+struct audit_page {
+	const struct audit_row *rows;
+	size_t count;
+	uint64_t looked_to, last;
+};
+typedef void (*audit_page_done)(void *context, int result, const struct diag *diag, const struct audit_page *page);
+void audit_read(struct broker *broker, const struct audit_query *query, audit_page_done done, void *context);
 
 /* ---- the chain ---- */
 /* hash = SHA-256 over all columns before it; `sequence`, `at_ms` and `previous_hash` as they stand in the

@@ -25,7 +25,7 @@ struct admin_options {
 	const char *socket;
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
-	const char *at, *realm, *from, *tests, *session;
+	const char *at, *realm, *from, *tests, *session, *since, *event, *code, *id;
 	const char *store, *checkpoints, *key, *encrypt_to, *identity;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
@@ -33,6 +33,8 @@ struct admin_options {
 	int word_count;
 };
 
+/* --since: so long ago, or a day or moment of UTC, as milliseconds since 1970; 0 when it was not given. False: said so. */
+bool admin_since(const struct admin_options *options, uint64_t *out_ms);
 /* "sallyport-admin: SENTENCE" on standard error; returns `status`. */
 [[gnu::format(printf, 2, 3)]] int admin_say(int status, const char *format, ...);
 

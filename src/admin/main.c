@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "admin.h"
+#include "sallyport/clock.h"
 #include "sallyport/str.h"
 
 static const struct subcommand {
@@ -75,7 +76,8 @@ static const struct subcommand {
 	{"audit", "checkpoints", "[--store FILE]", "signed checkpoints of the record, a line of JSON each, to be kept elsewhere", 0, 0, cmd_audit_checkpoints},
 	{"audit", "export", "FOLDER [--csv] [--after N] [--store FILE] [--key FILE]", "records and what proves them, as files for others", 1, 1, cmd_audit_export},
 	{"audit", "key", "[--dir DIR]", "make the key that signs checkpoints where there is none; print its public half", 0, 0, cmd_audit_key},
-	{"audit", "", "[--follow] [--after N]", "what happened", 0, 0, cmd_audit},
+	{"audit", "", "[--follow] [--since 24h|2026-11-24T10:00:00Z] [--user USER] [--device NAME] [--event EVENT] [--code CODE] [--id REQUEST] [--after N]",
+	 "what happened: all, or what fits all of that", 0, 0, cmd_audit},
 	{"backup", "", "FILE [--encrypt-to RECIPIENT] [--store FILE]", "copy the store beside the running gateway, encrypted (age) when asked", 1, 1, cmd_backup},
 	{"restore", "", "FILE [--identity FILE] [--store FILE]", "put a backup in the store's place; only while no gateway runs; the former one is kept", 1, 1, cmd_restore},
 	{"alert", "list", "", "who is told of what, and what waits", 0, 0, cmd_alert_list},
@@ -98,6 +100,25 @@ static const struct subcommand {
 	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
 };
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
+
+bool admin_since(const struct admin_options *options, uint64_t *out_ms)
+{
+	uint64_t ago_ms, now_ms = clock_wall_ms();
+	char moment[40];
+	*out_ms = 0;
+	if (!options->since)
+		return true;
+	if (str_to_duration_ms(view_string(options->since), &ago_ms) == 0) {
+		*out_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
+		return true;
+	}
+	snprintf(moment, sizeof(moment), "%.20s%s", options->since, strlen(options->since) == 10 ? "T00:00:00Z" : "");
+	if (strlen(options->since) <= 20 && clock_parse(moment, out_ms) == 0)
+		return true;
+	admin_say(ADMIN_USAGE, "--since takes a time such as 24h, or a day or moment (UTC) such as 2026-11-24 or 2026-11-24T10:00:00Z, not \"%s\"",
+		  options->since);
+	return false;
+}
 
 int admin_say(int status, const char *format, ...)
 {
@@ -165,6 +186,10 @@ static const struct option_row {
 	ROW("all", FLAG, all),
 	ROW("follow", FLAG, follow),
 	ROW("after", TEXT, after),
+	ROW("since", TEXT, since),
+	ROW("event", TEXT, event),
+	ROW("code", TEXT, code),
+	ROW("id", TEXT, id),
 	ROW("device", TEXT, device),
 	ROW("to", TEXT, to),
 	ROW("at", TEXT, at),
