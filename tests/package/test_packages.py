@@ -22,7 +22,8 @@ def rpm(built, name):
 
 def asked(package, *words):
     """rpm's own words, without a database of this machine's."""
-    return run(["rpm", "--dbpath", "/nonexistent", "-qp", *words, package]).splitlines()
+    with tempfile.TemporaryDirectory() as database:
+        return run(["rpm", "--dbpath", database, "-qp", *words, package]).splitlines()
 
 
 def paths_of_deb(built, name):
