@@ -112,8 +112,16 @@ static int refused(struct tls *tls, struct diag *diag)
 	return diag_set(diag, ERR_DENIED, "%s", tls->refusal_sentence ? tls->refusal_sentence->text : tls->refusal);
 }
 
+/* RFC 8446 D.2 wants protocol_version: GnuTLS agrees to the older version of such a client, and then finds no cipher suite of it. */
+static bool is_of_older_version(const struct tls *tls, int gnutls_result)
+{
+	return gnutls_result == GNUTLS_E_NO_CIPHER_SUITES && gnutls_protocol_get_version(tls->session) < GNUTLS_TLS1_3;
+}
+
 static int failed(struct tls *tls, int gnutls_result, struct diag *diag)
 {
+	if (is_of_older_version(tls, gnutls_result))
+		gnutls_result = GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
 	tls_verify_after_failure(tls, gnutls_result);
 	if (tls->refusal)
 		return refused(tls, diag);

@@ -205,17 +205,17 @@ def last_refusal(world):
         return database.execute("SELECT code, detail FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
 
 
-@pytest.mark.parametrize("version, reason", [("TLSv1", "TLSV1_ALERT_PROTOCOL_VERSION"), ("TLSv1_1", "TLSV1_ALERT_PROTOCOL_VERSION"),
-                                             ("TLSv1_2", "SSLV3_ALERT_HANDSHAKE_FAILURE")])
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_A6_only_tls_1_3(world, version, reason):
+def test_A6_only_tls_1_3(world, version):
     context = clients.tls_context(world, "alice-laptop")
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
     with pytest.raises(ssl.SSLError) as refused:
         clients.connect(world, context=context)
-    assert refused.value.reason == reason
-    assert last_refusal(world)[0] == "handshake_failed"
+    assert refused.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
+    code, detail = last_refusal(world)
+    assert code == "handshake_failed" and "version" in detail, detail
 
 
 @pytest.fixture(scope="module")
