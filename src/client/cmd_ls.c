@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "commands.h"
+#include "reach.h"
 #include "sallyport/own.h"
 #include "say.h"
 
@@ -67,15 +68,8 @@ static int print_table(struct view body, struct diag *diag)
 
 int cmd_ls(const struct options *options, struct diag *diag)
 {
-	OWN_CLIENT struct client client = {.agent.socket = -1};
-	OWN_BUF struct buf body = BUF_INIT(8 * 1024 * 1024);
-	int status = client_init(&client, &options->settings, diag);
-	if (status == STATUS_OK)
-		status = client_look_for_session(&client, diag);
-	if (status == STATUS_OK)
-		status = client_attach(&client, diag);
-	if (status == STATUS_OK)
-		status = client_ask(&client, "GET", "/v1/resources", &body, NULL, diag);
+	OWN_BUF struct buf body = BUF_INIT(REACH_BYTES_MAX);
+	int status = reach_ask_text(&options->settings, &body, diag);
 	if (status == STATUS_OK)
 		status = options->json ? client_print_json(buf_view(&body), diag) : print_table(buf_view(&body), diag);
 	if (status == STATUS_OK && !say_finished())

@@ -12,19 +12,25 @@
 #include "sallyport/str.h"
 
 /* A network of IPv4 is at most 128 patterns of 16 bytes. */
-enum { ANSWER_BYTES_MAX = 8 * 1024 * 1024, HOST_MAX = 4096 };
+enum { HOST_MAX = 4096 };
 
-int reach_ask(const struct settings *settings, struct answer_resources *out_resources, struct diag *diag)
+int reach_ask_text(const struct settings *settings, struct buf *out_body, struct diag *diag)
 {
 	OWN_CLIENT struct client client = {.agent.socket = -1};
-	OWN_BUF struct buf body = BUF_INIT(ANSWER_BYTES_MAX);
 	int status = client_init(&client, settings, diag);
 	if (status == STATUS_OK)
 		status = client_look_for_session(&client, diag);
 	if (status == STATUS_OK)
 		status = client_attach(&client, diag);
 	if (status == STATUS_OK)
-		status = client_ask(&client, "GET", "/v1/resources", &body, NULL, diag);
+		status = client_ask(&client, "GET", "/v1/resources", out_body, NULL, diag);
+	return status;
+}
+
+int reach_ask(const struct settings *settings, struct answer_resources *out_resources, struct diag *diag)
+{
+	OWN_BUF struct buf body = BUF_INIT(REACH_BYTES_MAX);
+	int status = reach_ask_text(settings, &body, diag);
 	return status == STATUS_OK ? answer_parse_resources(buf_view(&body), out_resources, diag) : status;
 }
 

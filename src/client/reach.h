@@ -17,7 +17,10 @@ struct reach_place {
 };
 typedef int (*reach_handler)(const struct reach_place *place, void *context);
 
-/* Asks the gateway. Release with answer_resources_fini. */
+/* Asks the gateway: the answer as it came, into a buffer of REACH_BYTES_MAX. */
+enum { REACH_BYTES_MAX = 8 * 1024 * 1024 };
+[[nodiscard]] int reach_ask_text(const struct settings *settings, struct buf *out_body, struct diag *diag);
+/* The same, parsed. Release with answer_resources_fini. */
 [[nodiscard]] int reach_ask(const struct settings *settings, struct answer_resources *out_resources, struct diag *diag);
 /* Calls the handler for each address that other programs can be told. Its first result that is not 0. Pure. */
 [[nodiscard]] int reach_each(const struct answer_resources *resources, reach_handler handler, void *context);
