@@ -55,7 +55,8 @@ struct admin {
 struct exchange {
 	LIST_ENTRY(exchange) of_admin; /* while it is suspended */
 	struct admin_call call;
-	struct admin *admin;
+	struct admin *admin; /* until it is completed; answers may come later */
+	const struct door *door;
 	struct MHD_Connection *connection;
 	struct buf body;
 	bool overlong, suspended, answered, completed, refused;
@@ -117,11 +118,11 @@ static void identify(struct exchange *exchange)
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	bool known = info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-	if (exchange->admin->door->trusts_loopback && is_of_loopback(info))
+	if (exchange->door->trusts_loopback && is_of_loopback(info))
 		exchange->refused = false;
 	else
 		exchange->refused = !known || !may_speak(exchange->admin, peer.uid);
-	snprintf(exchange->call.by_text, sizeof(exchange->call.by_text), "%s (uid %u)", peer.uid == 0 ? "root" : exchange->admin->door->address,
+	snprintf(exchange->call.by_text, sizeof(exchange->call.by_text), "%s (uid %u)", peer.uid == 0 ? "root" : exchange->door->address,
 		 peer.uid);
 	exchange->call.by.admin = exchange->call.by_text;
 }
@@ -248,15 +249,15 @@ static void on_refusal_recorded(void *context, int result, const struct diag *di
 {
 	struct exchange *exchange = context;
 	(void)result, (void)diag;
-	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "%s", exchange->admin->door->refusal);
+	admin_fail(&exchange->call, MHD_HTTP_FORBIDDEN, "%s", exchange->door->refusal);
 }
 
 static void refuse_peer(struct exchange *exchange)
 {
 	struct audit_entry entry = {.code = "not_admin"};
-	str_copy(entry.address, sizeof(entry.address), exchange->admin->door->address);
+	str_copy(entry.address, sizeof(entry.address), exchange->door->address);
 	audit_fill(&entry, "admin_refused", "%s %s by %s", exchange->call.method, exchange->call.path, exchange->call.by_text);
-	audit_record(exchange->admin->broker, &entry, on_refusal_recorded, exchange);
+	audit_record(exchange->call.broker, &entry, on_refusal_recorded, exchange);
 }
 
 static void begin(struct exchange *exchange)
@@ -278,7 +279,7 @@ static void begin(struct exchange *exchange)
 			return;
 		}
 	}
-	exchange->admin->door->route(&exchange->call);
+	exchange->door->route(&exchange->call);
 }
 
 static struct exchange *new_exchange(struct admin *admin, struct MHD_Connection *connection, const char *url, const char *method)
@@ -287,6 +288,7 @@ static struct exchange *new_exchange(struct admin *admin, struct MHD_Connection 
 	if (!exchange)
 		return NULL;
 	exchange->admin = admin;
+	exchange->door = admin->door;
 	exchange->connection = connection;
 	exchange->body = BUF_INIT(ADMIN_BODY_MAX);
 	exchange->call.broker = admin->broker;

@@ -84,7 +84,9 @@ static void finish(struct handover *handover)
 static void on_timer(uv_timer_t *timer)
 {
 	struct handover *handover = timer->data;
-	bool is_busy = anyone_is_busy(handover->broker) || admin_is_busy(handover->broker->admin);
+	const struct broker *broker = handover->broker;
+	bool is_busy = anyone_is_busy(broker) || admin_is_busy(broker->admin) || admin_is_busy(broker->factor_door) ||
+		       admin_is_busy(broker->metrics_door);
 	if (is_busy && ++handover->asked < ASK_TIMES)
 		return;
 	uv_timer_stop(timer);

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 
@@ -439,6 +440,45 @@ def test_D4_a_pam_session_lives_as_long_as_its_session(new_world):
     world.gateway.terminate()
     assert world.gateway.wait(30) == 0
     assert pam.phases(world).count("close_session") == 2 and not pam.conversations(world)
+
+
+FLOOD = """
+import socket, sys
+while True:
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(5)
+            peer.connect(sys.argv[1])
+            while True:
+                peer.sendall(b"GET /v1/x HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                if not peer.recv(4096):
+                    break
+    except OSError:
+        pass
+"""
+
+
+def refusals(world):
+    return ask(world, "SELECT count(*) FROM audit WHERE event = 'admin_refused'")[0][0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_D4_strangers_at_the_factor_socket_harm_no_restart(new_world):
+    """Their refusals are being recorded when the door is shut."""
+    world = new_world()
+    alice = Tunnels(world, 2)
+    flood = [subprocess.Popen([sys.executable, "-B", "-c", FLOOD, str(world.path("run", "factor.sock"))],
+                              user=65534, group=65534, extra_groups=[], cwd="/") for _ in range(4)]
+    try:
+        for _ in range(3):
+            before = refusals(world)
+            wait_until(lambda: refusals(world) > before + 20, "the flood")
+            restart(world)
+            assert alice.all_live()
+    finally:
+        for one in flood:
+            one.kill()
+            one.wait()
 
 
 def test_a_version_that_would_not_start_is_not_tried(new_world):
