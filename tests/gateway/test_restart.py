@@ -112,6 +112,19 @@ def test_D4_idle_tunnels_go_on_over_three_restarts(new_world):
     assert said == [(45, 45, "client_fin")] * 3 + [(9, 9, "client_fin")]
 
 
+def test_D4_hundreds_of_tunnels_are_more_than_one_parcel(new_world):
+    world = new_world()
+    alice = Tunnels(world, 0)
+    alice.numbers = [alice.h2.start_connect(echo(world), alice.token) for _ in range(900)]
+    assert alice.h2.wait(lambda: all(alice.h2.streams[number].status == 200 for number in alice.numbers))
+    others = [Tunnels(world, 1, alice.token) for _ in range(12)]
+    assert restart(world) == "13 of 13 live connections are taken over, with 912 tunnels"
+    for number in alice.numbers:
+        alice.h2.send(number, b"tunnel %d" % number)
+    assert alice.h2.wait(lambda: all(bytes(alice.h2.streams[number].data) == b"tunnel %d" % number for number in alice.numbers))
+    assert all(other.all_live() for other in others)
+
+
 class Target:
     """A server for single connections, driven by the test, where the policy lets alice go."""
 

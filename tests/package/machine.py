@@ -93,8 +93,11 @@ class Machine:
             raise MachineError(f"{self.name} ended: {self.log.read_text(errors='replace')[-2000:]}")
         done = subprocess.run(["pgrep", "-P", str(self.process.pid)], text=True, capture_output=True, check=False)
         for pid in done.stdout.split():
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
-                return int(pid)
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                    return int(pid)
+            except OSError:
+                pass  # one that was gone by then
         return None
 
     def _is_up(self):

@@ -182,7 +182,7 @@ def test_D4_an_upgrade_under_live_tunnels(day):
     session = sessions(day)
     before, process = live_tunnels(day), main_process(day)
     assert sorted(before.values()) == [5432, 5433]
-    day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q /srv/newer/sallyport-gateway_*.deb")
+    day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q /srv/newer/sallyport-gateway_*.deb /srv/newer/libpam-sallyport_*.deb")
     assert "0.1.0" in day.gateway.run("dpkg-query -W sallyport-gateway")
     wait_until(lambda: "active" in day.gateway.run("systemctl is-active sallyport-gateway || true").split(), "the gateway's return")
     assert main_process(day) != process and live_tunnels(day) == before
@@ -199,6 +199,11 @@ def test_D4_a_restart_is_no_stop(day):
         day.gateway.run("systemctl restart sallyport-gateway")
         assert main_process(day) != process
         day.held.says(word)
+    process, before = main_process(day), in_the_unit(day, "sallyport-broke")
+    day.gateway.run("systemctl kill --kill-who=main --signal=SIGUSR2 sallyport-gateway")
+    wait_until(lambda: in_the_unit(day, "sallyport-broke") not in ([], before), "the restart in place")
+    day.held.says("in place")
+    assert main_process(day) == process
     day.gateway.run("systemctl stop sallyport-gateway")
     day.held.end()
     assert in_the_unit(day) == []
@@ -221,12 +226,14 @@ def test_a_crash_leaves_nobody_behind(day):
 
 def test_a_downgrade_is_refused(day):
     with pytest.raises(MachineError, match="no downgrade"):
-        day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q --allow-downgrades /srv/sallyport/sallyport-gateway_0.0.9.deb")
+        day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q --allow-downgrades /srv/sallyport/sallyport-gateway_0.0.9.deb /srv/sallyport/libpam-sallyport_0.0.9.deb")
     assert "0.1.0" in day.gateway.run("dpkg-query -W sallyport-gateway")
     wait_until(lambda: "active" in day.gateway.run("systemctl is-active sallyport-gateway || true").split(), "the gateway")
 
 
 def test_purge_leaves_nothing(day):
+    # The tests above have named it to apt; nobody else has.
+    day.gateway.run("apt-mark auto libpam-sallyport")
     day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get purge -y -q sallyport-gateway")
     day.gateway.run("DEBIAN_FRONTEND=noninteractive apt-get autoremove --purge -y -q")
     assert "sallyport" not in day.gateway.run("getent passwd; getent group; ls -d /run/* /etc/systemd/system/*/*")
