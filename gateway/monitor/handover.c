@@ -82,6 +82,8 @@ void handover_begin(struct monitor *monitor, enum handover_way way)
 		log_error("a listener has changed: that takes a start from the outside; this version stays");
 		return;
 	}
+	/* From here on a copy of each live tunnel's socket comes here; the successor keeps the limit. */
+	fd_raise_limit();
 	log_notice("restarting; live tunnels go on");
 	monitor->handing_over = way;
 	monitor->handover_until_ms = clock_monotonic_ms() + BROKER_LEAVES_MS;

@@ -103,13 +103,8 @@ static void raise_descriptor_limit(uint64_t connections)
 {
 	struct rlimit limit;
 	rlim_t wanted = connections * 4 + 4096;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
-	struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
-	if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < wanted)
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = wanted, .rlim_max = wanted});
 }
 
 /* ---- signals ---- */
@@ -172,7 +167,6 @@ void monitor_watch_or_die(struct monitor *monitor, struct watch *watch)
 /* Before the configuration: whatever is wrong with it, workers that wait here do not wait for nobody. */
 static int begin(struct monitor *monitor, struct diag *diag)
 {
-	struct rlimit limit;
 	int result = loop_init(&monitor->loop, diag);
 	if (result == 0)
 		result = watch_signals(monitor, diag);
@@ -181,13 +175,9 @@ static int begin(struct monitor *monitor, struct diag *diag)
 	/* An upgrade puts another file in its place; this path finds that one. */
 	ssize_t length = readlink("/proc/self/exe", monitor->program, sizeof(monitor->program) - 1);
 	monitor->program[length > 0 ? length : 0] = 0;
-	/* Whatever is left is taken; what this process needs in the long run the configuration will say. */
-	bool has_limit = getrlimit(RLIMIT_NOFILE, &limit) == 0;
-	if (has_limit)
-		setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max});
+	/* Whatever is left is taken, and lies here until the broker has it. */
+	fd_raise_limit();
 	heritage_take(monitor);
-	if (has_limit)
-		setrlimit(RLIMIT_NOFILE, &limit);
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 [[nodiscard]] int fd_set_cloexec(int fd, int on);
 /* A TCP peer that is silently gone for so long is noticed, while nothing is on the way to it. */
 void fd_keep_alive(int fd, uint64_t silence_ms);
+/* This process may have as many descriptors as its hard limit says. */
+void fd_raise_limit(void);
 /* Reads all of a descriptor from its start up to out_bytes->limit; ERR_LIMIT when it is longer. */
 [[nodiscard]] int fd_read_all(int fd, struct buf *out_bytes);
 /* Opens and reads a file whole. The diag names the path. */

@@ -6,6 +6,7 @@ With systemd it is tests/package.
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -492,6 +493,21 @@ def test_D4_strangers_at_the_factor_socket_harm_no_restart(new_world):
         for one in flood:
             one.kill()
             one.wait()
+
+
+def limit_of(pid):
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+
+def test_D4_more_tunnels_than_the_monitor_may_open_descriptors(new_world):
+    """While it restarts it holds a copy of each tunnel's socket."""
+    world = new_world()
+    alice = Tunnels(world, 150)
+    open_now = len(os.listdir(f"/proc/{world.gateway.pid}/fd"))
+    resource.prlimit(world.gateway.pid, resource.RLIMIT_NOFILE, (open_now + 60, limit_of(world.gateway.pid)[1]))
+    for _ in range(2):
+        assert restart(world) == "1 of 1 live connections are taken over, with 150 tunnels"
+        assert alice.all_live()
 
 
 def test_a_version_that_would_not_start_is_not_tried(new_world):
