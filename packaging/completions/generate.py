@@ -12,7 +12,8 @@ COMMAND = re.compile(r"^  ([a-z][a-z0-9-]*)((?: [a-z][a-z-]*)?)(?= |$)(.*)$")
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][a-zA-Z-]*")
 CHOICES = re.compile(r"\[([a-z]+(?:\|[a-z]+)+)\]")
 
-# Behind that option or command stands a line of that list. "$PROFILE" is the -p of the line.
+# Behind that option or command stands a line of that list. "$PROFILE" is the -p of the line. The lines are somebody else's
+# words: a shell may compare and offer them, and must expand none.
 LISTS = {"sallyport": {
     "-W": "sallyport $PROFILE complete hosts", "why": "sallyport $PROFILE complete hosts",
     "-L": "sallyport $PROFILE complete hosts",  # behind "PORT:"
@@ -117,7 +118,12 @@ def bash(program, known):
 	# What follows PORT: is the host.
 	[[ $before == -L && $current != *:* ]] && return
 	[[ $before == -L ]] && front=${{current%%:*}}:
-	mapfile -t COMPREPLY < <(compgen -P "$front" -W "$words" -- "${{current#"$front"}}")
+	# Compared here: `compgen -W` would expand the words, and run what stands in $(...).
+	read -rd '' -a typed <<< "$words"
+	COMPREPLY=()
+	for word in "${{typed[@]}}"; do
+		[[ $word == "${{current#"$front"}}"* ]] && COMPREPLY+=("$front$word")
+	done
 	# readline replaces only what stands behind the last colon.
 	if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
 		COMPREPLY=("${{COMPREPLY[@]#"${{current%"${{current##*:}}"}}"}}")

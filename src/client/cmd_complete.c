@@ -43,7 +43,8 @@ static void print_hosts(const struct answer_resources *resources)
 static void print_names(const struct answer_resources *resources)
 {
 	for (size_t i = 0; i < resources->count; i++)
-		puts(resources->item[i].name);
+		if (reach_is_name(resources->item[i].name))
+			puts(resources->item[i].name);
 }
 
 static int ask(const struct settings *settings, void (*print)(const struct answer_resources *resources), struct diag *diag)

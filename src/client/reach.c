@@ -56,12 +56,23 @@ static bool expand(char *host, size_t capacity)
 	return str_copy(host, capacity, text);
 }
 
-static bool is_plain(const char *text)
+static bool is_plain(const char *text, const char *marks)
 {
 	for (const char *at = text; *at; at++)
-		if (!isalnum((unsigned char)*at) && !strchr(".-_*:,", *at))
+		if (!isascii((unsigned char)*at) || (!isalnum((unsigned char)*at) && !strchr(marks, *at)))
 			return false;
 	return *text && *text != '-';
+}
+
+bool reach_is_name(const char *text)
+{
+	return is_plain(text, ".-_");
+}
+
+/* Of patterns only "*.ZONE": "*" alone would lead all that the user reaches through the gateway. */
+static bool is_host(const char *text)
+{
+	return is_plain(strncmp(text, "*.", 2) == 0 ? text + 2 : text, ".-_:");
 }
 
 /* "22" and "5432-5440" */
@@ -96,11 +107,11 @@ static int take_address(const struct answer_resource *resource, const char *addr
 		text[strcspn(text, "]")] = 0;
 	}
 	place.is_pattern = is_network || strchr(text, '*');
-	if (is_network && !expand(text, sizeof(text)))
+	if (is_network ? !expand(text, sizeof(text)) : !is_host(text))
 		return 0;
-	if (!place.is_pattern && !strchr(resource->addresses, ',') && is_plain(resource->name))
+	if (!place.is_pattern && !strchr(resource->addresses, ',') && reach_is_name(resource->name))
 		place.alias = resource->name;
-	return is_plain(text) ? handler(&place, context) : 0;
+	return handler(&place, context);
 }
 
 int reach_each(const struct answer_resources *resources, reach_handler handler, void *context)

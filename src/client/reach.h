@@ -15,6 +15,8 @@ struct reach_place {
 	/* The name of a resource with one host leads there as well (sallyport-policy.conf(5)); else NULL. */
 	const char *alias;
 };
+/* Of ASCII letters, digits, ".", "-" and "_": nothing that a shell, a terminal or ssh reads as more than a name. */
+bool reach_is_name(const char *text);
 typedef int (*reach_handler)(const struct reach_place *place, void *context);
 
 /* Asks the gateway: the answer as it came, into a buffer of REACH_BYTES_MAX. */

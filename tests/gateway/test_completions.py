@@ -4,6 +4,7 @@ import pathlib
 import pty
 import select
 import signal
+import string
 import subprocess
 import time
 
@@ -109,6 +110,41 @@ def test_a_shell_knows_the_devices(world, name):
         shell.read_until("set")
         shell.completes("sallyport-admin device sh", "device show")
         shell.completes("sallyport-admin device show bob", "show bob-laptop")
+
+
+HOSTILE = ["$(touch ran)", "`touch ran`", "*", "-p", "a b", "a;touch ran"]
+
+
+def test_names_that_mean_something_to_a_shell_are_no_words(new_world):
+    world = new_world(laptops=("alice",))
+    world.policy.write_text(world.policy.read_text() + "".join(
+        f'resource "{name}" {{ address = {{"db{n}.example:22"}}  kind = ssh }}\n' for n, name in enumerate(HOSTILE)) +
+        'rule "all of them" { users = {"alice"} resources = {"*"} }\n')
+    world.admin("policy", "apply")
+    log_in(world)
+    assert "touch ran" in client(world, "ls").stdout
+    program = world.program("sallyport")
+    assert sorted(run([program, "complete", "resources"], env=environment(world)).splitlines()) == ["echo", "ssh", "vault", "wiki"]
+    hosts = run([program, "complete", "hosts"], env=environment(world)).splitlines()
+    assert "db0.example:22" in hosts and all(set(host) <= set(string.ascii_letters + string.digits + ".:[]-_") for host in hosts), hosts
+    config = client(world, "ssh-config").stdout
+    assert "\nHost db0.example\n" in config and "touch" not in config
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_shell_runs_no_word(world, name):
+    """Even if the program let one through."""
+    liar = world.path("liar")
+    liar.mkdir(exist_ok=True)
+    ran = world.path("ran-in-" + name)
+    (liar / "sallyport").write_text(f"#!/bin/sh\nprintf '%s\\n' 'echo:1' '$(touch {ran})x' '`touch {ran}`y' 'plain:22'\n")
+    (liar / "sallyport").chmod(0o755)
+    with Shell(world, name) as shell:
+        shell.write(f"\x15PATH={liar}:$PATH; echo se''t\n")
+        shell.read_until("set")
+        shell.completes("sallyport why pla", "why plain:22")
+        shell.completes("sallyport why ec", "why echo:1")
+    assert not ran.exists()
 
 
 def test_completing_starts_nothing_and_waits_for_nobody(world, working):

@@ -38,6 +38,15 @@ static void test_places(void **state)
 		{"net", "10.20.6.8/32:22", "~10.20.6.8 22-22 ;"},
 		{"six", "[2001:db8::]/32:22, [2001:db8::/32]:22", ""},
 		{"bad", "x:0, x:70000, x:2-1, x, :, 10.0.0.0/33:1, 10.0.0.0/0:1, a b:1", "b 1-1 ;"},
+		/* A name or a pattern that would take all of the user's ssh, or several, is none. */
+		{"*", "db1:22", "db1 22-22 ;"},
+		{"d*", "db1:22", "db1 22-22 ;"},
+		{"!db", "db1:22", "db1 22-22 ;"},
+		{"db,web", "db1:22", "db1 22-22 ;"},
+		{"db:1", "db1:22", "db1 22-22 ;"},
+		{"db.corp-1_a", "db1:22", "db1 22-22 db.corp-1_a;"},
+		{"d\xc3\xa9", "db1:22", "db1 22-22 ;"},
+		{"any", "*:22, *.:22, *.*:22, **:22, [*]:22, [*:*]:22, d*:22, *b:22, *.-b:22, !b:22", ""},
 		{"bad", "a\"b:1", ""},
 		{"bad", "a\nb:1", ""},
 	};
@@ -61,8 +70,20 @@ static void test_the_widest_network(void **state)
 	assert_non_null(memmem(text.data, text.size, "255.255.255.255 65535-65535", 27));
 }
 
+static void test_names(void **state)
+{
+	(void)state;
+	static const char *const plain[] = {"db", "prod-db_1.corp", "1"};
+	static const char *const others[] = {"", "-db", "a b", "$(reboot)", "`reboot`", "*", "a\nb", "a\033[2J", "a;b", "\xc3\xa9", "a:1"};
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		assert_true(reach_is_name(plain[i]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(reach_is_name(others[i]));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_places), cmocka_unit_test(test_the_widest_network)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_places), cmocka_unit_test(test_the_widest_network),
+					   cmocka_unit_test(test_names)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
