@@ -54,6 +54,7 @@ void admin_post_adoption(struct admin_call *call);
 
 /* ---- admin_files.c ---- */
 void admin_get_files(struct admin_call *call);
+void admin_get_resolver(struct admin_call *call);
 void admin_post_reload(struct admin_call *call);
 
 /* ---- admin_factor.c ---- */

@@ -1,8 +1,14 @@
-/* admin_files.c: where the gateway's files are (sallyport-admin ca and server work on them), and reading them again. */
+/* admin_files.c: where the gateway's files are (sallyport-admin ca and server work on them), and reading them again; and whether
+ * a name server answers (doctor).
+ */
+#include <stdlib.h>
+
 #include "admin.h"
 #include "admin_call.h"
 #include "admin_json.h"
 #include "monitor_edge.h"
+#include "resolve.h"
+#include "sallyport/own.h"
 #include "signer_edge.h"
 
 /* Only the signer knows which of the authorities it signs with: the key may be in a token. */
@@ -50,4 +56,30 @@ void admin_reload_over(struct broker *broker, bool good, const char *sentence)
 		else
 			admin_fail(call, 409, "%s; what was in force stays", sentence);
 	}
+}
+
+/* ---- a name server ---- */
+
+struct asking {
+	struct resolve_query query;
+	struct admin_call *call;
+};
+
+/* That there is no such name is an answer. */
+static void on_name(struct resolve_query *query, int result)
+{
+	OWN_MEMORY struct asking *asking = query->context;
+	admin_reply(asking->call, 200, json_pack("{s:b}", "answers", result == 0 || result == ERR_NOT_FOUND));
+}
+
+void admin_get_resolver(struct admin_call *call)
+{
+	struct asking *asking = calloc(1, sizeof(*asking));
+	if (!asking) {
+		admin_fail(call, 503, "memory is out");
+		return;
+	}
+	*asking = (struct asking){.query = {.done = on_name, .context = asking}, .call = call};
+	/* RFC 2606: nobody's name, so no file of hosts has it. */
+	resolver_look_up(call->broker->resolver, "sallyport-doctor.invalid", &asking->query);
 }

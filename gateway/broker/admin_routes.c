@@ -356,6 +356,7 @@ static const struct route {
 	{"POST", {"adoptions"}, admin_post_adoption},
 	{"GET", {"authorities"}, admin_get_issuers},
 	{"GET", {"files"}, admin_get_files},
+	{"GET", {"resolver"}, admin_get_resolver},
 	{"GET", {"certificates"}, get_certificates},
 	{"POST", {"reload"}, admin_post_reload},
 	{"GET", {"invitations"}, admin_get_invitations},

@@ -218,6 +218,7 @@ static void on_store_checked(void *context, int result, const struct diag *diag)
 	struct broker *broker = context;
 	struct audit_entry entry = {.code = "store_trouble"};
 	store_check_end(take_pointer(&broker->store_check));
+	str_copy(broker->store_finding, sizeof(broker->store_finding), result == 0 ? "good" : diag->text);
 	if (result == 0)
 		return;
 	log_error("%s%s", diag->text, result == ERR_BAD_INPUT ? "; put a backup in its place: sallyport-admin restore" : "");
@@ -227,6 +228,7 @@ static void on_store_checked(void *context, int result, const struct diag *diag)
 
 int broker_check_store(struct broker *broker, struct diag *diag)
 {
+	str_copy(broker->store_finding, sizeof(broker->store_finding), "running");
 	return store_check_begin(broker->room->conf.store, broker->loop, on_store_checked, broker, &broker->store_check, diag);
 }
 

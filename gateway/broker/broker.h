@@ -59,6 +59,7 @@ struct broker {
 	struct room *room; /* room->conf holds the settings in force */
 	struct store *store;
 	struct store_check *store_check; /* NULL before and after it */
+	char store_finding[256]; /* "running", "good", or what is wrong */
 	struct registry registry;
 	struct invitations invitations;
 	struct issuers issuers;

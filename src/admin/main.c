@@ -97,7 +97,8 @@ static const struct subcommand {
 	{"policy", "shadow", "FILE...|report|end", "try a policy beside the one in force; it changes nothing", 1, 1000, cmd_policy_shadow},
 	{"sources", "list", "", "addresses that came in vain or too often, and which are refused now", 0, 0, cmd_sources_list},
 	{"sources", "clear", "ADDRESS|--all", "forget what one address, or every one, has done", 0, 1, cmd_sources_clear},
-	{"status", "", "", "the gateway on one screen", 0, 0, cmd_status},
+	{"status", "", "[--check]", "the gateway on one screen; --check: a line and an exit status for monitoring", 0, 0, cmd_status},
+	{"doctor", "", "", "every promise that can be checked here and now, and what mends what is broken", 0, 0, cmd_doctor},
 };
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
 
@@ -144,7 +145,7 @@ static void print_help(void)
 	      "  --json          JSON for programs instead of tables for people\n"
 	      "  --help, --version\n\n"
 	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the gateway cannot be reached,\n"
-	      "4 the record could not be checked.\n",
+	      "4 the record could not be checked. Of doctor and status --check: 0 all is well, 1 a warning, 2 an error.\n",
 	      stdout);
 }
 
@@ -198,6 +199,7 @@ static const struct option_row {
 	ROW("tests", TEXT, tests),
 	ROW("session", TEXT, session),
 	ROW("once", FLAG, once),
+	ROW("check", FLAG, check),
 	ROW("store", TEXT, store),
 	ROW("checkpoints", TEXT, checkpoints),
 	ROW("key", TEXT, key),

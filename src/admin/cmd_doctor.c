@@ -1,0 +1,189 @@
+/* cmd_doctor.c: sallyport-admin doctor: every promise that can be checked on a running system; and what mends what is broken. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "authority.h"
+#include "findings.h"
+#include "sallyport/clock.h"
+#include "sallyport/own.h"
+
+DEFINE_OWN(json, json_t *, json_decref)
+#define OWN_JSON OWN(own_json)
+
+#define CONF_PATH "/etc/sallyport/gateway.conf"
+enum { MILLION = 1 << 20, DAY_S = 86400, SOON_DAYS = 14, AUTHORITY_SOON_DAYS = 60, AHEAD_MS = 60000 };
+
+struct patient {
+	const struct admin_options *options;
+	json_t *findings, *status;
+	struct settings settings;
+	int monitor; /* 0: it does not run */
+};
+
+/* ---- the clock ---- */
+
+static void check_clock(struct patient *patient)
+{
+	struct timex state = {.modes = 0};
+	if (adjtimex(&state) < 0 || (state.status & STA_UNSYNC))
+		finding_add(patient->findings, FINDING_WARNING, "clock", "timedatectl set-ntp true, with systemd-timesyncd or chrony installed",
+			    "nothing keeps the clock right; certificates, hours and one-time codes go by it");
+	else
+		finding_add(patient->findings, FINDING_OK, "clock", NULL, "it is synchronised");
+}
+
+/* A record from the future: the clock was set back, or was wrong then. */
+static void check_last_record(struct patient *patient)
+{
+	OWN_JSON json_t *answer = NULL;
+	OWN_JSON json_t *row = NULL;
+	char path[64];
+	uint64_t at_ms = 0;
+	if (call(patient->options, "GET", "/v1/audit?limit=1", NULL, &answer) != ADMIN_DONE)
+		return;
+	long long last = json_integer_value(json_object_get(answer, "last"));
+	snprintf(path, sizeof(path), "/v1/audit?after=%lld", last > 0 ? last - 1 : 0);
+	if (call(patient->options, "GET", path, NULL, &row) != ADMIN_DONE)
+		return;
+	const char *at = json_string_value(json_object_get(json_array_get(json_object_get(row, "audit"), 0), "at"));
+	if (at && clock_parse(at, &at_ms) == 0 && at_ms > clock_wall_ms() + AHEAD_MS)
+		finding_add(patient->findings, FINDING_ERROR, "clock", "set it right, and keep it so (timedatectl)",
+			    "the last record is of %s, which is yet to come", at);
+}
+
+/* ---- the disk ---- */
+
+static void check_disk(struct patient *patient)
+{
+	const char *store = json_string_value(json_object_get(patient->status, "store"));
+	struct statvfs disk;
+	if (!store || statvfs(store, &disk) < 0 || disk.f_blocks == 0) {
+		finding_add(patient->findings, FINDING_WARNING, "disk", "run doctor as root, on the gateway's host", "the disk of the record cannot be looked at");
+		return;
+	}
+	unsigned long long free_mib = (unsigned long long)disk.f_bavail * disk.f_frsize / MILLION;
+	unsigned percent = (unsigned)(disk.f_bavail * 100 / disk.f_blocks);
+	enum finding_level level = free_mib < 64 ? FINDING_ERROR : free_mib < 1024 && percent < 10 ? FINDING_WARNING : FINDING_OK;
+	finding_add(patient->findings, level, "disk", level ? "make room there; audit_keep removes old records, behind a signed checkpoint" : NULL,
+		    "%llu MiB (%u in a hundred) are free where %s lies%s", free_mib, percent, store,
+		    level ? "; without room nothing new is granted" : "");
+}
+
+/* ---- names ---- */
+
+static void check_names(struct patient *patient)
+{
+	OWN_JSON json_t *answer = NULL;
+	if (call(patient->options, "GET", "/v1/resolver", NULL, &answer) != ADMIN_DONE)
+		return;
+	if (json_is_true(json_object_get(answer, "answers")))
+		finding_add(patient->findings, FINDING_OK, "names", NULL, "a name server answers");
+	else
+		finding_add(patient->findings, FINDING_ERROR, "names", "look at resolver in the configuration, or /etc/resolv.conf; then sallyport-admin reload",
+			    "no name server answers: targets with a name cannot be reached");
+}
+
+/* ---- certificates of the house ---- */
+
+static void check_end(struct patient *patient, const char *what, const struct x509_facts *facts, int soon_days, const char *mend)
+{
+	char until[32];
+	int64_t now = (int64_t)time(NULL);
+	clock_format((uint64_t)facts->not_after_s * 1000, until, sizeof(until));
+	if (facts->not_after_s <= now)
+		finding_add(patient->findings, FINDING_ERROR, "certificates", mend, "%s %s has ended (%s)", what, facts->name, until);
+	else if (facts->not_after_s < now + (int64_t)soon_days * DAY_S)
+		finding_add(patient->findings, FINDING_WARNING, "certificates", mend, "%s %s ends at %s", what, facts->name, until);
+	else
+		finding_add(patient->findings, FINDING_OK, "certificates", NULL, "%s %s is good until %s", what, facts->name, until);
+}
+
+static void check_file(struct patient *patient, const char *what, const char *path, int soon_days, bool first_only, const char *mend)
+{
+	OWN_BUNDLE struct authority_bundle bundle = {.count = 0};
+	struct x509_facts facts;
+	struct diag diag;
+	if (!*path)
+		return;
+	if (authority_bundle_read(path, &bundle, &diag) < 0) {
+		finding_add(patient->findings, FINDING_WARNING, "certificates", "run doctor as root, on the gateway's host", "%s", diag.text);
+		return;
+	}
+	for (unsigned i = 0; i < bundle.count && !(first_only && i); i++)
+		if (x509_facts(buf_view(&bundle.list[i]), &facts, &diag) == 0)
+			check_end(patient, what, &facts, soon_days, mend);
+}
+
+static void check_certificates(struct patient *patient)
+{
+	OWN_FILES struct authority_files files;
+	if (authority_files(patient->options, &files) != ADMIN_DONE)
+		return;
+	check_file(patient, "the gateway's certificate", files.server_certificate, SOON_DAYS, true, "sallyport-admin server renew");
+	check_file(patient, "the gateway's authority", files.server_authority, AUTHORITY_SOON_DAYS, false, "a new one, and new invitations: the handbook, \"The authority\"");
+	check_file(patient, "the device authority", files.device_authority, AUTHORITY_SOON_DAYS, false, "sallyport-admin ca rotate (or ca drop, where it is retired)");
+}
+
+/* ---- the record's proof, and who is told ---- */
+
+static void check_proof(struct patient *patient)
+{
+	OWN_JSON json_t *answer = NULL;
+	if (*patient->settings.audit_key && access(patient->settings.audit_key, F_OK) < 0)
+		finding_add(patient->findings, FINDING_WARNING, "proof", "sallyport-admin audit key, then sallyport-admin reload",
+			    "no key signs the record: whoever can write it can rewrite it");
+	if (call(patient->options, "GET", "/v1/alerts", NULL, &answer) == ADMIN_DONE &&
+	    json_array_size(json_object_get(answer, "alerts")) == 0)
+		finding_add(patient->findings, FINDING_WARNING, "alerts", "an alert section in the configuration: the handbook, \"Be told\"",
+			    "nobody is told when something happens");
+}
+
+static void check_status(struct patient *patient)
+{
+	findings_of_status(patient->findings, patient->status);
+}
+
+static void check_rooms(struct patient *patient)
+{
+	findings_of_rooms(patient->findings, patient->monitor);
+}
+
+/* A row for each promise; those behind the first need a gateway that answers. */
+static void (*const checks[])(struct patient *) = {check_status, check_rooms, check_disk, check_last_record,
+						   check_names, check_certificates, check_proof};
+
+static int finish(const struct admin_options *options, json_t *findings)
+{
+	int worst = findings_worst(findings);
+	if (options->json) {
+		OWN_JSON json_t *whole = json_pack("{s:O}", "findings", findings);
+		return table_print_json(whole) == ADMIN_DONE ? worst : ADMIN_FAILED;
+	}
+	findings_print(findings, false);
+	return worst;
+}
+
+int cmd_doctor(const struct admin_options *options)
+{
+	OWN_JSON json_t *findings = json_array();
+	OWN_JSON json_t *status = NULL;
+	struct patient patient = {.options = options, .findings = findings, .monitor = rooms_monitor(options)};
+	char conf_path[4096] = CONF_PATH;
+	if (patient.monitor)
+		rooms_conf_path(patient.monitor, conf_path, sizeof(conf_path));
+	settings_read(conf_path, &patient.settings);
+	findings_of_settings(findings, &patient.settings);
+	check_clock(&patient);
+	if (!patient.monitor || call(options, "GET", "/v1/status", NULL, &status) != ADMIN_DONE)
+		finding_add(findings, FINDING_ERROR, "gateway", "systemctl start sallyport-gateway; journalctl -u sallyport-gateway -n 50",
+			    "nobody answers at %s", options->socket);
+	patient.status = status;
+	for (size_t i = 0; status && i < sizeof(checks) / sizeof(checks[0]); i++)
+		checks[i](&patient);
+	settings_fini(&patient.settings);
+	return finish(options, findings);
+}
