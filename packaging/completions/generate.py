@@ -3,6 +3,7 @@ LISTS, so that they know what only the program at work knows: hosts, profiles, d
 
 Usage: generate.py bash|zsh|fish PROGRAM   (run by the build; the tables of subcommands and options print that help)
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -231,7 +232,7 @@ def fish(program, known):
 def main():
     kind, path = sys.argv[1:]
     program = pathlib.Path(path).name
-    text = subprocess.run([path, "--help"], text=True, capture_output=True, check=True).stdout
+    text = subprocess.run([path, "--help"], env={**os.environ, "LC_ALL": "C"}, text=True, capture_output=True, check=True).stdout
     sys.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[kind](program, Help(program, text)))
 
 

@@ -154,6 +154,8 @@ class World:
                     SALLYPORT_USER=user or device.user, XDG_RUNTIME_DIR=str(self.private_folder("client", laptop)),
                     XDG_STATE_HOME=str(self.private_folder("client", laptop)),
                     XDG_CONFIG_HOME=str(self.private_folder("client", laptop)),
+                    # Whoever reads it here expects English.
+                    LC_ALL="C.UTF-8", LANGUAGE="",
                     PATH=f"{self.programs}/bin:{self.programs}/sbin:{os.environ.get('PATH', '/usr/bin:/bin')}")
 
     def private_folder(self, *parts):

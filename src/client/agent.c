@@ -164,7 +164,7 @@ static void raise_descriptor_limit(void)
 static int open_door(struct agent *agent, struct diag *diag)
 {
 	if (!agent_place_stands(&agent->place, &agent->inode) || uv_poll_init(&agent->loop.uv, &agent->door, agent->fd) < 0)
-		return diag_set(diag, STATUS_FAILED, "The agent cannot watch its socket in %s", agent->place.folder);
+		return diag_set(diag, STATUS_FAILED, _("The agent cannot watch its socket in %s"), agent->place.folder);
 	uv_timer_init(&agent->loop.uv, &agent->watch);
 	uv_timer_start(&agent->watch, on_watch, WATCH_MS, WATCH_MS);
 	agent->door.data = agent->watch.data = agent;
@@ -261,6 +261,6 @@ int agent_run(const struct settings *settings, int fd, struct diag *diag)
 	if (status == STATUS_OK && agent.fd < 0)
 		status = agent_place_listen(&agent.place, &agent.fd, diag);
 	if (status == STATUS_OK && agent.fd < 0)
-		return diag_set(diag, STATUS_FAILED, "Another agent holds that connection already; see: sallyport status");
+		return diag_set(diag, STATUS_FAILED, _("Another agent holds that connection already; see: sallyport status"));
 	return status == STATUS_OK ? live(&agent, diag) : status;
 }

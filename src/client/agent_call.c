@@ -20,7 +20,7 @@ enum { ANSWER_BYTES_MAX = 64 * 1024 * 1024, WELCOME_MS = 10000 };
 static int agent_lost(struct agent_call *call, struct diag *diag)
 {
 	call->lost = true;
-	return diag_set(diag, STATUS_UNREACHABLE, "The agent has ended; %s/%s may say why", call->place.folder, call->place.log);
+	return diag_set(diag, STATUS_UNREACHABLE, _("The agent has ended; %s/%s may say why"), call->place.folder, call->place.log);
 }
 
 /* Waits until a message is there. */
@@ -31,7 +31,7 @@ static int wait_for_agent(struct agent_call *call, int limit_ms, struct diag *di
 	for (;;) {
 		uint64_t now_ms = clock_monotonic_ms();
 		if (limit_ms >= 0 && now_ms >= end_ms)
-			return diag_set(diag, STATUS_UNREACHABLE, "The agent does not answer");
+			return diag_set(diag, STATUS_UNREACHABLE, _("The agent does not answer"));
 		/* With a limit it is a farewell: the signal that brought it shall not end it. */
 		int ready = poll(watched, limit_ms < 0 ? 2 : 1, limit_ms < 0 ? -1 : (int)(end_ms - now_ms));
 		if (ready > 0 && watched[0].revents)
@@ -55,7 +55,7 @@ int agent_call_next(struct agent_call *call, const struct command_agent_handlers
 	if (wire_receive(call->socket, space, sizeof(space), &frame) < 0)
 		return agent_lost(call, diag);
 	if (command_agent_dispatch(handlers, self, EDGE_FROM_SECOND, 1, &frame, &breach) < 0)
-		return diag_set(diag, STATUS_FAILED, "The agent is not of this program's version; run: sallyport down");
+		return diag_set(diag, STATUS_FAILED, _("The agent is not of this program's version; run: sallyport down"));
 	return STATUS_OK;
 }
 
@@ -203,7 +203,7 @@ int agent_call_ask(struct agent_call *call, const struct api_request *request, i
 {
 	struct waiting waiting = {.call = call, .body = out_body, .problem = BUF_INIT(ANSWER_BYTES_MAX)};
 	if (request->body.size > COMMAND_AGENT_BODY_MAX)
-		return diag_set(diag, STATUS_FAILED, "The answers are longer than %d bytes", COMMAND_AGENT_BODY_MAX);
+		return diag_set(diag, STATUS_FAILED, _("The answers are longer than %d bytes"), COMMAND_AGENT_BODY_MAX);
 	AGENT_CALL_SEND(call, ask, -1, .method = view_string(request->method), .path = view_string(request->path),
 			.with_session = request->with_session, .only_at = view_string(request->only_at),
 			.token = view_string(request->token), .body = request->body);

@@ -52,7 +52,7 @@ int agent_place_find(const struct settings *settings, struct agent_place *out_pl
 	for (size_t i = 0; i < TOLD; i++) {
 		absolute(settings, told[i], text, sizeof(text));
 		if (buf_add(&named, view_of(text, strlen(text) + 1)) < 0)
-			return diag_set(diag, STATUS_FAILED, "memory is out");
+			return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	}
 	x509_fingerprint(buf_view(&named), hash);
 	str_hex(view_of(hash, sizeof(hash)), name);
@@ -94,7 +94,7 @@ int agent_place_connect(const struct agent_place *place, int *out_fd, struct dia
 	OWN_FD int folder = open_folder(place);
 	OWN_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (folder < 0 || fd < 0) {
-		diag_system(diag, "cannot look for the agent in %s", place->folder);
+		diag_system(diag, _("cannot look for the agent in %s"), place->folder);
 		return STATUS_FAILED;
 	}
 	make_address(folder, place->socket, &address);
@@ -102,11 +102,11 @@ int agent_place_connect(const struct agent_place *place, int *out_fd, struct dia
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (errno == ENOENT || errno == ECONNREFUSED)
 			return STATUS_OK;
-		diag_system(diag, "cannot reach the agent at %s/%s", place->folder, place->socket);
+		diag_system(diag, _("cannot reach the agent at %s/%s"), place->folder, place->socket);
 		return STATUS_FAILED;
 	}
 	if (!agent_place_is_same_user(fd))
-		return diag_set(diag, STATUS_FAILED, "The agent at %s/%s is somebody else's; remove it", place->folder, place->socket);
+		return diag_set(diag, STATUS_FAILED, _("The agent at %s/%s is somebody else's; remove it"), place->folder, place->socket);
 	*out_fd = take_fd(&fd);
 	return STATUS_OK;
 }
@@ -127,7 +127,7 @@ static int bind_there(const struct agent_place *place, int *out_fd, struct diag 
 			return STATUS_OK;
 		}
 	}
-	diag_system(diag, "cannot make the agent's socket in %s", place->folder);
+	diag_system(diag, _("cannot make the agent's socket in %s"), place->folder);
 	return STATUS_FAILED;
 }
 
@@ -136,7 +136,7 @@ static int take_lock(const struct agent_place *place, int *out_fd, struct diag *
 {
 	OWN_FD int fd = agent_place_open(place, place->lock, O_RDWR | O_CREAT);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
-		diag_system(diag, "cannot lock %s/%s", place->folder, place->lock);
+		diag_system(diag, _("cannot lock %s/%s"), place->folder, place->lock);
 		return STATUS_FAILED;
 	}
 	*out_fd = take_fd(&fd);
@@ -224,11 +224,11 @@ static int start(const struct agent_place *place, const struct settings *setting
 	int failure = log < 0 ? errno : spawn_agent(arguments, socket, log, &child);
 	if (failure) {
 		errno = failure;
-		diag_system(diag, "cannot start the agent");
+		diag_system(diag, _("cannot start the agent"));
 		return STATUS_FAILED;
 	}
 	return came_up(child) ? STATUS_OK
-			      : diag_set(diag, STATUS_FAILED, "The agent did not start; %s/%s says why", place->folder, place->log);
+			      : diag_set(diag, STATUS_FAILED, _("The agent did not start; %s/%s says why"), place->folder, place->log);
 }
 
 int agent_place_reach(const struct agent_place *place, const struct settings *settings, int *out_fd, struct diag *diag)

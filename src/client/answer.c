@@ -34,7 +34,7 @@ void answer_wipe_memory(void)
 
 static int bad(struct diag *diag, const char *what)
 {
-	return diag_set(diag, STATUS_FAILED, "The gateway's answer makes no sense: %s", what);
+	return diag_set(diag, STATUS_FAILED, _("The gateway's answer makes no sense: %s"), what);
 }
 
 static json_t *load(struct view body)
@@ -257,7 +257,7 @@ int answer_parse_session(struct view body, struct answer_session *out_session, s
 	if (!copy_text(root, "session", &session.id) || !copy_text(root, "user", &session.user) ||
 	    !copy_text(root, "device", &session.device) || !copy_text(root, "realm", &session.realm)) {
 		answer_session_fini(&session);
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	}
 	*out_session = session;
 	return STATUS_OK;
@@ -341,14 +341,14 @@ static int add_dump(const json_t *json, size_t flags, struct buf *out_text, stru
 	char *text = json ? json_dumps(json, flags) : NULL;
 	int result = text ? buf_add_string(out_text, text) : ERR_SYSTEM;
 	wipe_and_free(text);
-	return result < 0 ? diag_set(diag, STATUS_FAILED, "memory is out, or a text is too long") : STATUS_OK;
+	return result < 0 ? diag_set(diag, STATUS_FAILED, _("memory is out, or a text is too long")) : STATUS_OK;
 }
 
 int answer_make_login(const char *user, const char *realm, struct buf *out_body, struct diag *diag)
 {
 	OWN_JSON json_t *body = json_pack("{s:s, s:s*}", "user", user, "realm", realm);
 	if (!body)
-		return diag_set(diag, STATUS_USAGE, "the name of the user or of the realm is not UTF-8 text");
+		return diag_set(diag, STATUS_USAGE, _("the name of the user or of the realm is not UTF-8 text"));
 	return add_dump(body, JSON_COMPACT, out_body, diag);
 }
 
@@ -358,10 +358,10 @@ int answer_make_answers(const struct buf *answers, size_t count, struct buf *out
 	json_t *array = json_object_get(body, "answers");
 	for (size_t i = 0; i < count; i++) {
 		if (!view_is_utf8(buf_view(&answers[i])))
-			return diag_set(diag, STATUS_FAILED, "The answer holds bytes that are not UTF-8 text");
+			return diag_set(diag, STATUS_FAILED, _("The answer holds bytes that are not UTF-8 text"));
 		json_t *answer = json_stringn(answers[i].size ? (const char *)answers[i].data : "", answers[i].size);
 		if (!answer || json_array_append_new(array, answer) < 0)
-			return diag_set(diag, STATUS_FAILED, "memory is out");
+			return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	}
 	return add_dump(body, JSON_COMPACT, out_body, diag);
 }
@@ -373,7 +373,7 @@ int answer_indent(struct view body, struct buf *out_text, struct diag *diag)
 		return bad(diag, "not a JSON object");
 	int status = add_dump(root, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER, out_text, diag);
 	if (status == STATUS_OK && buf_add_string(out_text, "\n") < 0)
-		status = diag_set(diag, STATUS_FAILED, "memory is out");
+		status = diag_set(diag, STATUS_FAILED, _("memory is out"));
 	return status;
 }
 
@@ -450,7 +450,7 @@ int answer_parse_forwards(struct view body, struct answer_forwards *out_forwards
 		return bad(diag, "no list of forwards");
 	forwards.item = calloc(forwards.count + 1, sizeof(*forwards.item));
 	if (!forwards.item)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	for (size_t i = 0; i < forwards.count; i++) {
 		const json_t *object = json_array_get(list, i);
 		struct answer_forward *item = &forwards.item[i];
@@ -477,5 +477,5 @@ int answer_indent_member(struct view body, const char *name, struct buf *out_tex
 	if (!value)
 		return bad(diag, "a member is missing");
 	int status = add_dump(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER, out_text, diag);
-	return status == STATUS_OK && buf_add_string(out_text, "\n") < 0 ? diag_set(diag, STATUS_FAILED, "memory is out") : status;
+	return status == STATUS_OK && buf_add_string(out_text, "\n") < 0 ? diag_set(diag, STATUS_FAILED, _("memory is out")) : status;
 }

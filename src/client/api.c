@@ -56,9 +56,9 @@ static void on_finish(struct stream *stream)
 static void judge(struct api_call *call, enum h2_code code)
 {
 	if (call->too_large) {
-		call->status = diag_set(&call->diag, STATUS_FAILED, "The gateway's answer is too large");
+		call->status = diag_set(&call->diag, STATUS_FAILED, _("The gateway's answer is too large"));
 	} else if (code != H2_NO_ERROR || !call->http_status) {
-		call->status = diag_set(&call->diag, STATUS_UNREACHABLE, "The gateway %s did not answer the request (%s)",
+		call->status = diag_set(&call->diag, STATUS_UNREACHABLE, _("The gateway %s did not answer the request (%s)"),
 					connection_authority(call->stream.connection), h2_code_name(code));
 	} else if (call->http_status / 100 != 2) {
 		problem_read(buf_view(&call->body), call->http_status, view_string(call->retry_after), &call->refused);
@@ -72,7 +72,7 @@ static void judge_lost(struct api_call *call)
 	struct connection *connection = call->stream.connection;
 	call->status = connection_ending(connection, &call->diag);
 	if (call->status == STATUS_OK)
-		call->status = diag_set(&call->diag, STATUS_UNREACHABLE, "The gateway %s closed the connection without an answer",
+		call->status = diag_set(&call->diag, STATUS_UNREACHABLE, _("The gateway %s closed the connection without an answer"),
 					connection_authority(connection));
 }
 
@@ -127,7 +127,7 @@ int api_start(struct connection *connection, const struct api_request *request, 
 {
 	struct api_call *call = calloc(1, sizeof(*call));
 	if (!call)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	call->stream.handlers = &handlers;
 	call->on_done = on_done;
 	call->owner = owner;
@@ -199,7 +199,7 @@ int api_call(struct loop *loop, struct connection *connection, const struct api_
 	if (out_refused && api_refused(call))
 		*out_refused = *api_refused(call);
 	if (status == STATUS_OK && out_body && buf_add(out_body, api_body(call)) < 0)
-		return diag_set(diag, STATUS_FAILED, "The gateway's answer is too large");
+		return diag_set(diag, STATUS_FAILED, _("The gateway's answer is too large"));
 	return status;
 }
 

@@ -19,10 +19,10 @@ int cmd_up(const struct options *options, struct diag *diag)
 		AGENT_CALL_SEND(&call, stay, -1);
 		status = agent_call_done(&call, diag);
 		if (status == STATUS_OK)
-			printf("The agent (process %u) is connected to %s and stays; end it with: sallyport down\n", call.pid,
+			printf(_("The agent (process %u) is connected to %s and stays; end it with: sallyport down\n"), call.pid,
 			       diag->text);
 		else if (status == STATUS_UNREACHABLE && !call.lost)
-			say("the agent (process %u) stays and keeps trying; end it with: sallyport down", call.pid);
+			say(_("the agent (process %u) stays and keeps trying; end it with: sallyport down"), call.pid);
 	}
 	agent_call_close(&call);
 	return status;
@@ -33,7 +33,7 @@ int cmd_down(const struct options *options, struct diag *diag)
 	struct agent_call call;
 	int status = agent_call_open(&call, &options->settings, AGENT_CALL_ONLY_IF_RUNNING, diag);
 	if (status == STATUS_OK && call.socket < 0) {
-		puts("No agent is running.");
+		puts(_("No agent is running."));
 	} else if (status == STATUS_OK) {
 		AGENT_CALL_SEND(&call, leave, -1);
 		status = agent_call_done(&call, diag);
@@ -42,7 +42,7 @@ int cmd_down(const struct options *options, struct diag *diag)
 		while (status == STATUS_OK && agent_call_done(&call, &none) == STATUS_OK)
 			;
 		if (status == STATUS_OK)
-			puts("The agent has ended.");
+			puts(_("The agent has ended."));
 	}
 	agent_call_close(&call);
 	return status;
@@ -58,10 +58,10 @@ int cmd_agent(const struct options *options, struct diag *diag)
 	socklen_t length = sizeof(accepting);
 	if (str_to_u64(view_string(options->argument), 3, 1024, &fd) < 0 ||
 	    getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &length) < 0 || !accepting)
-		return diag_set(diag, STATUS_USAGE, "agent %s: that is not a listening socket", options->argument);
+		return diag_set(diag, STATUS_USAGE, _("agent %s: that is not a listening socket"), options->argument);
 	pid_t child = fork();
 	if (child < 0) {
-		diag_system(diag, "cannot start the agent");
+		diag_system(diag, _("cannot start the agent"));
 		return STATUS_FAILED;
 	}
 	return child > 0 ? STATUS_OK : agent_run(&options->settings, (int)fd, diag);

@@ -22,7 +22,7 @@ static int collect(const struct options *options, reach_handler add, void *conte
 	if (status != STATUS_OK)
 		return status;
 	if (reach_each(&resources, add, context) < 0)
-		status = diag_set(diag, STATUS_FAILED, "There are too many resources");
+		status = diag_set(diag, STATUS_FAILED, _("There are too many resources"));
 	answer_resources_fini(&resources);
 	return status;
 }
@@ -30,7 +30,7 @@ static int collect(const struct options *options, reach_handler add, void *conte
 static int print(const struct buf *text, struct diag *diag)
 {
 	fwrite(text->data, 1, text->size, stdout);
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
 
 /* ---- ssh ---- */
@@ -71,10 +71,10 @@ static int make_ssh_config(const struct options *options, struct buf *out_text, 
 	snprintf(lines.profile, sizeof(lines.profile), profile ? "-p %s " : "%s", profile ? profile : "");
 	int status = collect(options, add_ssh_lines, &lines, diag);
 	if (status == STATUS_OK && !lines.text.size)
-		status = diag_set(diag, STATUS_FAILED, "There is no host that you may reach by ssh; see what there is with: sallyport ls");
+		status = diag_set(diag, STATUS_FAILED, _("There is no host that you may reach by ssh; see what there is with: sallyport ls"));
 	if (status == STATUS_OK && (buf_add_string(out_text, "# By: sallyport ssh-config. Again after a change of what you may reach.\n") < 0 ||
 				    buf_add(out_text, buf_view(&lines.text)) < 0))
-		status = diag_set(diag, STATUS_FAILED, "There are too many hosts");
+		status = diag_set(diag, STATUS_FAILED, _("There are too many hosts"));
 	buf_fini(&lines.text);
 	return status;
 }
@@ -92,14 +92,14 @@ static int include_it(const char *folder, const char *name, struct diag *diag)
 	OWN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	mode_t mode = fd >= 0 && fstat(fd, &found) == 0 ? found.st_mode & 0777 : 0600;
 	if ((fd < 0 && errno != ENOENT) || buf_add_string(&text, line) < 0)
-		return diag_set(diag, STATUS_FAILED, "cannot read %s", path);
+		return diag_set(diag, STATUS_FAILED, _("cannot read %s"), path);
 	OWN_BUF struct buf present = BUF_INIT(TEXT_BYTES_MAX);
 	if (fd >= 0 && fd_read_all(fd, &present) < 0)
-		return diag_set(diag, STATUS_FAILED, "cannot read %s", path);
+		return diag_set(diag, STATUS_FAILED, _("cannot read %s"), path);
 	if (memmem(present.data, present.size, line, strlen(line)))
 		return STATUS_OK;
 	if (buf_add(&text, buf_view(&present)) < 0)
-		return diag_set(diag, STATUS_FAILED, "%s is too long", path);
+		return diag_set(diag, STATUS_FAILED, _("%s is too long"), path);
 	return fd_write_file(path, mode, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
@@ -108,7 +108,7 @@ static int install(const struct buf *text, const char *profile, struct diag *dia
 	char folder[3072], path[4096], name[96];
 	const char *home = getenv("HOME");
 	if (!home || home[0] != '/')
-		return diag_set(diag, STATUS_FAILED, "HOME is not set");
+		return diag_set(diag, STATUS_FAILED, _("HOME is not set"));
 	snprintf(folder, sizeof(folder), "%s/.ssh", home);
 	snprintf(name, sizeof(name), SSH_FILE "%s%s", profile ? "." : "", profile ? profile : "");
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
@@ -117,7 +117,7 @@ static int install(const struct buf *text, const char *profile, struct diag *dia
 		return STATUS_FAILED;
 	int status = include_it(folder, name, diag);
 	if (status == STATUS_OK)
-		printf("Written to %s, which %s/config includes. Again after a change of what you may reach.\n", path, folder);
+		printf(_("Written to %s, which %s/config includes. Again after a change of what you may reach.\n"), path, folder);
 	return status;
 }
 
@@ -165,5 +165,5 @@ int cmd_pac(const struct options *options, struct diag *diag)
 				    "\t\t\treturn \"PROXY 127.0.0.1:%u\";\n"
 				    "\treturn \"DIRECT\";\n"
 				    "}\n", forward.port, (int)hosts.size, hosts.size ? (const char *)hosts.data : "", forward.port);
-	return result < 0 ? diag_set(diag, STATUS_FAILED, "There are too many hosts") : print(&text, diag);
+	return result < 0 ? diag_set(diag, STATUS_FAILED, _("There are too many hosts")) : print(&text, diag);
 }

@@ -8,6 +8,7 @@
 #include "identity.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "say.h"
 #include "terminal.h"
 
@@ -39,13 +40,13 @@ static void look_at_device(struct examination *examination)
 		return;
 	}
 	if (identity_dates(path, &dates, &diag) != STATUS_OK) {
-		tell(examination, STATUS_OK, "device", "certificate and key fit (they are not in files)");
+		tell(examination, STATUS_OK, "device", _("certificate and key fit (they are not in files)"));
 		return;
 	}
 	bool overdue = identity_is_overdue(&dates, (int64_t)(clock_wall_ms() / 1000));
 	clock_format((uint64_t)dates.not_after_s * 1000, when, sizeof(when));
-	snprintf(text, sizeof(text), "\"%.64s\", good until %s%s", dates.name, when,
-		 overdue ? ": it should have renewed itself; run: sallyport renew" : "");
+	snprintf(text, sizeof(text), overdue ? _("\"%.64s\", good until %s: it should have renewed itself; run: sallyport renew")
+		 : _("\"%.64s\", good until %s"), dates.name, when);
 	tell(examination, overdue ? STATUS_FAILED : STATUS_OK, "device", text);
 }
 
@@ -63,11 +64,11 @@ static void look_at_gateway(struct examination *examination, const struct settin
 		tell(examination, status, "gateway", diag.text);
 		return;
 	}
-	snprintf(text, sizeof(text), "%s answers; name, TCP and TLS took %llu ms", connection_authority(client.connection),
+	snprintf(text, sizeof(text), _("%s answers; name, TCP and TLS took %llu ms"), connection_authority(client.connection),
 		 (unsigned long long)(clock_monotonic_ms() - begun_ms));
 	tell(examination, STATUS_OK, "gateway", text);
 	status = client_ask(&client, "GET", "/v1/session", NULL, NULL, &diag);
-	tell(examination, status, "session", status == STATUS_OK ? "you are logged in" : diag.text);
+	tell(examination, status, "session", status == STATUS_OK ? _("you are logged in") : diag.text);
 }
 
 static void look_at_gateways(struct examination *examination)
@@ -83,12 +84,12 @@ static void look_at_agent(struct examination *examination)
 {
 	struct agent_call call;
 	struct diag diag;
-	char text[128];
+	char text[256];
 	int status = agent_call_open(&call, &examination->options->settings, AGENT_CALL_ONLY_IF_RUNNING, &diag);
 	if (status == STATUS_OK && call.socket >= 0)
-		snprintf(text, sizeof(text), "process %u answers", call.pid);
+		snprintf(text, sizeof(text), _("process %u answers"), call.pid);
 	else if (status == STATUS_OK)
-		snprintf(text, sizeof(text), "none is running; the next command that needs it starts it");
+		str_copy(text, sizeof(text), _("none is running; the next command that needs it starts it"));
 	tell(examination, status, "agent", status == STATUS_OK ? text : diag.text);
 	agent_call_close(&call);
 }
@@ -97,10 +98,10 @@ static void look_at_questions(struct examination *examination)
 {
 	struct terminal terminal;
 	terminal_open(&terminal);
-	const char *text = terminal.fd >= 0 ? "asked on the terminal"
-			   : askpass_program() ? "asked by the helper program of SALLYPORT_ASKPASS or SSH_ASKPASS" : NULL;
+	const char *text = terminal.fd >= 0 ? _("asked on the terminal")
+			   : askpass_program() ? _("asked by the helper program of SALLYPORT_ASKPASS or SSH_ASKPASS") : NULL;
 	tell(examination, text ? STATUS_OK : STATUS_NOBODY, "questions",
-	     text ? text : "nobody can be asked: there is no terminal; set SALLYPORT_ASKPASS, or use --answers-from");
+	     text ? text : _("nobody can be asked: there is no terminal; set SALLYPORT_ASKPASS, or use --answers-from"));
 	if (terminal.fd >= 0)
 		terminal_close(&terminal);
 }
@@ -113,12 +114,12 @@ int cmd_doctor(const struct options *options, struct diag *diag)
 	look_at_gateways(&examination);
 	look_at_agent(&examination);
 	look_at_questions(&examination);
-	return say_finished() ? examination.status : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	return say_finished() ? examination.status : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
 
 int cmd_version(const struct options *options, struct diag *diag)
 {
 	(void)options;
 	printf("sallyport %s\n", SALLYPORT_VERSION);
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }

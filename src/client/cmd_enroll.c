@@ -43,7 +43,7 @@ static int take_argument(char *argument, struct buf *out_line, struct diag *diag
 {
 	int result = buf_add_string(out_line, argument);
 	wipe(argument, strlen(argument));
-	return result < 0 ? diag_set(diag, STATUS_USAGE, "The invitation is too long") : STATUS_OK;
+	return result < 0 ? diag_set(diag, STATUS_USAGE, _("The invitation is too long")) : STATUS_OK;
 }
 
 static int read_line(char *argument, struct buf *out_line, struct diag *diag)
@@ -54,7 +54,7 @@ static int read_line(char *argument, struct buf *out_line, struct diag *diag)
 		uint8_t *place = buf_reserve(out_line, 1024);
 		ssize_t count = place ? read(STDIN_FILENO, place, 1024) : -1;
 		if (count < 0)
-			return diag_set(diag, STATUS_USAGE, "Standard input cannot be read, or is longer than an invitation");
+			return diag_set(diag, STATUS_USAGE, _("Standard input cannot be read, or is longer than an invitation"));
 		if (count == 0)
 			return STATUS_OK;
 		buf_grown(out_line, (size_t)count);
@@ -73,8 +73,8 @@ static int take_invitation(struct enrolment *enrolment, struct diag *diag)
 	if ((int64_t)(clock_wall_ms() / 1000) < enrolment->invitation.until_s)
 		return STATUS_OK;
 	clock_format((uint64_t)enrolment->invitation.until_s * 1000, when, sizeof(when));
-	return diag_set(diag, STATUS_DEVICE_REFUSED, "This invitation was good until %s; ask your administrator for a new one (or "
-						     "set this device's clock)", when);
+	return diag_set(diag, STATUS_DEVICE_REFUSED, _("This invitation was good until %s; ask your administrator for a new one (or "
+						     "set this device's clock)"), when);
 }
 
 /* ---- what is there already ---- */
@@ -110,8 +110,8 @@ static int check_profile(struct enrolment *enrolment, struct diag *diag)
 	if (status == STATUS_OK && has_gateway(&settings, &enrolment->invitation))
 		enrolment->gateways = strdup(known);
 	else if (status == STATUS_OK)
-		status = diag_set(diag, STATUS_USAGE, "This device is set up for %s already, and the invitation is for %s; to leave the "
-						      "old one, move %s away", known ? known : "another gateway", url,
+		status = diag_set(diag, STATUS_USAGE, _("This device is set up for %s already, and the invitation is for %s; to leave the "
+						      "old one, move %s away"), known ? known : _("another gateway"), url,
 				  enrolment->place.profile);
 	settings_fini(&settings);
 	return status;
@@ -129,9 +129,9 @@ static int take_key(struct enrolment *enrolment, struct diag *diag)
 		return identity_waiting_key(enrolment->waiting, &enrolment->key, diag);
 	}
 	if (!token_url_is(place))
-		return diag_set(diag, STATUS_USAGE, "--key %s: only a key in a token is named here (pkcs11:...); else one is made", place);
+		return diag_set(diag, STATUS_USAGE, _("--key %s: only a key in a token is named here (pkcs11:...); else one is made"), place);
 	if (buf_add_string(&enrolment->key, place) < 0)
-		return diag_set(diag, STATUS_USAGE, "the URL of the key is too long");
+		return diag_set(diag, STATUS_USAGE, _("the URL of the key is too long"));
 	return x509_token_key_ensure(place, diag) < 0 ? STATUS_USAGE : STATUS_OK;
 }
 
@@ -173,11 +173,11 @@ static int make_authorization(const struct invitation *invitation, struct buf *o
 	OWN_SECRET_BUF struct buf base64 = BUF_INIT(512);
 	if (buf_add_format(&plain, "%s:%s", invitation->id, invitation->secret) < 0 ||
 	    x509_to_base64(buf_view(&plain), &base64) < 0 || buf_add_string(out_header, "Basic ") < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	for (size_t i = 0; i < base64.size; i++)
 		if (base64.data[i] != '\n' && buf_add(out_header, view_of(base64.data + i, 1)) < 0)
-			return diag_set(diag, STATUS_FAILED, "memory is out");
-	return buf_add(out_header, view_of("", 1)) < 0 ? diag_set(diag, STATUS_FAILED, "memory is out") : STATUS_OK;
+			return diag_set(diag, STATUS_FAILED, _("memory is out"));
+	return buf_add(out_header, view_of("", 1)) < 0 ? diag_set(diag, STATUS_FAILED, _("memory is out")) : STATUS_OK;
 }
 
 /* A connection for each question: the gateway keeps none open for a device that it does not know. */
@@ -204,7 +204,7 @@ static int ask(struct enrolment *enrolment, struct diag *diag)
 		if (status != STATUS_OK || enrolment->certificate.size)
 			break;
 		if (!told)
-			puts("Waiting until your administrator approves it (compare the code with him).");
+			puts(_("Waiting until your administrator approves it (compare the code with him)."));
 		told = true;
 		fflush(stdout);
 		wait_s = wait_s < WAIT_LEAST_S ? WAIT_LEAST_S : wait_s > WAIT_MOST_S ? WAIT_MOST_S : wait_s;
@@ -231,7 +231,7 @@ static int write_profile(const struct enrolment *enrolment, struct diag *diag)
 	if (result == 0 && user)
 		result = buf_add_format(&text, "user = %s\n", user);
 	if (result < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	return fd_write_file(place->profile, 0600, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
@@ -251,13 +251,12 @@ static int keep(const struct enrolment *enrolment, struct diag *diag)
 		unlink(enrolment->waiting);
 	identity_check_clock(&dates);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
-	fputs("This device is enrolled as ", stdout);
-	say_cell(stdout, dates.name, 0);
+	say_clean(dates.name, SAY_KEEP_END);
 	/* What is kept there is the host's own (host invite), not a person's. */
 	bool is_host = strncmp(enrolment->place.profile, "/etc/", 5) == 0;
-	printf(", until %s (it renews itself before).\nNext: %s\n", until,
-	       is_host ? "pam_sallyport in the PAM stacks of this host, see pam_sallyport(8)" : "sallyport login");
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	printf(_("This device is enrolled as %s, until %s (it renews itself before).\nNext: %s\n"), dates.name, until,
+	       is_host ? _("pam_sallyport in the PAM stacks of this host, see pam_sallyport(8)") : "sallyport login");
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
 
 static int enroll(struct enrolment *enrolment, struct diag *diag)
@@ -275,7 +274,7 @@ static int enroll(struct enrolment *enrolment, struct diag *diag)
 		status = make_code(enrolment, diag);
 	if (status != STATUS_OK)
 		return status;
-	printf("Confirmation code of this device: %s\n", enrolment->code);
+	printf(_("Confirmation code of this device: %s\n"), enrolment->code);
 	fflush(stdout);
 	status = ask(enrolment, diag);
 	return status == STATUS_OK ? keep(enrolment, diag) : status;

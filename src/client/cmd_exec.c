@@ -49,7 +49,7 @@ static int start(char **words, pid_t *out_child, struct diag *diag)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	int failure = posix_spawnp(out_child, words[0], NULL, &attributes, words, environ);
 	posix_spawnattr_destroy(&attributes);
-	return failure ? diag_set(diag, STATUS_FAILED, "%s cannot be run: %s", words[0], strerror(failure)) : STATUS_OK;
+	return failure ? diag_set(diag, STATUS_FAILED, _("%s cannot be run: %s"), words[0], strerror(failure)) : STATUS_OK;
 }
 
 /* The agent has something to say, or is gone. */
@@ -93,7 +93,7 @@ int cmd_exec(const struct options *options, struct diag *diag)
 	struct forwarder forwarder;
 	pid_t child = -1;
 	if (!options->rest_count)
-		return diag_set(diag, STATUS_USAGE, "exec: say what to run, for example: sallyport exec -- curl http://wiki/");
+		return diag_set(diag, STATUS_USAGE, _("exec: say what to run, for example: sallyport exec -- curl http://wiki/"));
 	int status = forwarder_open(&forwarder, &options->settings, ports, PORTS, FORWARDER_QUIET, diag);
 	if (status == STATUS_OK) {
 		set_variables(ports);

@@ -16,13 +16,13 @@ enum { PASSPHRASE_LEAST = 8 };
 static int ask_passphrase(struct prompt *prompt, struct buf *out_passphrase, struct diag *diag)
 {
 	OWN_SECRET_BUF struct buf again = BUF_INIT(1024);
-	int status = prompt_ask(prompt, TERMINAL_ECHO_OFF, "Passphrase for the file: ", out_passphrase, diag);
+	int status = prompt_ask(prompt, TERMINAL_ECHO_OFF, _("Passphrase for the file: "), out_passphrase, diag);
 	if (status == STATUS_OK && out_passphrase->size < PASSPHRASE_LEAST)
-		return diag_set(diag, STATUS_USAGE, "The passphrase must have at least %d characters", PASSPHRASE_LEAST);
+		return diag_set(diag, STATUS_USAGE, _("The passphrase must have at least %d characters"), PASSPHRASE_LEAST);
 	if (status == STATUS_OK)
-		status = prompt_ask(prompt, TERMINAL_ECHO_OFF, "The same again: ", &again, diag);
+		status = prompt_ask(prompt, TERMINAL_ECHO_OFF, _("The same again: "), &again, diag);
 	if (status == STATUS_OK && !view_equal(buf_view(out_passphrase), buf_view(&again)))
-		return diag_set(diag, STATUS_USAGE, "The two passphrases are not the same; nothing was written");
+		return diag_set(diag, STATUS_USAGE, _("The two passphrases are not the same; nothing was written"));
 	return status;
 }
 
@@ -35,7 +35,7 @@ static int export(const struct settings *settings, const char *path, struct view
 	OWN_SECRET_BUF struct buf file = BUF_INIT(4 * X509_INPUT_MAX);
 	const char *key_path = settings->value[SETTING_key];
 	if (view_to_string(passphrase, text, sizeof(text)) < 0)
-		return diag_set(diag, STATUS_USAGE, "The passphrase is too long");
+		return diag_set(diag, STATUS_USAGE, _("The passphrase is too long"));
 	int status = identity_dates(settings->value[SETTING_cert], &dates, diag);
 	if (status == STATUS_OK && (fd_read_file(settings->value[SETTING_cert], &certificate, diag) < 0 ||
 				    fd_read_file(key_path, &key, diag) < 0 ||
@@ -52,9 +52,9 @@ int cmd_export(const struct options *options, struct diag *diag)
 	struct prompt prompt;
 	OWN_SECRET_BUF struct buf passphrase = BUF_INIT(1024);
 	if (!options->argument)
-		return diag_set(diag, STATUS_USAGE, "usage: sallyport export-p12 FILE");
+		return diag_set(diag, STATUS_USAGE, _("usage: sallyport export-p12 FILE"));
 	if (token_url_is(options->settings.value[SETTING_key]))
-		return diag_set(diag, STATUS_USAGE, "The key of this device is in a token and cannot leave it; give the browser the token");
+		return diag_set(diag, STATUS_USAGE, _("The key of this device is in a token and cannot leave it; give the browser the token"));
 	prompt_open(&prompt, options->answers_fd);
 	int status = ask_passphrase(&prompt, &passphrase, diag);
 	prompt_close(&prompt);
@@ -62,6 +62,6 @@ int cmd_export(const struct options *options, struct diag *diag)
 		status = export(&options->settings, options->argument, buf_view(&passphrase), diag);
 	if (status != STATUS_OK)
 		return status;
-	printf("Written: %s. Import it in the browser, then remove the file.\n", options->argument);
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	printf(_("Written: %s. Import it in the browser, then remove the file.\n"), options->argument);
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }

@@ -16,7 +16,7 @@ static int stay(struct forwarder *forwarder, struct diag *diag)
 		int status = agent_call_done(&forwarder->client.agent, diag);
 		if (status == STATUS_SIGNAL || !forwarder->client.agent.lost)
 			return status;
-		say("%s; starting it again", diag->text);
+		say(_("%s; starting it again"), diag->text);
 		status = forwarder_open_again(forwarder, diag);
 		if (status != STATUS_OK)
 			return status;
@@ -31,7 +31,7 @@ static int run(const struct settings *settings, struct forward *forward, size_t 
 		status = stay(&forwarder, diag);
 	forwarder_close(&forwarder);
 	if (status == STATUS_SIGNAL)
-		say("ended by a signal");
+		say(_("ended by a signal"));
 	return status;
 }
 
@@ -68,7 +68,7 @@ static int print_forwards(const struct options *options, struct view report, str
 		       (unsigned long long)item->connections, item->kept ? "" : "  (as long as its command runs)");
 	}
 	if (!forwards.count && !options->json)
-		puts("No local port is open.");
+		puts(_("No local port is open."));
 	answer_forwards_fini(&forwards);
 	return STATUS_OK;
 }
@@ -83,7 +83,7 @@ static int list(struct agent_call *call, const struct options *options, struct d
 static int add(struct agent_call *call, const struct options *options, struct diag *diag)
 {
 	int status = options->forward_count
-			     ? STATUS_OK : diag_set(diag, STATUS_USAGE, "forward add: say what, by -L or -D");
+			     ? STATUS_OK : diag_set(diag, STATUS_USAGE, _("forward add: say what, by -L or -D"));
 	for (size_t i = 0; i < options->forward_count && status == STATUS_OK; i++) {
 		const struct forward *forward = &options->forward[i];
 		char text[512], to[DESTINATION_TEXT_MAX];
@@ -100,7 +100,7 @@ static int add(struct agent_call *call, const struct options *options, struct di
 static int drop(struct agent_call *call, const struct options *options, struct diag *diag)
 {
 	if (!options->second)
-		return diag_set(diag, STATUS_USAGE, "forward drop: say which, by its local port");
+		return diag_set(diag, STATUS_USAGE, _("forward drop: say which, by its local port"));
 	AGENT_CALL_SEND(call, drop, -1, .text = view_string(options->second));
 	return agent_call_done(call, diag);
 }
@@ -122,5 +122,5 @@ int cmd_kept(const struct options *options, struct diag *diag)
 		agent_call_close(&call);
 		return status;
 	}
-	return diag_set(diag, STATUS_USAGE, "forward %s: expected list, add or drop", word);
+	return diag_set(diag, STATUS_USAGE, _("forward %s: expected list, add or drop"), word);
 }

@@ -53,7 +53,7 @@ static void round_wipe(struct round *round)
 static int ask(struct login *login, const struct answer_message *message, struct round *round, struct diag *diag)
 {
 	if (round->count == ANSWERS_MAX)
-		return diag_set(diag, STATUS_FAILED, "The gateway asks more than %d questions at once", ANSWERS_MAX);
+		return diag_set(diag, STATUS_FAILED, _("The gateway asks more than %d questions at once"), ANSWERS_MAX);
 	struct buf *answer = &round->answer[round->count++];
 	*answer = BUF_INIT(LINE_BYTES_MAX);
 	enum terminal_echo echo = message->style == ANSWER_TEXT ? TERMINAL_ECHO_ON : TERMINAL_ECHO_OFF;
@@ -155,7 +155,7 @@ static void end_earlier_session(struct login *login, const char *token)
 	    answer_parse_session(buf_view(&body), &session, &diag) != STATUS_OK)
 		return;
 	if (session.tunnels)
-		printf("An earlier session still carries %llu connections; it stays until %s.\n",
+		printf(_("An earlier session still carries %llu connections; it stays until %s.\n"),
 		       (unsigned long long)session.tunnels, session.expires_at);
 	else
 		end_session(login, token);
@@ -177,13 +177,13 @@ static int keep_session(struct login *login, struct diag *diag)
 		return status;
 	}
 	end_earlier_session(login, earlier.text);
-	fputs("Logged in as ", stdout);
-	say_cell(stdout, step->user, 0);
 	size_t allowed = 0;
 	for (size_t i = 0; i < step->resources.count; i++)
 		allowed += step->resources.item[i].allowed;
-	printf(" until %s. You may reach %zu resource%s; see: sallyport ls\n", step->expires_at, allowed,
-	       allowed == 1 ? "" : "s");
+	say_clean(step->user, SAY_KEEP_END);
+	printf(P_("Logged in as %s until %s. You may reach %zu resource; see: sallyport ls\n",
+		  "Logged in as %s until %s. You may reach %zu resources; see: sallyport ls\n", allowed),
+	       step->user, step->expires_at, allowed);
 	return STATUS_OK;
 }
 
@@ -206,10 +206,9 @@ static int keep_earlier_session(struct login *login, struct diag *diag)
 	end_session(login, login->step.token);
 	struct answer_session session;
 	if (!find_session(login, &session))
-		return diag_set(diag, STATUS_LOGIN_NEEDED, "Your session has ended meanwhile; run: sallyport login");
-	fputs("Fresh login as ", stdout);
-	say_cell(stdout, session.user, 0);
-	printf("; the session goes on until %s.\n", session.expires_at);
+		return diag_set(diag, STATUS_LOGIN_NEEDED, _("Your session has ended meanwhile; run: sallyport login"));
+	say_clean(session.user, SAY_KEEP_END);
+	printf(_("Fresh login as %s; the session goes on until %s.\n"), session.user, session.expires_at);
 	answer_session_fini(&session);
 	return STATUS_OK;
 }
@@ -217,7 +216,7 @@ static int keep_earlier_session(struct login *login, struct diag *diag)
 static void tell_purpose(struct login *login, const char *purpose, const char *user)
 {
 	char text[512];
-	snprintf(text, sizeof(text), "%s: a fresh login of %s is needed.", purpose, user);
+	snprintf(text, sizeof(text), _("%s: a fresh login of %s is needed."), purpose, user);
 	prompt_show(&login->prompt, text);
 }
 

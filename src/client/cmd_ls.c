@@ -23,7 +23,7 @@ static const char *cell(const struct answer_resource *resource, const struct col
 {
 	const char *text = *(char *const *)((const char *)resource + column->offset);
 	if (column->offset == offsetof(struct answer_resource, missing) && !*text)
-		return resource->allowed ? "allowed" : "not allowed";
+		return resource->allowed ? _("allowed") : _("not allowed");
 	return text;
 }
 
@@ -59,7 +59,7 @@ static int print_table(struct view body, struct diag *diag)
 	if (resources.count)
 		print_line(NULL, width);
 	else
-		puts("There is nothing that you may reach.");
+		puts(_("There is nothing that you may reach."));
 	for (size_t i = 0; i < resources.count; i++)
 		print_line(&resources.item[i], width);
 	answer_resources_fini(&resources);
@@ -73,6 +73,6 @@ int cmd_ls(const struct options *options, struct diag *diag)
 	if (status == STATUS_OK)
 		status = options->json ? client_print_json(buf_view(&body), diag) : print_table(buf_view(&body), diag);
 	if (status == STATUS_OK && !say_finished())
-		return diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+		return diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 	return status;
 }

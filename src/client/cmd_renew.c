@@ -45,12 +45,12 @@ static bool belong_together(const char *key_path, const char *certificate_path)
 static int put_in_place(const struct renewal *renewal, struct diag *diag)
 {
 	if (belong_together(renewal->waiting_key, renewal->waiting_certificate) && rename(renewal->waiting_key, renewal->key) < 0) {
-		diag_system(diag, "cannot replace %s", renewal->key);
+		diag_system(diag, _("cannot replace %s"), renewal->key);
 		return STATUS_FAILED;
 	}
 	if (belong_together(renewal->key, renewal->waiting_certificate) &&
 	    rename(renewal->waiting_certificate, renewal->certificate) < 0) {
-		diag_system(diag, "cannot replace %s", renewal->certificate);
+		diag_system(diag, _("cannot replace %s"), renewal->certificate);
 		return STATUS_FAILED;
 	}
 	unlink(renewal->waiting_certificate);
@@ -64,7 +64,7 @@ static int find_places(struct renewal *renewal, struct diag *diag)
 	renewal->in_token = token_url_is(renewal->key);
 	renewal->in_one_file = strcmp(renewal->key, renewal->certificate) == 0;
 	if (token_url_is(renewal->certificate))
-		return diag_set(diag, STATUS_USAGE, "The certificate is in a token; keep it in a file (--cert) to renew it here");
+		return diag_set(diag, STATUS_USAGE, _("The certificate is in a token; keep it in a file (--cert) to renew it here"));
 	snprintf(renewal->waiting_key, sizeof(renewal->waiting_key), "%s.next", renewal->in_token ? renewal->certificate : renewal->key);
 	snprintf(renewal->waiting_certificate, sizeof(renewal->waiting_certificate), "%s.next-certificate", renewal->certificate);
 	bool left = !renewal->in_token && !renewal->in_one_file && access(renewal->waiting_certificate, F_OK) == 0;
@@ -94,7 +94,7 @@ static int fetch_from(struct renewal *renewal, const struct settings *settings, 
 	if (status == STATUS_OK)
 		status = est_certificate(&est, &request, out_certificate, &wait_s, diag);
 	if (status == STATUS_OK && !out_certificate->size)
-		status = diag_set(diag, STATUS_DEVICE_REFUSED, "The renewal waits for your administrator's approval; try again later");
+		status = diag_set(diag, STATUS_DEVICE_REFUSED, _("The renewal waits for your administrator's approval; try again later"));
 	return status;
 }
 
@@ -184,7 +184,7 @@ static int take_key(const struct renewal *renewal, struct buf *out_key, struct d
 {
 	if (!renewal->in_token)
 		return identity_waiting_key(renewal->waiting_key, out_key, diag);
-	return buf_add_string(out_key, renewal->key) < 0 ? diag_set(diag, STATUS_USAGE, "the URL of the key is too long") : STATUS_OK;
+	return buf_add_string(out_key, renewal->key) < 0 ? diag_set(diag, STATUS_USAGE, _("the URL of the key is too long")) : STATUS_OK;
 }
 
 static int renew(struct renewal *renewal, struct diag *diag)
@@ -211,8 +211,8 @@ static int renew(struct renewal *renewal, struct diag *diag)
 	move_sessions(renewal->settings, old_name, new_name, remove_session_of);
 	identity_check_clock(&dates);
 	clock_format((uint64_t)dates.not_after_s * 1000, until, sizeof(until));
-	printf("Renewed until %s.\n", until);
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	printf(_("Renewed until %s.\n"), until);
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
 
 int cmd_renew(const struct options *options, struct diag *diag)
@@ -227,7 +227,7 @@ int cmd_renew(const struct options *options, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	if (!is_due(&dates, due, sizeof(due)) && options->if_due) {
-		printf("Not due before %s.\n", due);
+		printf(_("Not due before %s.\n"), due);
 		return STATUS_OK;
 	}
 	status = loop_init(&renewal.loop, diag);

@@ -121,7 +121,7 @@ int cmd_status(const struct options *options, struct diag *diag)
 	if (!options->json && status != STATUS_SIGNAL && client.agent.socket >= 0 && !client.agent.lost)
 		print_agent(&client);
 	if (status == STATUS_OK && !say_finished())
-		return diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+		return diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 	return status;
 }
 
@@ -130,7 +130,7 @@ static int print_logout(struct view body, struct diag *diag)
 	uint64_t closed = 0;
 	int status = answer_parse_logout(body, &closed, diag);
 	if (status == STATUS_OK)
-		printf("Logged out; %llu tunnel%s closed.\n", (unsigned long long)closed, closed == 1 ? " was" : "s were");
+		printf(P_("Logged out; %llu tunnel was closed.\n", "Logged out; %llu tunnels were closed.\n", closed), (unsigned long long)closed);
 	return status;
 }
 
@@ -158,12 +158,12 @@ int cmd_logout(const struct options *options, struct diag *diag)
 	if (status == STATUS_OK)
 		status = token_remove(path, diag);
 	if (status == STATUS_OK && was_over)
-		puts("Your session was over already.");
+		puts(_("Your session was over already."));
 	else if (status == STATUS_OK)
 		status = print_logout(buf_view(&body), diag);
 	struct diag none;
 	if (status == STATUS_OK && session_look(&options->settings, &none) == STATUS_OK)
-		printf("At another gateway of this profile than %s you are still logged in; it ends with its time, or when you log "
-		       "out there.\n", client_gateway(&client));
+		printf(_("At another gateway of this profile than %s you are still logged in; it ends with its time, or when you log "
+		       "out there.\n"), client_gateway(&client));
 	return status;
 }

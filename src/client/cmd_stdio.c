@@ -56,7 +56,7 @@ static int take_standard(struct stdio *stdio, int *out_in, int *out_out, struct 
 	int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	int out = one ? in : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (nothing < 0 || in < 0 || out < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0) {
-		diag_system(diag, "cannot use standard input and output");
+		diag_system(diag, _("cannot use standard input and output"));
 		return STATUS_FAILED;
 	}
 	*out_in = in;

@@ -37,7 +37,7 @@ static int show_resources(struct client *client, const char *target, struct diag
 			continue;
 		fputs("resource  ", stdout);
 		say_cell(stdout, resource->name, 0);
-		printf(" (%s)", resource->allowed ? "allowed" : "not allowed");
+		printf(" (%s)", resource->allowed ? _("allowed") : _("not allowed"));
 		if (resource->missing[0]) {
 			fputs("; missing: ", stdout);
 			say_cell(stdout, resource->missing, 0);
@@ -53,7 +53,7 @@ static int probe(struct client *client, const struct destination *destination, s
 {
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		diag_system(diag, "cannot make a pair of sockets");
+		diag_system(diag, _("cannot make a pair of sockets"));
 		return STATUS_FAILED;
 	}
 	OWN_FD int near = ends[0];
@@ -68,7 +68,7 @@ int cmd_why(const struct options *options, struct diag *diag)
 	struct destination destination;
 	char target[DESTINATION_TEXT_MAX];
 	int status = options->argument ? destination_parse(options->argument, &destination, diag)
-				       : diag_set(diag, STATUS_USAGE, "why: say which HOST:PORT");
+				       : diag_set(diag, STATUS_USAGE, _("why: say which HOST:PORT"));
 	if (status != STATUS_OK)
 		return status;
 	destination_text(&destination, target);
@@ -82,7 +82,7 @@ int cmd_why(const struct options *options, struct diag *diag)
 	if (status == STATUS_OK)
 		status = probe(&client, &destination, diag);
 	if (status == STATUS_OK)
-		printf("%s can be reached.\n", target);
+		printf(_("%s can be reached.\n"), target);
 	client_fini(&client);
 	return status;
 }

@@ -230,13 +230,13 @@ int connection_request(struct connection *connection, struct h2_request *request
 		       struct diag *diag)
 {
 	if (!connection_takes_requests(connection))
-		return diag_set(diag, STATUS_UNREACHABLE, "The connection to the gateway %s is over", connection->authority);
+		return diag_set(diag, STATUS_UNREACHABLE, _("The connection to the gateway %s is over"), connection->authority);
 	if (!request->authority.size)
 		request->authority = view_string(connection->authority);
 	request->owner = stream;
 	stream->connection = connection;
 	if (h2_request(connection->h2, request, &stream->h2) < 0)
-		return diag_set(diag, STATUS_UNREACHABLE, "The connection to the gateway %s takes no more requests",
+		return diag_set(diag, STATUS_UNREACHABLE, _("The connection to the gateway %s takes no more requests"),
 				connection->authority);
 	enlist(connection, stream);
 	return STATUS_OK;
@@ -374,7 +374,7 @@ static void receive(struct connection *connection)
 		connection->answered = true;
 		connection->heard_ms = clock_monotonic_ms();
 		if (!connection->finishing && h2_input(connection->h2, bytes) < 0) {
-			over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not speak HTTP/2 as it should",
+			over_with(connection, STATUS_UNREACHABLE, _("The gateway %s does not speak HTTP/2 as it should"),
 				  connection->authority);
 			return;
 		}
@@ -418,10 +418,10 @@ static void handshake_done(struct connection *connection)
 {
 	uv_timer_stop(&connection->limit);
 	if (tls_application(connection->tls) != TLS_HTTP2)
-		over_with(connection, STATUS_UNREACHABLE, "What answers at %s does not speak HTTP/2: it is no Sallyport gateway",
+		over_with(connection, STATUS_UNREACHABLE, _("What answers at %s does not speak HTTP/2: it is no Sallyport gateway"),
 			  connection->authority);
 	else if (make_h2(connection) < 0)
-		over_with(connection, STATUS_FAILED, "memory is out");
+		over_with(connection, STATUS_FAILED, _("memory is out"));
 	if (connection->state == CONNECTION_OVER)
 		return;
 	connection->state = CONNECTION_OPEN;
@@ -483,7 +483,7 @@ static void on_limit(uv_timer_t *timer)
 	if (connection->finishing)
 		over(connection, STATUS_OK, NULL);
 	else
-		over_with(connection, STATUS_UNREACHABLE, "The gateway %s does not finish the TLS handshake; check this device's network, or try again later",
+		over_with(connection, STATUS_UNREACHABLE, _("The gateway %s does not finish the TLS handshake; check this device's network, or try again later"),
 			  connection->authority);
 }
 
@@ -500,7 +500,7 @@ static void on_dialed(void *owner, int fd, const struct diag *diag)
 	connection->state = CONNECTION_HANDSHAKE;
 	notice_dead_paths(fd);
 	if (uv_poll_init(connection->loop, &connection->poll, fd) < 0) {
-		over_with(connection, STATUS_FAILED, "cannot watch the connection to the gateway");
+		over_with(connection, STATUS_FAILED, _("cannot watch the connection to the gateway"));
 		return;
 	}
 	connection->poll.data = connection;
@@ -518,7 +518,7 @@ int connection_start(uv_loop_t *loop, const struct settings *settings, const str
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	if (!connection)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	connection->loop = loop;
 	connection->device = device;
 	connection->on_change = on_change;

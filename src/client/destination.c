@@ -8,7 +8,7 @@
 
 #include "sallyport/str.h"
 
-#define FORWARD_FORM "[BIND:]PORT:HOST:PORT, for example 5432:db1:5432"
+#define FORWARD_FORM _("[BIND:]PORT:HOST:PORT, for example 5432:db1:5432")
 
 /* BIND, PORT, HOST, PORT and one more, to notice that there are too many. */
 enum { PARTS_MAX = 5 };
@@ -19,13 +19,17 @@ struct parts {
 	size_t count;
 };
 
-static int take_port(const char *option, const char *text, const char *which, struct view part, uint16_t *out_port,
+enum which_port { PORT, PORT_LOCAL, PORT_REMOTE };
+
+static int take_port(const char *option, const char *text, enum which_port which, struct view part, uint16_t *out_port,
 		     struct diag *diag)
 {
 	uint64_t port = 0;
 	if (str_to_u64(part, 1, 65535, &port) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s %s: the %s \"%.*s\" is not a number from 1 to 65535", option, text,
-				which, (int)part.size, (const char *)part.data);
+		return diag_set(diag, STATUS_USAGE, which == PORT ? _("%s %s: the port \"%.*s\" is not a number from 1 to 65535")
+				: which == PORT_LOCAL ? _("%s %s: the local port \"%.*s\" is not a number from 1 to 65535")
+				: _("%s %s: the remote port \"%.*s\" is not a number from 1 to 65535"), option, text,
+				(int)part.size, (const char *)part.data);
 	*out_port = (uint16_t)port;
 	return STATUS_OK;
 }
@@ -55,16 +59,16 @@ static int take_host(const char *option, const char *text, struct view host, boo
 		     struct destination *out_destination, struct diag *diag)
 {
 	if (host.size == 0)
-		return diag_set(diag, STATUS_USAGE, "%s %s: the host is missing", option, text);
+		return diag_set(diag, STATUS_USAGE, _("%s %s: the host is missing"), option, text);
 	if (!has_only_visible_ascii(host))
 		return diag_set(diag, STATUS_USAGE,
-				"%s %s: the host may hold letters, digits and signs of ASCII only (write an "
-				"international name in its xn-- form)", option, text);
+				_("%s %s: the host may hold letters, digits and signs of ASCII only (write an "
+				"international name in its xn-- form)"), option, text);
 	if (view_to_string(host, out_destination->host, sizeof(out_destination->host)) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s: the host is longer than %d characters", option,
+		return diag_set(diag, STATUS_USAGE, _("%s: the host is longer than %d characters"), option,
 				DESTINATION_HOST_MAX);
 	if (bracketed && !is_ipv6(out_destination->host))
-		return diag_set(diag, STATUS_USAGE, "%s %s: \"%s\" in the brackets is not an IPv6 address", option, text,
+		return diag_set(diag, STATUS_USAGE, _("%s %s: \"%s\" in the brackets is not an IPv6 address"), option, text,
 				out_destination->host);
 	return STATUS_OK;
 }
@@ -73,7 +77,7 @@ int destination_parse(const char *text, struct destination *out_destination, str
 {
 	const char *colon = strrchr(text, ':');
 	if (!colon || (text[0] == '[' && !strchr(text, ']')))
-		return diag_set(diag, STATUS_USAGE, "-W %s: expected HOST:PORT, for example db1:22 or [2001:db8::1]:22", text);
+		return diag_set(diag, STATUS_USAGE, _("-W %s: expected HOST:PORT, for example db1:22 or [2001:db8::1]:22"), text);
 	struct view host = view_of(text, (size_t)(colon - text));
 	bool bracketed = host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
 	if (bracketed)
@@ -81,11 +85,11 @@ int destination_parse(const char *text, struct destination *out_destination, str
 	struct destination destination = {0};
 	int status = take_host("-W", text, host, bracketed, &destination, diag);
 	if (status == STATUS_OK)
-		status = take_port("-W", text, "port", view_string(colon + 1), &destination.port, diag);
+		status = take_port("-W", text, PORT, view_string(colon + 1), &destination.port, diag);
 	if (status != STATUS_OK)
 		return status;
 	if (strpbrk(destination.host, ":[]") && !is_ipv6(destination.host))
-		return diag_set(diag, STATUS_USAGE, "-W %s: expected HOST:PORT, for example db1:22 or [2001:db8::1]:22", text);
+		return diag_set(diag, STATUS_USAGE, _("-W %s: expected HOST:PORT, for example db1:22 or [2001:db8::1]:22"), text);
 	*out_destination = destination;
 	return STATUS_OK;
 }
@@ -132,8 +136,8 @@ static int take_bind(const char *option, const char *text, struct view part, boo
 		str_copy(out_bind, capacity, "127.0.0.1");
 	if (!good || (bracketed ? !is_ipv6(out_bind) : inet_pton(AF_INET, out_bind, &address) != 1))
 		return diag_set(diag, STATUS_USAGE,
-				"%s %s: the address to listen on is not a numeric address such as 127.0.0.1, [::1], or 0.0.0.0 "
-				"for every network", option, text);
+				_("%s %s: the address to listen on is not a numeric address such as 127.0.0.1, [::1], or 0.0.0.0 "
+				"for every network"), option, text);
 	return STATUS_OK;
 }
 
@@ -141,22 +145,23 @@ int forward_parse(const char *text, struct forward *out_forward, struct diag *di
 {
 	struct parts parts;
 	if (!cut(text, &parts))
-		return diag_set(diag, STATUS_USAGE, "-L %s: the brackets do not fit; expected " FORWARD_FORM, text);
+		return diag_set(diag, STATUS_USAGE, _("-L %s: the brackets do not fit; expected %s"), text, FORWARD_FORM);
 	if (parts.count > 4)
 		return diag_set(diag, STATUS_USAGE,
-				"-L %s: too many parts (an IPv6 address stands in brackets); expected " FORWARD_FORM, text);
+				_("-L %s: too many parts (an IPv6 address stands in brackets); expected %s"), text,
+				FORWARD_FORM);
 	if (parts.count < 3)
-		return diag_set(diag, STATUS_USAGE, "-L %s: a part is missing; expected " FORWARD_FORM, text);
+		return diag_set(diag, STATUS_USAGE, _("-L %s: a part is missing; expected %s"), text, FORWARD_FORM);
 	struct forward forward = {.kind = FORWARD_FIXED, .bind = "127.0.0.1"};
 	size_t at = parts.count - 3;
 	int status = at == 0 ? STATUS_OK
 			     : take_bind("-L", text, parts.part[0], parts.bracketed[0], forward.bind, sizeof(forward.bind), diag);
 	if (status == STATUS_OK)
-		status = take_port("-L", text, "local port", parts.part[at], &forward.port, diag);
+		status = take_port("-L", text, PORT_LOCAL, parts.part[at], &forward.port, diag);
 	if (status == STATUS_OK)
 		status = take_host("-L", text, parts.part[at + 1], parts.bracketed[at + 1], &forward.destination, diag);
 	if (status == STATUS_OK)
-		status = take_port("-L", text, "remote port", parts.part[at + 2], &forward.destination.port, diag);
+		status = take_port("-L", text, PORT_REMOTE, parts.part[at + 2], &forward.destination.port, diag);
 	if (status == STATUS_OK)
 		*out_forward = forward;
 	return status;
@@ -168,12 +173,12 @@ static int parse_open(enum forward_kind kind, const char *text, struct forward *
 	struct parts parts;
 	struct forward forward = {.kind = kind, .bind = "127.0.0.1"};
 	if (!cut(text, &parts) || parts.count > 2)
-		return diag_set(diag, STATUS_USAGE, "%s %s: expected [BIND:]PORT, for example 1080 or [::1]:1080", option, text);
+		return diag_set(diag, STATUS_USAGE, _("%s %s: expected [BIND:]PORT, for example 1080 or [::1]:1080"), option, text);
 	int status = parts.count == 1 ? STATUS_OK
 				      : take_bind(option, text, parts.part[0], parts.bracketed[0], forward.bind,
 						  sizeof(forward.bind), diag);
 	if (status == STATUS_OK)
-		status = take_port(option, text, "local port", parts.part[parts.count - 1], &forward.port, diag);
+		status = take_port(option, text, PORT_LOCAL, parts.part[parts.count - 1], &forward.port, diag);
 	if (status == STATUS_OK)
 		*out_forward = forward;
 	return status;

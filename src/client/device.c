@@ -18,13 +18,13 @@ static int check_dates(const char *path, const struct x509_facts *facts, struct 
 	/* The gateway decides: within its renew_grace the certificate may still be renewed after a login. */
 	if (now_s > facts->not_after_s) {
 		clock_format((uint64_t)facts->not_after_s * 1000, when, sizeof(when));
-		say("The certificate of this device (%s, \"%s\") expired at %s (this device's clock says it is over)", path,
+		say(_("The certificate of this device (%s, \"%s\") expired at %s (this device's clock says it is over)"), path,
 		    facts->name, when);
 	}
 	if (now_s < facts->not_before_s) {
 		clock_format((uint64_t)facts->not_before_s * 1000, when, sizeof(when));
 		return diag_set(diag, STATUS_DEVICE_REFUSED,
-				"The certificate of this device (%s, \"%s\") is valid only from %s on; check this device's clock",
+				_("The certificate of this device (%s, \"%s\") is valid only from %s on; check this device's clock"),
 				path, facts->name, when);
 	}
 	return STATUS_OK;
@@ -41,7 +41,7 @@ static int look_at_certificate(const char *place, struct device *device, struct 
 	if (fd_read_file(place, &bytes, diag) < 0)
 		return STATUS_USAGE;
 	if (x509_facts(buf_view(&bytes), &facts, NULL) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form (--cert)", place);
+		return diag_set(diag, STATUS_USAGE, _("%s does not hold a certificate in PEM form (--cert)"), place);
 	memcpy(device->name, facts.fingerprint, sizeof(device->name));
 	device->not_before_s = facts.not_before_s;
 	device->not_after_s = facts.not_after_s;
@@ -54,11 +54,11 @@ static int look_at_key(const char *place, struct diag *diag)
 	if (token_url_is(place))
 		return STATUS_OK;
 	if (stat(place, &file) < 0) {
-		diag_system(diag, "cannot open %s", place);
+		diag_system(diag, _("cannot open %s"), place);
 		return STATUS_USAGE;
 	}
 	if (S_ISREG(file.st_mode) && file.st_mode & 077)
-		return diag_set(diag, STATUS_USAGE, "The private key %s is open to others; run: chmod 600 %s", place, place);
+		return diag_set(diag, STATUS_USAGE, _("The private key %s is open to others; run: chmod 600 %s"), place, place);
 	return STATUS_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "explain.h"
 #include "sallyport/own.h"
 
-#define CHECK_NETWORK "check this device's network connection"
+#define CHECK_NETWORK _("check this device's network connection")
 
 enum {
 	ADDRESSES_MAX = 16,
@@ -113,7 +113,7 @@ static void finish(struct dial *dial, int fd, const struct diag *diag)
 static void fail(struct dial *dial, const char *reason, const char *advice)
 {
 	struct diag diag;
-	diag_set(&diag, STATUS_UNREACHABLE, "The gateway %s:%u cannot be reached: %s; %s", dial->host, dial->port, reason, advice);
+	diag_set(&diag, STATUS_UNREACHABLE, _("The gateway %s:%u cannot be reached: %s; %s"), dial->host, dial->port, reason, advice);
 	finish(dial, -1, &diag);
 }
 
@@ -136,7 +136,7 @@ static void attempt_failed(struct attempt *attempt, int error)
 	end_attempt(attempt);
 	if (++dial->failed == dial->count)
 		fail(dial, strerror(dial->last_error), dial->last_error == ECONNREFUSED
-			     ? "try again in a moment, or ask your administrator whether it runs" : CHECK_NETWORK);
+			     ? _("try again in a moment, or ask your administrator whether it runs") : CHECK_NETWORK);
 	else if (dial->begun < dial->count)
 		begin_next(dial);
 }
@@ -201,7 +201,7 @@ static void begin_next(struct dial *dial)
 
 static void on_limit(uv_timer_t *timer)
 {
-	fail(timer->data, "it did not answer in time", CHECK_NETWORK);
+	fail(timer->data, _("it did not answer in time"), CHECK_NETWORK);
 }
 
 static void take_addresses(struct dial *dial, const struct addrinfo *results)
@@ -225,8 +225,8 @@ static void take_addresses(struct dial *dial, const struct addrinfo *results)
 static const char *why_no_address(int status)
 {
 	if (status == UV_EAI_NONAME || status == UV_EAI_NODATA || status == 0)
-		return "there is no address of that name";
-	return status == UV_EAI_AGAIN ? "no name server answers; its name cannot be looked up now" : uv_strerror(status);
+		return _("there is no address of that name");
+	return status == UV_EAI_AGAIN ? _("no name server answers; its name cannot be looked up now") : uv_strerror(status);
 }
 
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *results)
@@ -251,7 +251,7 @@ int dial_start(uv_loop_t *loop, const char *host, uint16_t port, dial_done_handl
 	const char *node = strcasecmp(host, "localhost") == 0 ? NULL : host;
 	struct dial *dial = calloc(1, sizeof(*dial));
 	if (!dial)
-		return diag_set(diag, ERR_SYSTEM, "memory is out");
+		return diag_set(diag, ERR_SYSTEM, _("memory is out"));
 	dial->on_done = on_done;
 	dial->owner = owner;
 	dial->port = port;
@@ -263,7 +263,7 @@ int dial_start(uv_loop_t *loop, const char *host, uint16_t port, dial_done_handl
 	int result = uv_getaddrinfo(loop, &dial->lookup, on_looked_up, node, service, &hints);
 	if (result < 0) {
 		free(dial);
-		return diag_set(diag, ERR_SYSTEM, "The gateway's name \"%s\" cannot be looked up: %s", host, uv_strerror(result));
+		return diag_set(diag, ERR_SYSTEM, _("The gateway's name \"%s\" cannot be looked up: %s"), host, uv_strerror(result));
 	}
 	explain("Looking up %s", host);
 	dial->to_close = 3; /* the look-up and two timers */

@@ -115,7 +115,7 @@ static void on_accept(struct listener *listener, int fd)
 	struct entrance *entrance = (struct entrance *)listener;
 	if (peer_user(fd) == PEER_USER_OTHER) {
 		tunnel_close_with_reset(fd);
-		entrance_note(entrance, "A program of another user of this device was turned away from a local port");
+		entrance_note(entrance, _("A program of another user of this device was turned away from a local port"));
 		return;
 	}
 	struct caller *caller = calloc(1, sizeof(*caller));
@@ -142,7 +142,7 @@ int entrance_open(const struct entrance_options *options, struct entrance **out_
 	struct agent *agent = options->agent;
 	struct entrance *entrance = calloc(1, sizeof(*entrance));
 	if (!entrance)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	entrance->options = *options;
 	int status = listener_open(&entrance->listener, &agent->loop.uv, &entrance->options.forward, options->fd, on_accept,
 				   entrance, diag);

@@ -69,8 +69,8 @@ static int take_gateway(struct errand *errand, const char *gateway, struct diag 
 {
 	str_copy(errand->gateway, sizeof(errand->gateway), gateway);
 	if (*errand->only_at && strcmp(errand->only_at, gateway) != 0)
-		return diag_set(diag, STATUS_UNREACHABLE, "The gateway %s, where this began, is gone, and %s knows nothing of it; run the "
-							  "command again", errand->only_at, gateway);
+		return diag_set(diag, STATUS_UNREACHABLE, _("The gateway %s, where this began, is gone, and %s knows nothing of it; run the "
+							  "command again"), errand->only_at, gateway);
 	errand->no_session.text[0] = 0;
 	int status = errand->with_session ? session_load(uplink_settings(errand->uplink), gateway, &errand->token, diag) : STATUS_OK;
 	if (status != STATUS_LOGIN_NEEDED)
@@ -103,7 +103,7 @@ int errand_start(struct uplink *uplink, const struct api_request *request, erran
 {
 	struct errand *errand = calloc(1, sizeof(*errand));
 	if (!errand)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	errand->waiter = (struct uplink_waiter){.patience = UPLINK_EAGER, .on_ready = on_ready, .on_failed = on_failed};
 	errand->uplink = uplink;
 	errand->with_session = request->with_session;
@@ -117,7 +117,7 @@ int errand_start(struct uplink *uplink, const struct api_request *request, erran
 		    buf_add(&errand->body, request->body) == 0;
 	if (!fits) {
 		errand_free(errand);
-		return diag_set(diag, STATUS_FAILED, "The request does not fit");
+		return diag_set(diag, STATUS_FAILED, _("The request does not fit"));
 	}
 	*out_errand = errand;
 	uplink_wait(uplink, &errand->waiter);

@@ -78,8 +78,8 @@ int est_authority(struct est *est, const uint8_t pin[X509_FINGERPRINT_SIZE], str
 		return status;
 	if (x509_certs_only_pinned(api_body(call), pin, out_der, diag) == 0)
 		return STATUS_OK;
-	return diag_set(diag, STATUS_UNREACHABLE, "%s is not the gateway of this invitation: it does not show the authority that "
-						  "the invitation names. Nothing was sent; tell your administrator",
+	return diag_set(diag, STATUS_UNREACHABLE, _("%s is not the gateway of this invitation: it does not show the authority that "
+						  "the invitation names. Nothing was sent; tell your administrator"),
 			connection_authority(est->connection));
 }
 
@@ -98,7 +98,7 @@ static int make_body(struct view key, struct buf *out_body, struct diag *diag)
 	if (x509_request_make(key, "sallyport", &pem, diag) < 0)
 		return STATUS_USAGE;
 	if (x509_pem_to_der(buf_view(&pem), "CERTIFICATE REQUEST", &der) < 0 || x509_to_base64(buf_view(&der), out_body) < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	return STATUS_OK;
 }
 
@@ -126,6 +126,6 @@ int est_certificate(struct est *est, const struct est_request *wish, struct buf 
 		return STATUS_OK;
 	*out_wait_s = 0;
 	if (x509_certs_only_find(api_body(call), buf_view(&public_key), out_der, diag) < 0)
-		return diag_set(diag, STATUS_FAILED, "The gateway's answer holds no certificate for this device's key");
+		return diag_set(diag, STATUS_FAILED, _("The gateway's answer holds no certificate for this device's key"));
 	return STATUS_OK;
 }

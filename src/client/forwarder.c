@@ -36,11 +36,11 @@ static int bind_all(struct forwarder *forwarder, struct diag *diag)
 
 static void tell(const struct forward *forward)
 {
-	static const char *const kinds[] = {[FORWARD_SOCKS] = "SOCKS5 clients", [FORWARD_HTTP] = "HTTP clients"};
+	static const char *const kinds[] = {[FORWARD_SOCKS] = N_("SOCKS5 clients"), [FORWARD_HTTP] = N_("HTTP clients")};
 	char from[80], to[DESTINATION_TEXT_MAX];
 	listener_text(forward, from, sizeof(from));
 	destination_text(&forward->destination, to);
-	say("listening on %s for %s", from, forward->kind == FORWARD_FIXED ? to : kinds[forward->kind]);
+	say(_("listening on %s for %s"), from, forward->kind == FORWARD_FIXED ? to : _(kinds[forward->kind]));
 }
 
 /* Not before all is well: until then connections are refused, and nobody waits in vain. */

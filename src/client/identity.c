@@ -24,7 +24,7 @@ static int make_folder(const char *path, struct diag *diag)
 {
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return STATUS_OK;
-	diag_system(diag, "cannot make %s", path);
+	diag_system(diag, _("cannot make %s"), path);
 	return STATUS_FAILED;
 }
 
@@ -45,17 +45,17 @@ int identity_place(const char *name, struct identity_place *out_place, struct di
 {
 	char profile[3000];
 	if (!profile_path(name, profile, sizeof(profile)))
-		return diag_set(diag, STATUS_FAILED, "There is no place for keys: neither XDG_CONFIG_HOME nor HOME is set");
+		return diag_set(diag, STATUS_FAILED, _("There is no place for keys: neither XDG_CONFIG_HOME nor HOME is set"));
 	str_copy(out_place->profile, sizeof(out_place->profile), profile);
 	*strrchr(profile, '/') = 0;
 	if (!str_copy(out_place->folder, sizeof(out_place->folder), profile))
-		return diag_set(diag, STATUS_FAILED, "The path %s is too long", profile);
+		return diag_set(diag, STATUS_FAILED, _("The path %s is too long"), profile);
 	bool fits = (size_t)snprintf(out_place->device, sizeof(out_place->device), "%s/%s.pem", out_place->folder,
 				     name ? name : "device") < sizeof(out_place->device) &&
 		    (size_t)snprintf(out_place->authority, sizeof(out_place->authority), "%s/%s-ca.crt", out_place->folder,
 				     name ? name : "gateway") < sizeof(out_place->authority);
 	if (!fits)
-		return diag_set(diag, STATUS_FAILED, "The path %s is too long", out_place->folder);
+		return diag_set(diag, STATUS_FAILED, _("The path %s is too long"), out_place->folder);
 	return make_folders(out_place->folder, diag);
 }
 
@@ -76,7 +76,7 @@ int identity_write(const char *path, struct view key_pem, struct view certificat
 {
 	OWN_SECRET_BUF struct buf text = BUF_INIT(2 * KEY_BYTES_MAX);
 	if (buf_add(&text, key_pem) < 0 || x509_der_to_pem(certificate_der, "CERTIFICATE", &text) < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	return fd_write_file(path, 0600, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
@@ -100,7 +100,7 @@ void identity_check_clock(const struct identity_dates *dates)
 		return;
 	clock_format((uint64_t)now_s * 1000, now, sizeof(now));
 	clock_format((uint64_t)(dates->not_before_s + BACKDATED_S) * 1000, made, sizeof(made));
-	say("This device's clock says %s, and the gateway's said about %s when it made this certificate: set this device's clock", now,
+	say(_("This device's clock says %s, and the gateway's said about %s when it made this certificate: set this device's clock"), now,
 	    made);
 }
 
@@ -112,7 +112,7 @@ int identity_dates(const char *path, struct identity_dates *out_dates, struct di
 	if (fd_read_file(path, &text, diag) < 0)
 		return STATUS_USAGE;
 	if (x509_pem_to_der(buf_view(&text), "CERTIFICATE", &der) < 0 || x509_facts(buf_view(&der), &facts, diag) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s does not hold a certificate in PEM form", path);
+		return diag_set(diag, STATUS_USAGE, _("%s does not hold a certificate in PEM form"), path);
 	*out_dates = (struct identity_dates){.not_before_s = facts.not_before_s, .not_after_s = facts.not_after_s};
 	memcpy(&out_dates->seed, facts.fingerprint, sizeof(out_dates->seed));
 	str_copy(out_dates->name, sizeof(out_dates->name), facts.name);

@@ -53,20 +53,20 @@ int invitation_parse(struct view line, struct invitation *out_invitation, struct
 	*out_invitation = (struct invitation){.has_pin = false};
 	line = trimmed(line);
 	if (line.size < strlen(any_version) || memcmp(line.data, any_version, strlen(any_version)) != 0)
-		return diag_set(diag, STATUS_USAGE, "This is no invitation: it must begin with \"sallyport:1/\"; copy the whole line");
+		return diag_set(diag, STATUS_USAGE, _("This is no invitation: it must begin with \"sallyport:1/\"; copy the whole line"));
 	if (!split(line, parts))
-		return diag_set(diag, STATUS_USAGE, "This invitation is not whole; copy the whole line");
+		return diag_set(diag, STATUS_USAGE, _("This invitation is not whole; copy the whole line"));
 	if (!view_is(parts[0], version))
-		return diag_set(diag, STATUS_USAGE, "This invitation is for another version of sallyport; install a newer one");
+		return diag_set(diag, STATUS_USAGE, _("This invitation is for another version of sallyport; install a newer one"));
 	if (!take_place(parts[1], &out_invitation->gateway) || !take_place(parts[2], &out_invitation->enrolment))
-		return diag_set(diag, STATUS_USAGE, "The gateway's address in this invitation is not HOST:PORT; copy the whole line");
+		return diag_set(diag, STATUS_USAGE, _("The gateway's address in this invitation is not HOST:PORT; copy the whole line"));
 	out_invitation->has_pin = !view_is(parts[3], "-");
 	if (out_invitation->has_pin && str_from_hex(parts[3], out_invitation->pin, sizeof(out_invitation->pin)) < 0)
-		return diag_set(diag, STATUS_USAGE, "The pin in this invitation is damaged; copy the whole line");
+		return diag_set(diag, STATUS_USAGE, _("The pin in this invitation is damaged; copy the whole line"));
 	if (!take_word(parts[4], out_invitation->id, sizeof(out_invitation->id)) ||
 	    !take_word(parts[5], out_invitation->secret, sizeof(out_invitation->secret)) ||
 	    str_to_u64(parts[6], 0, INT64_MAX, &until) < 0)
-		return diag_set(diag, STATUS_USAGE, "This invitation is damaged; copy the whole line");
+		return diag_set(diag, STATUS_USAGE, _("This invitation is damaged; copy the whole line"));
 	out_invitation->until_s = (int64_t)until;
 	return STATUS_OK;
 }

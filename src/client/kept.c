@@ -69,7 +69,7 @@ static int store(struct agent *agent, struct diag *diag)
 			continue;
 		describe(entrance_forward(entrance), line, sizeof(line));
 		if (buf_add_format(&text, "%s\n", line) < 0)
-			return diag_set(diag, STATUS_FAILED, "There are too many forwards to keep");
+			return diag_set(diag, STATUS_FAILED, _("There are too many forwards to keep"));
 	}
 	snprintf(path, sizeof(path), "%s/%s", agent->place.folder, agent->place.kept);
 	return fd_write_file(path, 0600, 1, buf_view(&text), diag) < 0 ? STATUS_FAILED : STATUS_OK;
@@ -123,6 +123,6 @@ int kept_drop(struct agent *agent, const char *text, struct diag *diag)
 		dropped++;
 	}
 	if (!dropped)
-		return diag_set(diag, STATUS_FAILED, "No forward is kept for \"%s\"; see: sallyport forward list", text);
+		return diag_set(diag, STATUS_FAILED, _("No forward is kept for \"%s\"; see: sallyport forward list"), text);
 	return store(agent, diag);
 }

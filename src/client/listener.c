@@ -63,7 +63,7 @@ static void pause_accepting(struct listener *listener, int error)
 {
 	char where[80];
 	listener_text(listener->forward, where, sizeof(where));
-	say("cannot accept more connections on %s for the moment: %s", where, strerror(error));
+	say(_("cannot accept more connections on %s for the moment: %s"), where, strerror(error));
 	uv_poll_stop(&listener->poll);
 	uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
 }
@@ -91,11 +91,11 @@ static void watch(struct listener *listener)
 	uv_poll_start(&listener->poll, UV_READABLE, on_connections);
 }
 
-static int explain(const struct forward *forward, const char *what, struct diag *diag)
+static int explain(const struct forward *forward, struct diag *diag)
 {
 	char where[80];
 	listener_text(forward, where, sizeof(where));
-	diag_system(diag, "cannot %s on %s", what, where);
+	diag_system(diag, _("cannot listen on %s"), where);
 	return STATUS_FAILED;
 }
 
@@ -103,14 +103,14 @@ int listener_bind(const struct forward *forward, int *out_fd, struct diag *diag)
 {
 	int fd = bind_port(forward);
 	if (fd < 0)
-		return explain(forward, "listen", diag);
+		return explain(forward, diag);
 	*out_fd = fd;
 	return STATUS_OK;
 }
 
 int listener_begin(const struct forward *forward, int fd, struct diag *diag)
 {
-	return listen(fd, SOMAXCONN) < 0 ? explain(forward, "listen", diag) : STATUS_OK;
+	return listen(fd, SOMAXCONN) < 0 ? explain(forward, diag) : STATUS_OK;
 }
 
 int listener_open(struct listener *listener, uv_loop_t *loop, const struct forward *forward, int fd,
@@ -118,7 +118,7 @@ int listener_open(struct listener *listener, uv_loop_t *loop, const struct forwa
 {
 	*listener = (struct listener){.forward = forward, .owner = owner, .on_accept = on_accept, .fd = fd};
 	if (uv_poll_init(loop, &listener->poll, fd) < 0)
-		return explain(forward, "accept connections", diag);
+		return explain(forward, diag);
 	uv_timer_init(loop, &listener->pause);
 	listener->poll.data = listener->pause.data = listener;
 	listener->opened = true;

@@ -29,14 +29,14 @@ int loop_init(struct loop *loop, struct diag *diag)
 {
 	*loop = (struct loop){0};
 	if (uv_loop_init(&loop->uv) < 0)
-		return diag_set(diag, STATUS_FAILED, "cannot make an event loop");
+		return diag_set(diag, STATUS_FAILED, _("cannot make an event loop"));
 	uv_timer_init(&loop->uv, &loop->limit);
 	uv_prepare_init(&loop->uv, &loop->look);
 	loop->limit.data = loop->look.data = loop;
 	uv_prepare_start(&loop->look, on_look);
 	if (uv_poll_init(&loop->uv, &loop->signals, signals_fd()) < 0 ||
 	    uv_poll_start(&loop->signals, UV_READABLE, on_signal) < 0)
-		return diag_set(diag, STATUS_FAILED, "cannot watch for signals");
+		return diag_set(diag, STATUS_FAILED, _("cannot watch for signals"));
 	return STATUS_OK;
 }
 

@@ -15,6 +15,7 @@
 #include "pin.h"
 #include "say.h"
 #include "signals.h"
+#include "words.h"
 
 static void keep_secrets(void)
 {
@@ -39,7 +40,7 @@ static int print_and_leave(const struct options *options, struct diag *diag)
 		options_help(stdout);
 	else
 		printf("sallyport %s\n", SALLYPORT_VERSION);
-	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, "cannot write to standard output");
+	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
 
 static int run(int count, char **words, struct options *options, struct diag *diag)
@@ -67,6 +68,7 @@ int main(int count, char **words)
 	static struct options options;
 	struct diag diag = {0};
 	keep_secrets();
+	words_prepare();
 	int status = run(count, words, &options, &diag);
 	options_fini(&options);
 	if (status == STATUS_SIGNAL)

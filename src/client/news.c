@@ -27,25 +27,25 @@ static const struct reason {
 	int status; /* of a session that ended for it */
 	const char *advice;
 } reasons[] = {
-	{"lease_expired", "its time is over", STATUS_LOGIN_NEEDED, "run: sallyport login"},
-	{"fresh_login_required", "it needs a fresh login", STATUS_LOGIN_NEEDED, "run: sallyport login --fresh"},
-	{"idle", "nothing has passed for too long", STATUS_LOGIN_NEEDED, NULL},
-	{"hours_over", "the hours in which it is allowed are over", STATUS_NOT_ALLOWED, NULL},
-	{"policy_changed", "the policy does not allow it any more", STATUS_NOT_ALLOWED, NULL},
-	{"too_many", "a newer one took its place", STATUS_LOGIN_NEEDED, "run: sallyport login"},
-	{"logout", "you have logged out", STATUS_LOGIN_NEEDED, "run: sallyport login"},
-	{"replaced", "a newer login took its place", STATUS_LOGIN_NEEDED, "run: sallyport login"},
-	{"ended_by_admin", "an administrator has ended it", STATUS_LOGIN_NEEDED, "run: sallyport login"},
-	{"device_locked", "this device was locked", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"device_revoked", "this device was revoked", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"reinvited", "this device was enrolled anew elsewhere", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"certificate_revoked", "the authority of this device's certificate has revoked it", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"ocsp_unavailable", "the authority of this device's certificate is silent", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"crl_stale", "the authority of this device's certificate is silent", STATUS_DEVICE_REFUSED, "ask your administrator"},
-	{"user_locked", "you were locked at the gateway", STATUS_LOGIN_NEEDED, "ask your administrator"},
-	{"unbound", "this device is no longer yours", STATUS_LOGIN_NEEDED, "ask your administrator"},
-	{"gateway_stopped", "the gateway is stopping", STATUS_UNREACHABLE, NULL},
-	{"", "the gateway gives no reason", STATUS_LOGIN_NEEDED, "run: sallyport login"},
+	{"lease_expired", N_("its time is over"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
+	{"fresh_login_required", N_("it needs a fresh login"), STATUS_LOGIN_NEEDED, N_("run: sallyport login --fresh")},
+	{"idle", N_("nothing has passed for too long"), STATUS_LOGIN_NEEDED, NULL},
+	{"hours_over", N_("the hours in which it is allowed are over"), STATUS_NOT_ALLOWED, NULL},
+	{"policy_changed", N_("the policy does not allow it any more"), STATUS_NOT_ALLOWED, NULL},
+	{"too_many", N_("a newer one took its place"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
+	{"logout", N_("you have logged out"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
+	{"replaced", N_("a newer login took its place"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
+	{"ended_by_admin", N_("an administrator has ended it"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
+	{"device_locked", N_("this device was locked"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"device_revoked", N_("this device was revoked"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"reinvited", N_("this device was enrolled anew elsewhere"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"certificate_revoked", N_("the authority of this device's certificate has revoked it"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"ocsp_unavailable", N_("the authority of this device's certificate is silent"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"crl_stale", N_("the authority of this device's certificate is silent"), STATUS_DEVICE_REFUSED, N_("ask your administrator")},
+	{"user_locked", N_("you were locked at the gateway"), STATUS_LOGIN_NEEDED, N_("ask your administrator")},
+	{"unbound", N_("this device is no longer yours"), STATUS_LOGIN_NEEDED, N_("ask your administrator")},
+	{"gateway_stopped", N_("the gateway is stopping"), STATUS_UNREACHABLE, NULL},
+	{"", N_("the gateway gives no reason"), STATUS_LOGIN_NEEDED, N_("run: sallyport login")},
 };
 
 struct ended {
@@ -94,9 +94,9 @@ static void tell(struct news *news, const struct destination *destination, const
 static void say_time(const char *at, char *out_text, size_t capacity)
 {
 	if (strlen(at) < 16)
-		str_copy(out_text, capacity, "an unknown time");
+		str_copy(out_text, capacity, _("an unknown time"));
 	else
-		snprintf(out_text, capacity, "%.5s UTC on %.10s", at + 11, at);
+		snprintf(out_text, capacity, _("%.5s UTC on %.10s"), at + 11, at);
 }
 
 static void on_session_ending(struct news *news, const struct answer_event *event)
@@ -104,8 +104,8 @@ static void on_session_ending(struct news *news, const struct answer_event *even
 	const struct reason *reason = find_reason(event->reason);
 	char when[48];
 	say_time(event->at, when, sizeof(when));
-	snprintf(news->warning, sizeof(news->warning), "Your session ends at %s: %s%s%s", when, reason->words,
-		 reason->advice ? "; " : "", reason->advice ? reason->advice : "");
+	snprintf(news->warning, sizeof(news->warning), _("Your session ends at %s: %s%s%s"), when, _(reason->words),
+		 reason->advice ? "; " : "", reason->advice ? _(reason->advice) : "");
 	tell(news, NULL, news->warning);
 }
 
@@ -121,8 +121,8 @@ static void on_session_ended(struct news *news, const struct answer_event *event
 	news->warning[0] = 0;
 	if (replaced || strcmp(reason->code, "gateway_stopped") == 0)
 		return;
-	int status = diag_set(&diag, reason->status, "Your session was ended: %s%s%s", reason->words, reason->advice ? "; " : "",
-			      reason->advice ? reason->advice : "");
+	int status = diag_set(&diag, reason->status, _("Your session was ended: %s%s%s"), _(reason->words), reason->advice ? "; " : "",
+			      reason->advice ? _(reason->advice) : "");
 	if (strcmp(reason->code, "logout") != 0)
 		child_notify(news->agent, "Sallyport", diag.text);
 	agent_hopeless(news->agent, status, &diag);
@@ -137,8 +137,8 @@ static void on_tunnel_ending(struct news *news, const struct answer_event *event
 	if (strcmp(reason->code, "idle") == 0)
 		return;
 	say_time(event->at, when, sizeof(when));
-	snprintf(sentence, sizeof(sentence), "The connection to %s:%u ends at %s: %s%s%s", event->host, event->port, when, reason->words,
-		 reason->advice ? "; " : "", reason->advice ? reason->advice : "");
+	snprintf(sentence, sizeof(sentence), _("The connection to %s:%u ends at %s: %s%s%s"), event->host, event->port, when, _(reason->words),
+		 reason->advice ? "; " : "", reason->advice ? _(reason->advice) : "");
 	tell(news, &destination, sentence);
 }
 
@@ -147,9 +147,9 @@ static void on_tunnel_ended(struct news *news, const struct answer_event *event)
 	const struct reason *reason = find_reason(event->reason);
 	struct ended *ended = &news->ended[news->ended_next++ % ENDED_KEPT];
 	char sentence[512];
-	*ended = (struct ended){.destination = destination_of(event), .words = reason->words, .at_ms = clock_monotonic_ms()};
-	snprintf(sentence, sizeof(sentence), "The gateway ended the connection to %s:%u: %s%s%s", event->host, event->port,
-		 reason->words, reason->advice ? "; " : "", reason->advice ? reason->advice : "");
+	*ended = (struct ended){.destination = destination_of(event), .words = _(reason->words), .at_ms = clock_monotonic_ms()};
+	snprintf(sentence, sizeof(sentence), _("The gateway ended the connection to %s:%u: %s%s%s"), event->host, event->port,
+		 _(reason->words), reason->advice ? "; " : "", reason->advice ? _(reason->advice) : "");
 	/* Who waits for that tunnel alone hears it with its end (passage.c). */
 	const struct destination nobody = {.port = 0};
 	agent_note(news->agent, &nobody, sentence);

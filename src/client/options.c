@@ -23,7 +23,7 @@ struct option_row {
 static int take_kind(struct options *options, enum forward_kind kind, const char *value, struct diag *diag)
 {
 	if (options->forward_count == FORWARDS_MAX)
-		return diag_set(diag, STATUS_USAGE, "-L and -D stand there more than %d times", FORWARDS_MAX);
+		return diag_set(diag, STATUS_USAGE, _("-L and -D stand there more than %d times"), FORWARDS_MAX);
 	int status = forward_parse_kind(kind, value, &options->forward[options->forward_count], diag);
 	options->forward_count += status == STATUS_OK;
 	return status;
@@ -54,7 +54,7 @@ static int take_install(struct options *options, const char *value, struct diag 
 static int take_stdio(struct options *options, const char *value, struct diag *diag)
 {
 	if (options->has_stdio)
-		return diag_set(diag, STATUS_USAGE, "-W stands there twice");
+		return diag_set(diag, STATUS_USAGE, _("-W stands there twice"));
 	options->has_stdio = true;
 	return destination_parse(value, &options->stdio, diag);
 }
@@ -63,7 +63,7 @@ static int take_answers_from(struct options *options, const char *value, struct 
 {
 	uint64_t number = 0;
 	if (str_to_u64(view_string(value), 0, 1 << 20, &number) < 0 || fcntl((int)number, F_GETFD) < 0)
-		return diag_set(diag, STATUS_USAGE, "--answers-from %s: that is not an open descriptor", value);
+		return diag_set(diag, STATUS_USAGE, _("--answers-from %s: that is not an open descriptor"), value);
 	options->answers_fd = (int)number;
 	return STATUS_OK;
 }
@@ -71,7 +71,7 @@ static int take_answers_from(struct options *options, const char *value, struct 
 static int take_realm(struct options *options, const char *value, struct diag *diag)
 {
 	if (!*value)
-		return diag_set(diag, STATUS_USAGE, "--realm needs a name");
+		return diag_set(diag, STATUS_USAGE, _("--realm needs a name"));
 	options->realm = value;
 	return STATUS_OK;
 }
@@ -137,21 +137,21 @@ SETTINGS(SETTING_TAKER)
 #define SETTING_OPTION(name, environment, value, documentation) {0, #name, value, take_##name, documentation},
 
 static const struct option_row rows[] = {
-	{'L', NULL, "[BIND:]PORT:HOST:PORT", take_forward, "carry connections to a local port to HOST:PORT (repeatable)"},
-	{'D', NULL, "[BIND:]PORT", take_dynamic, "be a SOCKS5 proxy there; the gateway resolves the names (repeatable)"},
-	{'W', NULL, "HOST:PORT", take_stdio, "carry standard input and output (ssh's ProxyCommand)"},
-	{'p', "profile", "NAME", take_profile, "settings from ~/.config/sallyport/profiles/NAME, before the environment's"},
+	{'L', NULL, "[BIND:]PORT:HOST:PORT", take_forward, N_("carry connections to a local port to HOST:PORT (repeatable)")},
+	{'D', NULL, "[BIND:]PORT", take_dynamic, N_("be a SOCKS5 proxy there; the gateway resolves the names (repeatable)")},
+	{'W', NULL, "HOST:PORT", take_stdio, N_("carry standard input and output (ssh's ProxyCommand)")},
+	{'p', "profile", "NAME", take_profile, N_("settings from ~/.config/sallyport/profiles/NAME, before the environment's")},
 	SETTINGS(SETTING_OPTION)
-	{0, "install", NULL, take_install, "ssh-config: write it for ssh instead of printing it"},
-	{0, "answers-from", "FD", take_answers_from, "login, export-p12: take the answers from that descriptor, one a line"},
-	{0, "realm", "NAME", take_realm, "login: by that realm of the gateway's user door, instead of the one that it chooses"},
-	{0, "fresh", NULL, take_fresh, "login: prove yourself anew; the session and its tunnels go on"},
-	{0, "purpose", "TEXT", take_purpose, "login: shown with the questions (what needs it)"},
-	{0, "json", NULL, take_json, "status, ls, forward list: print JSON"},
-	{0, "if-due", NULL, take_if_due, "renew: only after two thirds of the certificate's life"},
-	{'v', "verbose", NULL, take_verbose, "tell each step on standard error: addresses, handshake, certificates, what is waited for"},
-	{'h', "help", NULL, take_help, "print this"},
-	{'V', "version", NULL, take_version, "print the version"},
+	{0, "install", NULL, take_install, N_("ssh-config: write it for ssh instead of printing it")},
+	{0, "answers-from", "FD", take_answers_from, N_("login, export-p12: take the answers from that descriptor, one a line")},
+	{0, "realm", "NAME", take_realm, N_("login: by that realm of the gateway's user door, instead of the one that it chooses")},
+	{0, "fresh", NULL, take_fresh, N_("login: prove yourself anew; the session and its tunnels go on")},
+	{0, "purpose", "TEXT", take_purpose, N_("login: shown with the questions (what needs it)")},
+	{0, "json", NULL, take_json, N_("status, ls, forward list: print JSON")},
+	{0, "if-due", NULL, take_if_due, N_("renew: only after two thirds of the certificate's life")},
+	{'v', "verbose", NULL, take_verbose, N_("tell each step on standard error: addresses, handshake, certificates, what is waited for")},
+	{'h', "help", NULL, take_help, N_("print this")},
+	{'V', "version", NULL, take_version, N_("print the version")},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -173,8 +173,9 @@ static int unknown_option(const char *word, struct diag *diag)
 	str_copy(name, sizeof(name), word[1] == '-' ? word + 2 : word);
 	name[strcspn(name, "=")] = 0;
 	const char *nearest = word[1] == '-' ? str_nearest(name, names) : NULL;
-	return diag_set(diag, STATUS_USAGE, "unknown option %s%s%s%s; see sallyport --help", word, nearest ? " (did you mean --" : "",
-			nearest ? nearest : "", nearest ? "?)" : "");
+	if (nearest)
+		return diag_set(diag, STATUS_USAGE, _("unknown option %s (did you mean --%s?); see sallyport --help"), word, nearest);
+	return diag_set(diag, STATUS_USAGE, _("unknown option %s; see sallyport --help"), word);
 }
 
 /* `attached`: the value that stood in the same word, or NULL. */
@@ -182,11 +183,11 @@ static int take_option(struct options *options, const struct option_row *row, co
 		       struct words *words, struct diag *diag)
 {
 	if (!row->value && attached)
-		return diag_set(diag, STATUS_USAGE, "--%s takes no value", row->name);
+		return diag_set(diag, STATUS_USAGE, _("--%s takes no value"), row->name);
 	if (!row->value)
 		return row->take(options, "", diag);
 	if (!attached && words->at == words->count)
-		return diag_set(diag, STATUS_USAGE, "%s needs a value: %s", word, row->value);
+		return diag_set(diag, STATUS_USAGE, _("%s needs a value: %s"), word, row->value);
 	return row->take(options, attached ? attached : words->word[words->at++], diag);
 }
 
@@ -227,7 +228,7 @@ static int take_word(struct options *options, const char *word, struct diag *dia
 		return STATUS_OK;
 	}
 	if (options->command)
-		return diag_set(diag, STATUS_USAGE, "\"%s\" is one word too many for sallyport %s", word, options->command->name);
+		return diag_set(diag, STATUS_USAGE, _("\"%s\" is one word too many for sallyport %s"), word, options->command->name);
 	const char *names[64] = {0};
 	for (size_t i = 0; i < command_count; i++) {
 		names[i] = commands[i].name;
@@ -237,17 +238,18 @@ static int take_word(struct options *options, const char *word, struct diag *dia
 		}
 	}
 	const char *nearest = str_nearest(word, names);
-	return diag_set(diag, STATUS_USAGE, "unknown command \"%s\"%s%s%s; see sallyport --help", word,
-			nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+	if (nearest)
+		return diag_set(diag, STATUS_USAGE, _("unknown command \"%s\" (did you mean %s?); see sallyport --help"), word, nearest);
+	return diag_set(diag, STATUS_USAGE, _("unknown command \"%s\"; see sallyport --help"), word);
 }
 
 static int check_stdio_and_forward(struct options *options, struct diag *diag)
 {
 	if (options->has_stdio && options->forward_count)
-		return diag_set(diag, STATUS_USAGE, "-W cannot be used together with -L or -D");
+		return diag_set(diag, STATUS_USAGE, _("-W cannot be used together with -L or -D"));
 	if (options->command && (options->has_stdio || (options->forward_count && !options->command->takes_forwards)))
-		return diag_set(diag, STATUS_USAGE, "%s and \"%s\" cannot be used together",
-				options->has_stdio ? "-W" : "-L or -D", options->command->name);
+		return diag_set(diag, STATUS_USAGE, _("%s and \"%s\" cannot be used together"),
+				options->has_stdio ? "-W" : _("-L or -D"), options->command->name);
 	if (options->has_stdio)
 		options->command = &command_stdio;
 	else if (options->forward_count && !options->command)
@@ -263,21 +265,21 @@ static int check(struct options *options, struct diag *diag)
 	if (status != STATUS_OK)
 		return status;
 	if (!options->command)
-		return diag_set(diag, STATUS_USAGE, "what shall be done? See sallyport --help");
+		return diag_set(diag, STATUS_USAGE, _("what shall be done? See sallyport --help"));
 	if (options->json && !options->command->takes_json)
-		return diag_set(diag, STATUS_USAGE, "--json belongs to status, ls and forward");
+		return diag_set(diag, STATUS_USAGE, _("--json belongs to status, ls and forward"));
 	if (options->install && !options->command->takes_install)
-		return diag_set(diag, STATUS_USAGE, "--install belongs to ssh-config");
+		return diag_set(diag, STATUS_USAGE, _("--install belongs to ssh-config"));
 	if (options->answers_fd >= 0 && !options->command->takes_answers)
-		return diag_set(diag, STATUS_USAGE, "--answers-from belongs to login and export-p12");
+		return diag_set(diag, STATUS_USAGE, _("--answers-from belongs to login and export-p12"));
 	if (options->realm && options->command->run != cmd_login)
-		return diag_set(diag, STATUS_USAGE, "--realm belongs to login");
+		return diag_set(diag, STATUS_USAGE, _("--realm belongs to login"));
 	if ((options->fresh || options->purpose) && options->command->run != cmd_login)
-		return diag_set(diag, STATUS_USAGE, "--fresh and --purpose belong to login");
+		return diag_set(diag, STATUS_USAGE, _("--fresh and --purpose belong to login"));
 	if (options->if_due && options->command->run != cmd_renew)
-		return diag_set(diag, STATUS_USAGE, "--if-due belongs to renew");
+		return diag_set(diag, STATUS_USAGE, _("--if-due belongs to renew"));
 	if (options->command->run == cmd_enroll && !options->argument)
-		return diag_set(diag, STATUS_USAGE, "usage: sallyport %s %s", options->command->name, options->command->argument);
+		return diag_set(diag, STATUS_USAGE, _("usage: sallyport %s %s"), options->command->name, options->command->argument);
 	return STATUS_OK;
 }
 
@@ -326,15 +328,15 @@ static void print_option(FILE *out, const struct option_row *row)
 	char letter[3] = {row->letter ? '-' : 0, row->letter, 0};
 	snprintf(left, sizeof(left), "%s%s%s%s%s%s", letter, both ? ", " : "", row->name ? "--" : "",
 		 row->name ? row->name : "", row->value ? " " : "", row->value ? row->value : "");
-	fprintf(out, "  %-26s %s\n", left, row->documentation);
+	fprintf(out, "  %-26s %s\n", left, _(row->documentation));
 }
 
 void options_help(FILE *out)
 {
-	fputs("Usage: sallyport [OPTION...] COMMAND\n"
-	      "       sallyport [OPTION...] -L [BIND:]PORT:HOST:PORT... -D [BIND:]PORT...\n"
-	      "       sallyport [OPTION...] -W HOST:PORT\n"
-	      "\nReach what is behind a Sallyport gateway.\n\nCommands:\n", out);
+	fputs(_("Usage: sallyport [OPTION...] COMMAND\n"
+		"       sallyport [OPTION...] -L [BIND:]PORT:HOST:PORT... -D [BIND:]PORT...\n"
+		"       sallyport [OPTION...] -W HOST:PORT\n"
+		"\nReach what is behind a Sallyport gateway.\n\nCommands:\n"), out);
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *command = &commands[i];
 		if (command->is_internal)
@@ -342,18 +344,18 @@ void options_help(FILE *out)
 		int used = fprintf(out, "  %s%s%s%s%s", command->name, command->argument ? " " : "",
 				   command->argument ? command->argument : "", command->second ? " " : "",
 				   command->second ? command->second : command->takes_rest ? " -- CMD [ARG...]" : "");
-		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 2, "", command->documentation);
+		fprintf(out, "%*s%s\n", used < 28 ? 29 - used : 2, "", _(command->documentation));
 	}
-	fputs("\nOptions:\n", out);
+	fputs(_("\nOptions:\n"), out);
 	for (size_t i = 0; i < ROWS; i++)
 		print_option(out, &rows[i]);
-	fputs("\nWhat no option says is looked up in the environment, then in ~/.config/sallyport/profile\n"
-	      "(lines of KEY = VALUE):\n", out);
+	fputs(_("\nWhat no option says is looked up in the environment, then in ~/.config/sallyport/profile\n"
+		"(lines of KEY = VALUE):\n"), out);
 	for (size_t i = 0; i < SETTING_COUNT; i++)
 		fprintf(out, "  %-16s %s\n", setting_rows[i].environment, setting_rows[i].name);
-	fputs("  SALLYPORT_ASKPASS, SSH_ASKPASS   program that asks the questions when there is no terminal\n"
-	      "\nIPv6 addresses stand in brackets. Exit status:\n", out);
-#define STATUS_HELP(name, number, documentation) fprintf(out, "  %d  %s\n", number, documentation);
+	fputs(_("  SALLYPORT_ASKPASS, SSH_ASKPASS   program that asks the questions when there is no terminal\n"
+		"\nIPv6 addresses stand in brackets. Exit status:\n"), out);
+#define STATUS_HELP(name, number, documentation) fprintf(out, "  %d  %s\n", number, _(documentation));
 	STATUSES(STATUS_HELP)
-	fputs("A program that a signal ended ends by that signal.\n", out);
+	fputs(_("A program that a signal ended ends by that signal.\n"), out);
 }

@@ -87,7 +87,7 @@ static void on_inquired(void *owner, const struct errand_result *result)
 	} else if (news_why_ended(passage->options.agent->news, &passage->options.destination)) {
 		char target[DESTINATION_TEXT_MAX];
 		destination_text(&passage->options.destination, target);
-		diag_set(&passage->ending.diag, 0, "%s: the gateway ended the connection: %s", target,
+		diag_set(&passage->ending.diag, 0, _("%s: the gateway ended the connection: %s"), target,
 			 news_why_ended(passage->options.agent->news, &passage->options.destination));
 	}
 	finish(passage);
@@ -213,14 +213,14 @@ int passage_start(const struct passage_options *options, struct passage **out_pa
 	struct agent *agent = options->agent;
 	struct passage *passage = calloc(1, sizeof(*passage));
 	if (!passage)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	passage->waiter = (struct uplink_waiter){.patience = options->patience, .on_ready = on_ready, .on_failed = on_failed};
 	passage->options = *options;
 	passage->begun_ms = clock_wall_ms();
 	passage->preface = BUF_INIT(options->preface.size);
 	if (buf_add(&passage->preface, options->preface) < 0) {
 		free(passage);
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	}
 	passage->next = agent->passages;
 	if (passage->next)

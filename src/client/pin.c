@@ -16,7 +16,7 @@ static int ask(const char *token, char *out_pin, size_t capacity)
 	OWN_SECRET_BUF struct buf answer = BUF_INIT(256);
 	str_copy(label, sizeof(label), token);
 	str_make_printable(label);
-	snprintf(question, sizeof(question), "PIN of the token \"%s\": ", label);
+	snprintf(question, sizeof(question), _("PIN of the token \"%s\": "), label);
 	prompt_open(&prompt, -1);
 	int status = prompt_ask(&prompt, TERMINAL_ECHO_OFF, question, &answer, &ignored);
 	prompt_close(&prompt);

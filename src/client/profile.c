@@ -85,10 +85,11 @@ static int unknown_key(const char *path, unsigned line, struct view key, struct 
 		words[i] = setting_rows[i].name;
 	char name[64];
 	if (view_to_string(key, name, sizeof(name)) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s:%u: unknown key", path, line);
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: unknown key"), path, line);
 	const char *nearest = str_nearest(name, words);
-	return diag_set(diag, STATUS_USAGE, "%s:%u: unknown key \"%s\"%s%s%s", path, line, name,
-			nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+	if (nearest)
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: unknown key \"%s\"; did you mean \"%s\"?"), path, line, name, nearest);
+	return diag_set(diag, STATUS_USAGE, _("%s:%u: unknown key \"%s\""), path, line, name);
 }
 
 static bool is_path(enum setting setting)
@@ -101,7 +102,7 @@ static int offer(struct settings *settings, enum setting setting, const char *va
 	char path[4096];
 	if (is_path(setting) && strncmp(value, "~/", 2) == 0) {
 		if ((size_t)snprintf(path, sizeof(path), "%s%s", home ? home : "", value + 1) >= sizeof(path))
-			return diag_set(diag, STATUS_USAGE, "the path of %s is too long", setting_rows[setting].name);
+			return diag_set(diag, STATUS_USAGE, _("the path of %s is too long"), setting_rows[setting].name);
 		value = path;
 	}
 	return settings_offer(settings, setting, value, diag);
@@ -115,15 +116,15 @@ static int take_pair(struct settings *settings, const char *path, unsigned line,
 		return unknown_key(path, line, key, diag);
 	const char *name = setting_rows[setting].name;
 	if (*seen & 1u << setting)
-		return diag_set(diag, STATUS_USAGE, "%s:%u: \"%s\" stands here for the second time", path, line, name);
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: \"%s\" stands here for the second time"), path, line, name);
 	*seen |= 1u << setting;
 	char text[4096];
 	if (value.size == 0)
-		return diag_set(diag, STATUS_USAGE, "%s:%u: \"%s\" has no value", path, line, name);
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: \"%s\" has no value"), path, line, name);
 	if (view_to_string(value, text, sizeof(text)) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s:%u: the value of \"%s\" is too long or not text", path, line, name);
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: the value of \"%s\" is too long or not text"), path, line, name);
 	if (is_path(setting) && !token_url_is(text) && text[0] != '/' && strncmp(text, "~/", 2) != 0)
-		return diag_set(diag, STATUS_USAGE, "%s:%u: the path of \"%s\" must begin with / or ~/", path, line, name);
+		return diag_set(diag, STATUS_USAGE, _("%s:%u: the path of \"%s\" must begin with / or ~/"), path, line, name);
 	return offer(settings, setting, text, home, diag);
 }
 
@@ -135,7 +136,7 @@ int profile_parse(struct view text, const char *path, const char *home, struct s
 		line++;
 		enum profile_line kind = profile_next(&text, &key, &value);
 		if (kind == PROFILE_BAD)
-			return diag_set(diag, STATUS_USAGE, "%s:%u: expected KEY = VALUE", path, line);
+			return diag_set(diag, STATUS_USAGE, _("%s:%u: expected KEY = VALUE"), path, line);
 		if (kind == PROFILE_NOTHING)
 			continue;
 		int status = take_pair(settings, path, line, home, key, value, &seen, diag);
@@ -149,11 +150,11 @@ static int check_owner(int fd, const char *path, struct diag *diag)
 {
 	struct stat file;
 	if (fstat(fd, &file) < 0)
-		return diag_set(diag, STATUS_USAGE, "cannot read %s", path);
+		return diag_set(diag, STATUS_USAGE, _("cannot read %s"), path);
 	if (!S_ISREG(file.st_mode))
-		return diag_set(diag, STATUS_USAGE, "%s is not a file", path);
+		return diag_set(diag, STATUS_USAGE, _("%s is not a file"), path);
 	if ((file.st_uid != 0 && file.st_uid != getuid()) || file.st_mode & 022)
-		return diag_set(diag, STATUS_USAGE, "%s can be written by others and is not trusted; run: chmod go-w %s", path,
+		return diag_set(diag, STATUS_USAGE, _("%s can be written by others and is not trusted; run: chmod go-w %s"), path,
 				path);
 	return STATUS_OK;
 }
@@ -167,7 +168,7 @@ int profile_load(struct settings *settings, struct diag *diag)
 	if (fd < 0 && !settings->profile && (errno == ENOENT || errno == ENOTDIR))
 		return STATUS_OK;
 	if (fd < 0) {
-		diag_system(diag, "cannot open %s", path);
+		diag_system(diag, _("cannot open %s"), path);
 		return STATUS_USAGE;
 	}
 	int status = check_owner(fd, path, diag);
@@ -175,6 +176,6 @@ int profile_load(struct settings *settings, struct diag *diag)
 		return status;
 	OWN_BUF struct buf text = BUF_INIT(PROFILE_BYTES_MAX);
 	if (fd_read_all(fd, &text) < 0)
-		return diag_set(diag, STATUS_USAGE, "%s cannot be read, or is longer than %d bytes", path, PROFILE_BYTES_MAX);
+		return diag_set(diag, STATUS_USAGE, _("%s cannot be read, or is longer than %d bytes"), path, PROFILE_BYTES_MAX);
 	return profile_parse(buf_view(&text), path, getenv("HOME"), settings, diag);
 }

@@ -108,16 +108,16 @@ static int explain(const struct prompt *prompt, enum line_result result, const c
 	case LINE_SIGNAL:
 		return STATUS_SIGNAL;
 	case LINE_LONG:
-		return diag_set(diag, STATUS_FAILED, "The answer is longer than %d bytes", LINE_BYTES_MAX);
+		return diag_set(diag, STATUS_FAILED, _("The answer is longer than %d bytes"), LINE_BYTES_MAX);
 	case LINE_END:
 		if (prompt->answers_fd >= 0)
-			return diag_set(diag, STATUS_NOBODY, "The gateway asks \"%s\", and there is no further line in the "
-					"descriptor of --answers-from", question);
-		return diag_set(diag, STATUS_LOGIN_NEEDED, "The login was given up");
+			return diag_set(diag, STATUS_NOBODY, _("The gateway asks \"%s\", and there is no further line in the "
+					"descriptor of --answers-from"), question);
+		return diag_set(diag, STATUS_LOGIN_NEEDED, _("The login was given up"));
 	default:
-		return diag_set(diag, STATUS_NOBODY, "The gateway asks \"%s\", and the answer cannot be read from %s: %s", question,
-				prompt->answers_fd >= 0 ? "the descriptor of --answers-from"
-				: prompt->terminal.fd >= 0 ? "the terminal" : prompt->askpass, strerror(error));
+		return diag_set(diag, STATUS_NOBODY, _("The gateway asks \"%s\", and the answer cannot be read from %s: %s"), question,
+				prompt->answers_fd >= 0 ? _("the descriptor of --answers-from")
+				: prompt->terminal.fd >= 0 ? _("the terminal") : prompt->askpass, strerror(error));
 	}
 }
 
@@ -126,13 +126,13 @@ int prompt_ask(struct prompt *prompt, enum terminal_echo echo, const char *quest
 {
 	OWN_MEMORY char *cleaned = say_cleaned(question, SAY_KEEP_END);
 	if (!cleaned)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	/* For a sentence: the last line, which is the question proper. */
 	const char *line = strrchr(cleaned, '\n');
 	const char *short_question = line ? line + 1 : cleaned;
 	if (prompt->answers_fd < 0 && prompt->terminal.fd < 0 && !prompt->askpass)
-		return diag_set(diag, STATUS_NOBODY, "The gateway asks \"%s\", and nobody is there to answer: there is no terminal; "
-				"use --answers-from FD, or set SALLYPORT_ASKPASS to a helper program", short_question);
+		return diag_set(diag, STATUS_NOBODY, _("The gateway asks \"%s\", and nobody is there to answer: there is no terminal; "
+				"use --answers-from FD, or set SALLYPORT_ASKPASS to a helper program"), short_question);
 	enum line_result result = ask(prompt, echo, cleaned, out_answer);
 	return explain(prompt, result, short_question, diag);
 }

@@ -20,7 +20,7 @@ int session_load(const struct settings *settings, const char *authority, struct 
 	if (status == STATUS_OK)
 		status = token_load(path, out_token, diag);
 	if (status == STATUS_LOGIN_NEEDED && settings_gateway_count(settings) > 1)
-		return diag_set(diag, status, "You are not logged in at the gateway %s; run: sallyport login", authority);
+		return diag_set(diag, status, _("You are not logged in at the gateway %s; run: sallyport login"), authority);
 	return status;
 }
 

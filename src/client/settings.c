@@ -18,7 +18,7 @@ int settings_offer(struct settings *settings, enum setting setting, const char *
 	if (settings->value[setting] || !text || !*text)
 		return STATUS_OK;
 	settings->value[setting] = strdup(text);
-	return settings->value[setting] ? STATUS_OK : diag_set(diag, STATUS_FAILED, "memory is out");
+	return settings->value[setting] ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("memory is out"));
 }
 
 int settings_complete(struct settings *settings, struct diag *diag)
@@ -39,7 +39,7 @@ int settings_name_profile(struct settings *settings, const char *name, struct di
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t length = strlen(name);
 	if (!length || length > 64 || name[0] == '.' || name[0] == '-' || strspn(name, alphabet) != length)
-		return diag_set(diag, STATUS_USAGE, "a profile's name is made of letters, digits, dot, dash and underscore");
+		return diag_set(diag, STATUS_USAGE, _("a profile's name is made of letters, digits, dot, dash and underscore"));
 	settings->profile = name;
 	return STATUS_OK;
 }
@@ -48,7 +48,7 @@ int settings_parse_url(const char *url, char *out_host, size_t capacity, uint16_
 {
 	static const char scheme[] = "https://";
 	if (strncmp(url, scheme, strlen(scheme)) != 0)
-		return diag_set(diag, STATUS_USAGE, "the gateway \"%s\" is not written as https://HOST or https://HOST:PORT", url);
+		return diag_set(diag, STATUS_USAGE, _("the gateway \"%s\" is not written as https://HOST or https://HOST:PORT"), url);
 	const char *start = url + strlen(scheme);
 	size_t length = strlen(start);
 	if (length && start[length - 1] == '/')
@@ -59,7 +59,7 @@ int settings_parse_url(const char *url, char *out_host, size_t capacity, uint16_
 	bool fits = written > 0 && (size_t)written < sizeof(authority);
 	bool plain = fits && !strpbrk(authority, "/?#@% ");
 	if (!plain || str_split_authority(view_string(authority), out_host, capacity, out_port) < 0)
-		return diag_set(diag, STATUS_USAGE, "the gateway \"%s\" is not written as https://HOST or https://HOST:PORT", url);
+		return diag_set(diag, STATUS_USAGE, _("the gateway \"%s\" is not written as https://HOST or https://HOST:PORT"), url);
 	return STATUS_OK;
 }
 
@@ -68,20 +68,20 @@ static int missing(const struct settings *settings, enum setting setting, const 
 {
 	char path[4096];
 	if (!profile_path(settings->profile, path, sizeof(path)))
-		str_copy(path, sizeof(path), "the profile file");
+		str_copy(path, sizeof(path), _("the profile file"));
 	const struct setting_row *row = &setting_rows[setting];
-	return diag_set(diag, STATUS_USAGE, "%s is not known; give --%s %s, set %s, or write \"%s = ...\" into %s", what,
+	return diag_set(diag, STATUS_USAGE, _("%s is not known; give --%s %s, set %s, or write \"%s = ...\" into %s"), what,
 			row->name, row->value, row->environment, row->name, path);
 }
 
 int settings_check(struct settings *settings, struct diag *diag)
 {
 	if (!settings->value[SETTING_gateway])
-		return missing(settings, SETTING_gateway, "The gateway", diag);
+		return missing(settings, SETTING_gateway, _("The gateway"), diag);
 	if (!settings->value[SETTING_cert])
-		return missing(settings, SETTING_cert, "The certificate of this device", diag);
+		return missing(settings, SETTING_cert, _("The certificate of this device"), diag);
 	if (!settings->value[SETTING_key])
-		return missing(settings, SETTING_key, "The private key of this device", diag);
+		return missing(settings, SETTING_key, _("The private key of this device"), diag);
 	/* Each must be good. */
 	int status = STATUS_OK;
 	for (size_t i = settings_gateway_count(settings); i > 0 && status == STATUS_OK; i--)
@@ -134,12 +134,12 @@ int settings_user(const struct settings *settings, const char *named, char *out_
 		user = account ? account->pw_name : "";
 	}
 	if (!*user)
-		return diag_set(diag, STATUS_USAGE, "Your name at the gateway is not known; run: sallyport login USER");
+		return diag_set(diag, STATUS_USAGE, _("Your name at the gateway is not known; run: sallyport login USER"));
 	char printable[512];
 	str_copy(printable, sizeof(printable), user);
 	str_make_printable(printable);
 	if (strlen(user) >= capacity || strcmp(printable, user) != 0)
-		return diag_set(diag, STATUS_USAGE, "\"%s\" cannot be a user's name", printable);
+		return diag_set(diag, STATUS_USAGE, _("\"%s\" cannot be a user's name"), printable);
 	str_copy(out_user, capacity, user);
 	return STATUS_OK;
 }

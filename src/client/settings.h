@@ -13,11 +13,11 @@
 #include "status.h"
 
 #define SETTINGS(S)                                                                                     \
-	S(gateway, "SALLYPORT_URL", "URL", "the gateway, https://HOST[:PORT]; several: the next when one is gone") \
-	S(ca, "SALLYPORT_CA", "FILE", "authorities that the gateway must chain to (default: the system's)") \
-	S(cert, "SALLYPORT_CERT", "FILE", "certificate of this device (PEM)")                           \
-	S(key, "SALLYPORT_KEY", "FILE", "its private key (PEM; may be in the certificate's file), or a pkcs11: URL")                                        \
-	S(user, "SALLYPORT_USER", "NAME", "your name at the gateway (default: your name on this device)")
+	S(gateway, "SALLYPORT_URL", "URL", N_("the gateway, https://HOST[:PORT]; several: the next when one is gone")) \
+	S(ca, "SALLYPORT_CA", "FILE", N_("authorities that the gateway must chain to (default: the system's)")) \
+	S(cert, "SALLYPORT_CERT", "FILE", N_("certificate of this device (PEM)"))                           \
+	S(key, "SALLYPORT_KEY", "FILE", N_("its private key (PEM; may be in the certificate's file), or a pkcs11: URL"))                                        \
+	S(user, "SALLYPORT_USER", "NAME", N_("your name at the gateway (default: your name on this device)"))
 
 #define SETTING_ENUM(name, ...) SETTING_##name,
 enum setting { SETTINGS(SETTING_ENUM) SETTING_COUNT };

@@ -25,7 +25,7 @@ int signals_open(struct diag *diag)
 	sigprocmask(SIG_BLOCK, &set, &original_mask);
 	descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (descriptor < 0) {
-		diag_system(diag, "cannot watch for signals");
+		diag_system(diag, _("cannot watch for signals"));
 		return STATUS_FAILED;
 	}
 	return STATUS_OK;

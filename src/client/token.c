@@ -16,7 +16,7 @@
 
 int token_none(struct diag *diag)
 {
-	return diag_set(diag, STATUS_LOGIN_NEEDED, "You are not logged in; run: sallyport login");
+	return diag_set(diag, STATUS_LOGIN_NEEDED, _("You are not logged in; run: sallyport login"));
 }
 
 static bool find_folder(char *out_path, size_t capacity)
@@ -39,16 +39,16 @@ int token_path(const char *gateway, struct view device, char *out_path, size_t c
 {
 	char folder[3072], name[2 * X509_FINGERPRINT_SIZE + 1];
 	if (!find_folder(folder, sizeof(folder)))
-		return diag_set(diag, STATUS_FAILED, "There is no place for the session: neither XDG_RUNTIME_DIR nor HOME is set");
+		return diag_set(diag, STATUS_FAILED, _("There is no place for the session: neither XDG_RUNTIME_DIR nor HOME is set"));
 	OWN_BUF struct buf named = BUF_INIT(65536);
 	/* The NUL of the gateway's name goes in too, so that no two pairs read the same. */
 	if (buf_add(&named, view_of(gateway, strlen(gateway) + 1)) < 0 || buf_add(&named, device) < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	uint8_t hash[X509_FINGERPRINT_SIZE];
 	x509_fingerprint(buf_view(&named), hash);
 	str_hex(view_of(hash, sizeof(hash)), name);
 	if ((size_t)snprintf(out_path, capacity, "%s/%.32s.session", folder, name) >= capacity)
-		return diag_set(diag, STATUS_FAILED, "The path of %s is too long", folder);
+		return diag_set(diag, STATUS_FAILED, _("The path of %s is too long"), folder);
 	return STATUS_OK;
 }
 
@@ -57,11 +57,11 @@ static int check_private(int fd, const char *path, mode_t kind, struct diag *dia
 {
 	struct stat found;
 	if (fstat(fd, &found) < 0 || (found.st_mode & S_IFMT) != kind)
-		return diag_set(diag, STATUS_FAILED, "%s is not what it should be; remove it", path);
+		return diag_set(diag, STATUS_FAILED, _("%s is not what it should be; remove it"), path);
 	if (found.st_uid != getuid())
-		return diag_set(diag, STATUS_FAILED, "%s belongs to somebody else; remove it", path);
+		return diag_set(diag, STATUS_FAILED, _("%s belongs to somebody else; remove it"), path);
 	if (found.st_mode & 077)
-		return diag_set(diag, STATUS_FAILED, "%s is open to others; run: chmod go-rwx %s", path, path);
+		return diag_set(diag, STATUS_FAILED, _("%s is open to others; run: chmod go-rwx %s"), path, path);
 	return STATUS_OK;
 }
 
@@ -69,7 +69,7 @@ static int check_folder(const char *path, struct diag *diag)
 {
 	OWN_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
-		diag_system(diag, "cannot open %s", path);
+		diag_system(diag, _("cannot open %s"), path);
 		return STATUS_FAILED;
 	}
 	return check_private(fd, path, S_IFDIR, diag);
@@ -90,7 +90,7 @@ static int open_token(const char *path, int *out_fd, struct diag *diag)
 	if (fd < 0 && errno == ENOENT)
 		return token_none(diag);
 	if (fd < 0) {
-		diag_system(diag, "cannot open %s", path);
+		diag_system(diag, _("cannot open %s"), path);
 		return STATUS_FAILED;
 	}
 	folder_of(path, folder, sizeof(folder));
@@ -120,7 +120,7 @@ int token_load(const char *path, struct token *out_token, struct diag *diag)
 		line.size--;
 	if (result < 0 || view_to_string(line, out_token->text, sizeof(out_token->text)) < 0 || !is_token(out_token->text)) {
 		token_wipe(out_token);
-		return diag_set(diag, STATUS_LOGIN_NEEDED, "%s holds no session; run: sallyport login", path);
+		return diag_set(diag, STATUS_LOGIN_NEEDED, _("%s holds no session; run: sallyport login"), path);
 	}
 	return STATUS_OK;
 }
@@ -136,7 +136,7 @@ static int make_folder(const char *path, struct diag *diag)
 		*at = '/';
 	}
 	if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
-		diag_system(diag, "cannot make the folder %s", folder);
+		diag_system(diag, _("cannot make the folder %s"), folder);
 		return STATUS_FAILED;
 	}
 	return check_folder(folder, diag);
@@ -146,7 +146,7 @@ int token_folder(char *out_path, size_t capacity, struct diag *diag)
 {
 	char folder[3072], inside[3080];
 	if (!find_folder(folder, sizeof(folder)) || !str_copy(out_path, capacity, folder))
-		return diag_set(diag, STATUS_FAILED, "There is no place for the agent: neither XDG_RUNTIME_DIR nor HOME is set");
+		return diag_set(diag, STATUS_FAILED, _("There is no place for the agent: neither XDG_RUNTIME_DIR nor HOME is set"));
 	snprintf(inside, sizeof(inside), "%s/x", folder);
 	return make_folder(inside, diag);
 }
@@ -158,14 +158,14 @@ int token_store(const char *path, const char *text, struct diag *diag)
 		return status;
 	OWN_SECRET_BUF struct buf line = BUF_INIT(ANSWER_TOKEN_MAX + 1);
 	if (buf_add_string(&line, text) < 0 || buf_add_string(&line, "\n") < 0)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	return fd_write_file(path, 0600, 1, buf_view(&line), diag) < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
 int token_remove(const char *path, struct diag *diag)
 {
 	if (unlink(path) < 0 && errno != ENOENT) {
-		diag_system(diag, "cannot remove %s", path);
+		diag_system(diag, _("cannot remove %s"), path);
 		return STATUS_FAILED;
 	}
 	return STATUS_OK;

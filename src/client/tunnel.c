@@ -99,11 +99,11 @@ static const char *end_sentence(enum pump_end end)
 {
 	switch (end) {
 	case PUMP_TARGET_RESET:
-		return "the local side broke the connection";
+		return _("the local side broke the connection");
 	case PUMP_CLIENT_RESET:
-		return "the connection was reset at the other side";
+		return _("the connection was reset at the other side");
 	default:
-		return "the connection to the gateway was lost";
+		return _("the connection to the gateway was lost");
 	}
 }
 
@@ -136,7 +136,7 @@ static void start_pump(struct tunnel *tunnel)
 	if (tunnel->on_stands)
 		tunnel->on_stands(tunnel->owner);
 	if (pump_start(&tunnel->pump, tunnel->loop, tunnel->in_fd, tunnel->out_fd, &carrier, tunnel) < 0) {
-		tunnel->ending.status = diag_set(&tunnel->ending.diag, STATUS_FAILED, "%s: cannot watch the local side",
+		tunnel->ending.status = diag_set(&tunnel->ending.diag, STATUS_FAILED, _("%s: cannot watch the local side"),
 						 tunnel->target);
 		connection_reset(&tunnel->stream, H2_CANCEL);
 		return;
@@ -211,9 +211,9 @@ static void judge_refusal(struct tunnel *tunnel, enum h2_code code)
 		ending->status = connection_ending(tunnel->stream.connection, &ending->diag);
 		if (ending->status == STATUS_OK)
 			ending->status = diag_set(&ending->diag, STATUS_UNREACHABLE,
-						  "%s: the gateway closed the connection without an answer", tunnel->target);
+						  _("%s: the gateway closed the connection without an answer"), tunnel->target);
 	} else if (!tunnel->http_status) {
-		ending->status = diag_set(&ending->diag, STATUS_FAILED, "%s: the gateway did not open the tunnel (%s)",
+		ending->status = diag_set(&ending->diag, STATUS_FAILED, _("%s: the gateway did not open the tunnel (%s)"),
 					  tunnel->target, h2_code_name(code));
 	} else {
 		problem_read(buf_view(&tunnel->refusal), tunnel->http_status, view_string(tunnel->retry_after), &refused);
@@ -275,7 +275,7 @@ int tunnel_start(const struct tunnel_options *options, struct tunnel **out_tunne
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 	if (!tunnel)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	tunnel->stream.handlers = &handlers;
 	tunnel->loop = options->loop;
 	tunnel->on_stands = options->on_stands;
@@ -287,7 +287,7 @@ int tunnel_start(const struct tunnel_options *options, struct tunnel **out_tunne
 	tunnel->preface = BUF_INIT(PREFACE_BYTES_MAX);
 	destination_text(options->destination, tunnel->target);
 	int status = buf_add(&tunnel->preface, options->preface) < 0
-			     ? diag_set(diag, STATUS_FAILED, "memory is out") : send_request(tunnel, options, diag);
+			     ? diag_set(diag, STATUS_FAILED, _("memory is out")) : send_request(tunnel, options, diag);
 	if (status != STATUS_OK) {
 		buf_fini(&tunnel->preface);
 		free(tunnel);

@@ -42,8 +42,8 @@ void upkeep_warning(const struct agent *agent, char *out_sentence, size_t capaci
 	if (!identity_is_overdue(&dates, (int64_t)(clock_wall_ms() / 1000)))
 		return;
 	clock_format((uint64_t)dates.not_after_s * 1000, when, sizeof(when));
-	snprintf(out_sentence, capacity, "The certificate of this device %s at %s; run: sallyport renew",
-		 left_s(&dates) < 0 ? "expired" : "expires", when);
+	snprintf(out_sentence, capacity, left_s(&dates) < 0 ? _("The certificate of this device expired at %s; run: sallyport renew")
+		 : _("The certificate of this device expires at %s; run: sallyport renew"), when);
 }
 
 static void warn(struct agent *agent)
@@ -63,7 +63,7 @@ static void on_renewed(void *owner, bool well)
 	agent->upkeep.renewing = false;
 	if (well)
 		return;
-	say("The certificate was not renewed; the agent tries again within the hour");
+	say(_("The certificate was not renewed; the agent tries again within the hour"));
 	warn(agent);
 }
 

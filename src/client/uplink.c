@@ -300,13 +300,13 @@ static void attempt_failed(struct uplink *uplink, int status, const struct diag 
 		all_have_failed(uplink, status, diag);
 }
 
-static void tell_cut(struct uplink *uplink, const struct diag *diag, size_t cut, const char *what_next)
+static void tell_cut(struct uplink *uplink, const char *why, size_t cut, const char *what_next)
 {
-	char sentence[sizeof(diag->text) + 128];
-	if (!cut && !diag->text[0])
+	char sentence[sizeof(uplink->last.text) + 128];
+	if (!cut && !*why)
 		return;
-	snprintf(sentence, sizeof(sentence), "%s; %zu connection%s cut%s",
-		 diag->text[0] ? diag->text : "The gateway closed the connection", cut, cut == 1 ? " was" : "s were", what_next);
+	snprintf(sentence, sizeof(sentence), P_("%s; %zu connection was cut%s", "%s; %zu connections were cut%s", cut),
+		 *why ? why : _("The gateway closed the connection"), cut, what_next);
 	note(uplink, sentence);
 }
 
@@ -329,7 +329,7 @@ static void current_over(struct uplink *uplink)
 	if (is_final(status) || !stood) {
 		attempt_failed(uplink, status, &diag);
 	} else {
-		tell_cut(uplink, &diag, cut, is_wanted(uplink) ? "; trying again" : "");
+		tell_cut(uplink, diag.text, cut, is_wanted(uplink) ? _("; trying again") : "");
 		uplink->failures += !good;
 		begin_after(uplink, good ? FIRST_PAUSE_MS / 2 : uplink_pause_ms(uplink->failures));
 	}
@@ -342,7 +342,7 @@ static void retired_over(struct uplink *uplink, struct path *path)
 	size_t cut = connection_streams_cut(path->connection);
 	forget_retired(uplink, path);
 	if (cut)
-		tell_cut(uplink, &diag, cut, "");
+		tell_cut(uplink, diag.text, cut, "");
 }
 
 /* ---- a connection begins ---- */
@@ -354,10 +354,9 @@ static void end_those_left_behind(struct uplink *uplink)
 		next = path->next;
 		if (!path->asked_ms || connection_same_address(path->connection, uplink->current->connection))
 			continue;
-		struct diag diag = {"The network has changed"};
 		size_t cut = connection_stream_count(path->connection);
 		forget_retired(uplink, path);
-		tell_cut(uplink, &diag, cut, "");
+		tell_cut(uplink, _("The network has changed"), cut, "");
 	}
 }
 
@@ -389,7 +388,7 @@ static int make_path(struct uplink *uplink, struct path **out_path, struct diag 
 {
 	struct path *path = calloc(1, sizeof(*path));
 	if (!path)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	path->uplink = uplink;
 	struct settings settings = *uplink->options.settings;
 	int status = settings_use_gateway(&settings, uplink->gateway, diag);
@@ -481,8 +480,8 @@ static void look_at_current(struct uplink *uplink)
 	if (used)
 		uplink->wanted_ms = now_ms;
 	if (path->asked_ms && now_ms - path->asked_ms > SILENT_MS) {
-		note(uplink, "The gateway does not answer any more; connecting anew");
-		diag_set(&uplink->last, 0, "The gateway did not answer any more");
+		note(uplink, _("The gateway does not answer any more; connecting anew"));
+		diag_set(&uplink->last, 0, _("The gateway did not answer any more"));
 		retire(uplink);
 		connection_give_up_unanswered(path->connection);
 		if (is_wanted(uplink))
@@ -515,7 +514,7 @@ static void look_at_retired(struct uplink *uplink)
 			continue;
 		forget_retired(uplink, path);
 		if (count)
-			tell_cut(uplink, &(struct diag){"The gateway did not answer by the way that they took"}, count, "");
+			tell_cut(uplink, _("The gateway did not answer by the way that they took"), count, "");
 	}
 }
 
@@ -529,7 +528,7 @@ static void tell_wait(struct uplink *uplink)
 		return;
 	uplink->wait_told = true;
 	settings_gateway_url(uplink->options.settings, uplink->gateway, url, sizeof(url));
-	snprintf(sentence, sizeof(sentence), "Connecting to %s ...", url);
+	snprintf(sentence, sizeof(sentence), _("Connecting to %s ..."), url);
 	uplink->options.on_wait(uplink->options.owner, sentence);
 }
 
@@ -558,7 +557,7 @@ static void on_look(uv_timer_t *timer)
 	tell_wait(uplink);
 	struct diag diag = uplink->last;
 	if (!diag.text[0])
-		diag_set(&diag, 0, "The gateway did not answer in time");
+		diag_set(&diag, 0, _("The gateway did not answer in time"));
 	fail_waiters(uplink, WHOM_EXPIRED, STATUS_UNREACHABLE, &diag);
 	look_soon(uplink);
 }
@@ -591,7 +590,7 @@ int uplink_open(const struct uplink_options *options, struct uplink **out_uplink
 {
 	struct uplink *uplink = calloc(1, sizeof(*uplink));
 	if (!uplink)
-		return diag_set(diag, STATUS_FAILED, "memory is out");
+		return diag_set(diag, STATUS_FAILED, _("memory is out"));
 	uplink->options = *options;
 	uplink->last_waiter = &uplink->first;
 	uv_timer_init(options->loop, &uplink->pause);

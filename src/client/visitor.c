@@ -108,7 +108,7 @@ static void on_answered(void *owner, const struct errand_result *result)
 	visitor->errand = NULL;
 	visitor->state = COMMAND_AGENT_READY;
 	if (body < 0) {
-		(void)!send_done(visitor, STATUS_FAILED, "The agent is out of memory");
+		(void)!send_done(visitor, STATUS_FAILED, _("The agent is out of memory"));
 		return;
 	}
 	(void)LINK_SEND(&visitor->link, command_agent, answer, body, .status = (uint32_t)result->status,
@@ -310,7 +310,7 @@ static int on_inquire(void *self, const struct command_agent_inquire *message, i
 	OWN_BUF struct buf text = BUF_INIT(64 * 1024 * 1024);
 	OWN_FD int body = report_write(visitor->agent, &text) == STATUS_OK ? fd_seal(buf_view(&text)) : -1;
 	if (body < 0)
-		return send_done(visitor, STATUS_FAILED, "The agent is out of memory");
+		return send_done(visitor, STATUS_FAILED, _("The agent is out of memory"));
 	(void)LINK_SEND(&visitor->link, command_agent, report, body);
 	return 0;
 }

@@ -32,6 +32,8 @@ OWNERS = {
     "liboath/": r"gateway/broker/oath",
     "qrencode.h": r"src/qr/",
     "systemd/": r"gateway/monitor/",
+    "libintl.h": r"src/client/words\.h",
+    "locale.h": r"src/client/words\.c",
 }
 
 README = ROOT.joinpath("gateway", "README.md").read_text()
@@ -257,3 +259,56 @@ def test_the_client_says_what_to_do_about_every_refusal(code):
     assert all(advice != "NULL" for _, advice in rows), rows
     generic = {"bad_request", "not_found", "method_not_allowed", "too_large", "not_issued", "key_in_use"}
     assert code in generic or code in dict(rows), f"{code}: src/client/problem.c says nothing of it"
+
+
+# ---- words: the client's sentences and their translations ----
+
+PO = ROOT / "po"
+SPEAKERS = [line for line in PO.joinpath("POTFILES.in").read_text().splitlines() if not line.startswith("#")]
+
+
+def messages(catalogue):
+    return set(re.findall(r'^(?:msgid|msgid_plural) ((?:"[^\n]*"\n?)+)', catalogue, re.M))
+
+
+def test_every_file_that_speaks_is_in_the_list():
+    marked = {relative(path) for path in SOURCES if re.search(r'\b(?:_|N_|P_)\("', path.read_text())}
+    assert marked and marked == set(SPEAKERS)
+
+
+def test_the_template_holds_every_sentence_and_no_other():
+    """After a change of a sentence: ninja -C BUILD sallyport-update-po."""
+    arguments = re.findall(r"'(--[^']+)'", PO.joinpath("meson.build").read_text())
+    made = subprocess.run(["xgettext", *arguments, "-o", "-", *SPEAKERS], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    assert len(messages(made)) > 300
+    assert messages(made) == messages(PO.joinpath("sallyport.pot").read_text())
+
+
+@pytest.mark.parametrize("language", [line for line in PO.joinpath("LINGUAS").read_text().splitlines() if line[0] != "#"])
+def test_a_translation_is_whole_and_its_formats_fit(language):
+    """msgfmt compares the formats; msgcmp finds what is not translated, or only vaguely."""
+    catalogue = PO / f"{language}.po"
+    subprocess.run(["msgfmt", "--check", "-o", "/dev/null", catalogue], check=True)
+    compared = subprocess.run(["msgcmp", catalogue, PO / "sallyport.pot"], text=True, capture_output=True, check=False)
+    assert compared.returncode == 0, compared.stderr
+    left = subprocess.run(["msgattrib", "--only-obsolete", catalogue], text=True, capture_output=True, check=True).stdout
+    assert not left.strip(), "sentences that are no longer said"
+
+
+# A sentence for people that is said without its mark.
+SAID = re.compile(r'\b(?:diag_set\([^,"]+, STATUS_\w+, |diag_system\(\w+, |say\(|puts\(|over_with\(\w+, STATUS_\w+, )"((?:[^"\\]|\\.)*)"')
+
+
+def test_every_sentence_of_the_client_is_marked():
+    assert len(re.findall(r"diag_set\([^,\"]+, STATUS_\w+, _\(", "".join(path.read_text() for path in ROOT.glob("src/client/*.c")))) > 100
+    for path in ROOT.glob("src/client/*.c"):
+        for sentence in SAID.findall(path.read_text()):
+            assert not re.search(r"[a-z]{2}", re.sub(r"%[-.*\d]*(?:ll|z)?[a-z]", "", sentence)), f"{relative(path)}: {sentence}"
+
+
+def test_the_gateways_sentences_that_are_translated_are_still_said():
+    gateway = re.sub(r'"\s*\n?\s*"', "", "".join(path.read_text() for path in ROOT.glob("gateway/*/*.c")))
+    block = ROOT.joinpath("src/client/problem.c").read_text().partition("#define SENTENCES_OF_THE_GATEWAY")[2].partition("\n\n")[0]
+    sentences = re.findall(r'N_\("(.*?)"\)', block)
+    assert len(sentences) > 20
+    assert [sentence for sentence in sentences if f'"{sentence}"' not in gateway] == []
