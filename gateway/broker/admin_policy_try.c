@@ -179,7 +179,10 @@ static void work(uv_work_t *work)
 static void finish(struct trial *trial)
 {
 	trial->call->broker->trying = false;
-	if (trial->answer)
+	/* A part of an answer would read like the whole. */
+	if (atomic_load(trial->over))
+		admin_fail(trial->call, 503, "the gateway stops or restarts; try again in a moment");
+	else if (trial->answer)
 		admin_reply(trial->call, 200, json_incref(trial->answer));
 	else
 		admin_fail(trial->call, 503, "no memory");

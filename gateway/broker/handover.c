@@ -20,6 +20,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "shadow.h"
 #include "worker.h"
 
 /* How often it is asked whether all orders are carried out and admins answered; and how often at most: a worker that does not
@@ -77,6 +78,7 @@ static void finish(struct handover *handover)
 	LIST_FOREACH(worker, &broker->workers->all, all)
 		link_pause(&worker->link);
 	give_up_openings(broker);
+	shadow_save(broker, SHADOW_AT_ONCE);
 	handover->flush = (struct store_operation){.done = on_flushed, .context = handover};
 	store_submit(broker->store, &handover->flush);
 }
@@ -99,6 +101,7 @@ void handover_begin(struct broker *broker)
 	if (broker->stopping)
 		return;
 	broker->stopping = broker->handing_over = true;
+	atomic_store(&broker->trials_over, true);
 	handover.broker = broker;
 	uv_timer_init(broker->loop, &handover.timer);
 	handover.timer.data = &handover;

@@ -510,6 +510,46 @@ def test_D4_more_tunnels_than_the_monitor_may_open_descriptors(new_world):
         assert alice.all_live()
 
 
+def test_D4_what_a_shadow_policy_found_outlives_a_restart(new_world):
+    world = new_world()
+    alice = Tunnels(world, 0)
+    less = world.path("less.conf")
+    less.write_text(world.policy.read_text().replace('resources = {"ssh", "echo"}', 'resources = {"ssh"}'))
+    world.admin("policy", "shadow", less)
+    alice.numbers = [alice.open()[0]]
+    # It goes to the store every few seconds; what is found now is still on its way.
+    wait_until(lambda: ask(world, "SELECT asked FROM shadow") == [(1,)], "the first look")
+    alice.numbers += [alice.open()[0] for _ in range(2)]
+    before = json.loads(world.admin("policy", "shadow", "report", "--json"))
+    assert before["differences"][0]["count"] == 3
+    restart(world)
+    after = json.loads(world.admin("policy", "shadow", "report", "--json"))
+    assert after == {**before, "running": False} and alice.all_live()
+
+
+def processor_seconds(pid):
+    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_D4_a_policy_on_trial_is_given_up(new_world):
+    """Nobody waits for it, and a part of the answer is not taken for the whole."""
+    world = new_world()
+    alice = Tunnels(world, 1)
+    big, expected = world.path("big.conf"), world.path("expected")
+    big.write_text(world.policy.read_text() + 'resource "all" { address = {"0.0.0.0/0:1-65535"} }\n' + "".join(
+        f'rule "r{n}" {{ users = {{"bob"}} resources = {{"all"}} }}\n' for n in range(19000)))
+    expected.write_text(f"nobody may reach 127.0.0.1:{world.denied}\n" * 28000)
+    (broker,) = broker_pids(world)
+    before = processor_seconds(broker)
+    with subprocess.Popen([world.program("sallyport-admin"), "--socket", world.admin_socket, "policy", "check", "--tests", expected,
+                           big], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as asking:
+        wait_until(lambda: processor_seconds(broker) > before + 0.5, "the trial")
+        restart(world)
+        assert "the gateway stops or restarts; try again" in asking.communicate(timeout=60)[1]
+    assert alice.all_live()
+
+
 def test_a_version_that_would_not_start_is_not_tried(new_world):
     world = new_world()
     alice = Tunnels(world, 1)
