@@ -154,8 +154,8 @@ static void begin(struct worker *worker, uint32_t request, const struct issuance
 static void refuse_other_key(struct worker *worker, uint32_t request, const struct invitation *invitation)
 {
 	struct refusal refusal = {.event = "renewal", .status = 409, .code = "not_issued",
-				  .sentence = "The renewal of this device waits already, for another key. If that was not you, tell the "
-					      "administrator now; else let it be withdrawn, and renew again."};
+				  .sentence = "The renewal of this device waits already, for another key that may not be yours: it must "
+					      "be withdrawn first."};
 	snprintf(refusal.detail, sizeof(refusal.detail), "the late renewal of %s belongs to the key that came first, from %s",
 		 invitation->device_name, invitation->address);
 	worker_refuse(worker, request, &refusal);
