@@ -98,8 +98,23 @@ void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s)
 	exchange_text(exchange, 202, &(struct exchange_text){.retry_after_s = retry_after_s});
 }
 
+/* An answered one counts until the client has taken all of it. */
+static bool has_another_list(const struct exchange *exchange)
+{
+	const struct exchange *other;
+	LIST_FOREACH(other, &exchange->worker->exchanges, all)
+		if (other != exchange && other->wants_list)
+			return true;
+	return false;
+}
+
 void enrolment_revocations(struct exchange *exchange)
 {
+	if (has_another_list(exchange)) {
+		exchange_refuse(exchange, 429, "too_many", "Take the list that was asked for on this connection first.");
+		return;
+	}
+	exchange->wants_list = true;
 	EXCHANGE_ASK(exchange, revocations, );
 }
 

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "sallyport/edge/monitor_room.h"
 #include "worker.h"
+
+enum { STRANGER_STREAMS_MAX = 8 };
 
 static struct worker *worker_of(struct h2 *h2)
 {
@@ -88,6 +91,14 @@ static const struct h2_handlers handlers = {
 	.on_closed = on_closed,
 };
 
+/* Strangers need few, and what they do not take of an answer lies in memory. */
+static uint32_t streams_max(const struct worker *worker)
+{
+	uint64_t most = worker->conf->streams_per_connection;
+	bool is_stranger = worker->client.listener == MONITOR_ROOM_ENROLMENT;
+	return (uint32_t)(is_stranger && most > STRANGER_STREAMS_MAX ? STRANGER_STREAMS_MAX : most);
+}
+
 int http2_begin(struct worker *worker)
 {
 	const struct conf *conf = worker->conf;
@@ -95,7 +106,7 @@ int http2_begin(struct worker *worker)
 		.role = H2_SERVER,
 		.handlers = &handlers,
 		.owner = worker,
-		.streams_max = (uint32_t)conf->streams_per_connection,
+		.streams_max = streams_max(worker),
 		.head_bytes = (uint32_t)conf->head_bytes,
 		.stream_window_bytes = (uint32_t)conf->stream_window,
 	};

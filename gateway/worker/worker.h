@@ -89,6 +89,7 @@ struct exchange {
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
 	bool is_feed;
+	bool wants_list; /* of revoked certificates */
 	json_t *items; /* messages or resources that came before their end */
 	uint64_t asked; /* how many messages the broker had been sent with its question; 0: it was not asked */
 };

@@ -119,7 +119,7 @@ enum conf_room {
 	K(COUNT, spare_workers, "4", 1, 256, CONF_MONITOR, "Workers that wait for the next client.")                  \
 	/* bounds of a connection */                                                                                  \
 	K(COUNT, requests_per_connection, "100000", 1, 1000000000, CONF_WORKER, "Most requests on one connection.")    \
-	K(COUNT, streams_per_connection, "1024", 1, 100000, CONF_WORKER, "Most requests and tunnels at the same time on one connection.") \
+	K(COUNT, streams_per_connection, "1024", 1, 100000, CONF_WORKER, "Most requests and tunnels at the same time on one connection; when it enrols, 8 at most.") \
 	K(SIZE, head_bytes, "16KiB", 1024, 1048576, CONF_WORKER, "Largest request head.")                             \
 	K(SIZE, body_bytes, "160KiB", 1024, 16777216, CONF_WORKER, "Largest request body.")                           \
 	K(DURATION, request_time_limit, "30s", CONF_SECOND, CONF_HOUR, CONF_WORKER, "Longest time for a request to arrive whole.") \

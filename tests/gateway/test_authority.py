@@ -14,6 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 import api
 import clients
@@ -429,6 +431,42 @@ def test_the_list_of_a_fleet_is_published_whole(new_world):
                            f"https://localhost:{world.enroll_port}/crl"], capture_output=True, text=True, check=True)
     assert done.stdout == "503", "no list is better than one that is not whole"
     assert "24000" in json.loads(world.admin("status", "--json"))["revocations_trouble"]
+
+
+def connect_a_stranger(world, window):
+    context = clients.tls_context(world)
+    raw = socket.create_connection(("127.0.0.1", world.enroll_port), 20)
+    return clients.Http2(world, window=window, peer=context.wrap_socket(raw, server_hostname="localhost"))
+
+
+def ask_for_list(world, h2, path="/crl"):
+    return h2.request([(":method", "GET"), (":scheme", "https"), (":path", path), (":authority", f"localhost:{world.enroll_port}")])
+
+
+def test_a_stranger_holds_one_list_and_few_streams(new_world):
+    """Each list is a megabyte of the worker's memory until it is taken."""
+    world = new_world()
+    with connect_a_stranger(world, 0) as h2:
+        first, second = ask_for_list(world, h2), ask_for_list(world, h2)
+        assert h2.wait(lambda: h2.streams[first].status and h2.streams[second].status)
+        assert (h2.streams[first].status, h2.streams[second].status) == (200, 429)
+        h2.h2.increment_flow_control_window(1 << 16, first)
+        h2.h2.increment_flow_control_window(1 << 16, second)
+        h2.flush()
+        assert h2.wait(lambda: h2.streams[first].ended and h2.streams[second].ended)
+        assert h2.streams[second].problem["code"] == "too_many"
+        x509.load_der_x509_crl(bytes(h2.streams[first].data))
+        # Whoever has taken it may ask anew.
+        third = ask_for_list(world, h2)
+        assert h2.wait(lambda: h2.streams[third].status == 200)
+        assert h2.h2.remote_settings.max_concurrent_streams == 8
+        # Who knows that and opens a ninth breaks the protocol; this library would not, if it were not told otherwise.
+        h2.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+        h2.h2.remote_settings.acknowledge()
+        waiting = [ask_for_list(world, h2, "/.well-known/est/cacerts") for _ in range(7)]
+        assert h2.wait(lambda: all(h2.streams[n].status == 200 for n in waiting))
+        ask_for_list(world, h2, "/.well-known/est/cacerts")
+        assert h2.wait(lambda: h2.closed) and h2.goaway == ErrorCodes.PROTOCOL_ERROR
 
 
 def test_a_list_holds_what_its_authority_has_issued(new_world):
