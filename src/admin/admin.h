@@ -25,7 +25,7 @@ struct admin_options {
 	const char *socket;
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once, check;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
-	const char *at, *realm, *from, *tests, *session, *since, *event, *code, *id;
+	const char *at, *realm, *from, *tests, *session, *since, *event, *code, *id, *html;
 	const char *store, *checkpoints, *key, *encrypt_to, *identity;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
@@ -151,6 +151,7 @@ int cmd_policy_apply(const struct admin_options *options);
 int cmd_policy_test(const struct admin_options *options);
 int cmd_policy_diff(const struct admin_options *options);
 int cmd_policy_shadow(const struct admin_options *options);
+int cmd_report(const struct admin_options *options);
 int cmd_doctor(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);
 

@@ -1,0 +1,20 @@
+/* report.h: what happened in a time, for the periodic audit. Between cmd_report.c, report_data.c, report_html.c. */
+#ifndef SALLYPORT_ADMIN_REPORT_H
+#define SALLYPORT_ADMIN_REPORT_H
+
+#include "admin.h"
+
+/* Everything, as one object (report_data.c says what is in it); an exit status else. */
+int report_gather(const struct admin_options *options, uint64_t since_ms, json_t **out_report);
+
+/* One table of it: key in the report, heading, sentence below it, columns (heading, key, ..., NULL). Ends with key NULL. */
+struct report_table {
+	const char *key, *heading, *sentence;
+	const char *columns[16];
+};
+extern const struct report_table report_tables[];
+
+/* A page by itself: no script, and nothing from elsewhere. */
+[[nodiscard]] int report_html(const json_t *report, struct buf *out_page);
+
+#endif
