@@ -53,8 +53,8 @@ static struct record *record_new(struct broker *broker, store_work work, store_d
 	return record;
 }
 
-/* An end that cannot be written now is written when the disk is back: an effect that is over already must
- * not be lost, and it grants nothing. */
+/* What cannot be written now of an end, or of the address that was dialed, is written when the disk is back: an effect that is
+ * there already must not be lost, and it grants nothing. */
 enum { TRY_AGAIN_MS = 1000 };
 
 struct retry {
@@ -74,7 +74,7 @@ static void on_retry(uv_timer_t *timer)
 	uv_close((uv_handle_t *)timer, on_retry_closed);
 }
 
-static void on_row_closed(struct store_operation *operation, int result, const struct diag *diag)
+static void on_written(struct store_operation *operation, int result, const struct diag *diag)
 {
 	struct record *record = operation->context;
 	struct retry *retry = result == ERR_SYSTEM && !record->broker->stopping ? calloc(1, sizeof(*retry)) : NULL;
@@ -91,7 +91,7 @@ static void on_row_closed(struct store_operation *operation, int result, const s
 
 void tunnel_record_end(struct broker *broker, const struct tunnel_end *end)
 {
-	struct record *record = record_new(broker, close_row, on_row_closed);
+	struct record *record = record_new(broker, close_row, on_written);
 	if (!record)
 		return;
 	record->operation.may_wait = true;
@@ -136,15 +136,9 @@ static int write_address(struct store_db *db, struct store_operation *operation,
 	return STORE_RUN(db, diag, tunnel_address, TEXT(record->address), NUMBER(record->end.id));
 }
 
-static void on_address_written(struct store_operation *operation, int result, const struct diag *diag)
-{
-	(void)result, (void)diag;
-	free(operation->context);
-}
-
 void tunnel_record_address(struct broker *broker, uint64_t id, const char *address)
 {
-	struct record *record = record_new(broker, write_address, on_address_written);
+	struct record *record = record_new(broker, write_address, on_written);
 	if (!record)
 		return;
 	record->operation.may_wait = true;
