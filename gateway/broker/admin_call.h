@@ -58,7 +58,7 @@ void admin_get_resolver(struct admin_call *call);
 void admin_post_reload(struct admin_call *call);
 
 /* ---- admin_factor.c ---- */
-/* Shows, adds or removes an account's second factor, as the method says. */
+/* Shows, adds or removes an account's second factor, or makes new recovery codes (PUT), as the method says. */
 void admin_account_factor(struct admin_call *call);
 /* What is asked on the factor socket; answers every call. */
 void factor_route(struct admin_call *call);

@@ -135,7 +135,8 @@ void admin_account_factor(struct admin_call *call)
 		const char *method;
 		void (*act)(struct broker *, const struct factor_request *, factor_done, void *);
 		factor_done done;
-	} acts[] = {{"GET", factor_show, on_shown}, {"POST", factor_add, on_added}, {"DELETE", factor_remove, on_removed}};
+	} acts[] = {{"GET", factor_show, on_shown}, {"POST", factor_add, on_added}, {"DELETE", factor_remove, on_removed},
+		    {"PUT", factor_codes, on_added}};
 	const struct factor_request request = {
 		.user = call->segments[1], .code = "", .request_id = "", .by = call->by.admin};
 	if (!*request.user || strlen(request.user) > 256) {

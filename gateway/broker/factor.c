@@ -219,6 +219,20 @@ static int work_add(struct store_db *db, struct store_operation *operation, stru
 	return result < 0 ? result : record(db, act, "factor_added", "", "a second factor", diag);
 }
 
+/* In place of those that are left: whoever has an old list has nothing. */
+static int work_codes(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	struct factor_act *act = operation->context;
+	int result = read_row(db, act, diag);
+	if (result == 0 && act->factor.state != FACTOR_ACTIVE)
+		return diag_set(diag, ERR_NOT_FOUND, "%s has no second factor; add one first", act->user);
+	if (result == 0)
+		result = STORE_RUN(db, diag, factor_recovery_delete, TEXT(act->user));
+	if (result == 0)
+		result = put_recovery(db, act, diag);
+	return result < 0 ? result : record(db, act, "factor_codes", "", "new recovery codes, in place of the former ones", diag);
+}
+
 static int work_remove(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct factor_act *act = operation->context;
@@ -295,6 +309,11 @@ void factor_check(struct broker *broker, const struct factor_request *request, f
 void factor_add(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
 	ask(broker, request, work_add, done, context);
+}
+
+void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
+{
+	ask(broker, request, work_codes, done, context);
 }
 
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context)

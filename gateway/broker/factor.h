@@ -50,6 +50,8 @@ void factor_begin(struct broker *broker, const struct factor_request *request, f
 void factor_check(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 /* An admin's: a new one, active at once; ERR_DENIED when there is one. */
 void factor_add(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
+/* An admin's: new recovery codes, in place of the former ones; ERR_NOT_FOUND when there is no factor. */
+void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_show(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 

@@ -11,10 +11,24 @@ DEFINE_OWN(json, json_t *, json_decref)
 static const char *const factor_pairs[] = {"user", "user", "state", "state", "since", "created_at", "last used", "used_at",
 					   "wrong in a row", "failures", "recovery codes", "recovery_left", NULL};
 
-static int print_added(const char *user, const json_t *answer)
+static void print_codes(const json_t *answer)
 {
 	size_t index;
 	const json_t *code;
+	puts("Recovery codes, each good once:");
+	json_array_foreach(json_object_get(answer, "recovery"), index, code)
+		printf("  %s\n", json_string_value(code));
+}
+
+static int print_new_codes(const char *user, const json_t *answer)
+{
+	printf("Of %s. Nothing of this can be shown again; the former codes are worthless.\n\n", user);
+	print_codes(answer);
+	return ADMIN_DONE;
+}
+
+static int print_added(const char *user, const json_t *answer)
+{
 	const char *uri = json_string_value(json_object_get(answer, "uri"));
 	const char *secret = json_string_value(json_object_get(answer, "secret"));
 	if (!uri || !secret)
@@ -22,9 +36,8 @@ static int print_added(const char *user, const json_t *answer)
 	printf("Second factor of %s. Nothing of this can be shown again.\n\n", user);
 	if (qr_print(uri) < 0)
 		admin_say(ADMIN_FAILED, "no QR code can be drawn");
-	printf("\n%s\nsecret: %s\n\nRecovery codes, each good once:\n", uri, secret);
-	json_array_foreach(json_object_get(answer, "recovery"), index, code)
-		printf("  %s\n", json_string_value(code));
+	printf("\n%s\nsecret: %s\n\n", uri, secret);
+	print_codes(answer);
 	return ADMIN_DONE;
 }
 
@@ -45,7 +58,7 @@ static int print_removed(const char *user, const json_t *answer)
 static const struct verb {
 	const char *name, *method;
 	int (*print)(const char *user, const json_t *answer);
-} verbs[] = {{"add", "POST", print_added}, {"show", "GET", print_shown}, {"remove", "DELETE", print_removed}};
+} verbs[] = {{"add", "POST", print_added}, {"show", "GET", print_shown}, {"remove", "DELETE", print_removed}, {"codes", "PUT", print_new_codes}};
 
 int cmd_account_factor(const struct admin_options *options)
 {
@@ -55,7 +68,7 @@ int cmd_account_factor(const struct admin_options *options)
 		if (strcmp(verbs[i].name, options->words[0]) == 0)
 			verb = &verbs[i];
 	if (!verb)
-		return admin_say(ADMIN_USAGE, "a factor can be added, shown and removed, not \"%s\"", options->words[0]);
+		return admin_say(ADMIN_USAGE, "a factor can be added, shown and removed, and have new codes, not \"%s\"", options->words[0]);
 	if (call_escape(path, sizeof(path) - 8, options->words[1]) < 0)
 		return admin_say(ADMIN_USAGE, "the user's name is too long");
 	size_t used = strlen(path);

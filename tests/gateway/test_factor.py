@@ -91,6 +91,37 @@ def test_A11_a_code_stays_used_after_the_gateway_was_killed(factor_world):
     assert api.login(world).status == 200
 
 
+def test_the_sealed_envelope(new_world):
+    """Codes on paper for the emergency door: each opens once and is an alarm; new ones make the old sheet worthless."""
+    world = use_module(new_world(settings=['realm "glass" { pam_service = "sallyport"  break_glass = true }', "login_failures = 50"]))
+
+    def enter(code):
+        answer = api.call(world, "POST", "/v1/login", {"user": "alice", "realm": "glass"})
+        left = [world.users["alice"].password, code]
+        while answer.status == 200 and answer.body.get("state") in ("prompt", "info"):
+            given = [left.pop(0) for m in answer.body.get("messages", []) if m["style"] in ("secret", "text")]
+            answer = api.call(world, "POST", "/v1/login/" + answer.body["conversation"],
+                              {"answers": given if answer.body["state"] == "prompt" else []})
+        return answer.status
+
+    def sheet():
+        text = world.admin("account", "factor", "codes", "alice")
+        assert "Nothing of this can be shown again" in text and "secret" not in text
+        return re.findall(r"[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}", text)
+    with pytest.raises(WorldError, match="alice has no second factor; add one first"):
+        sheet()
+    add(world)
+    old, new = sheet(), sheet()
+    assert len(new) == 10 and not set(old) & set(new)
+    assert enter(old[0]) == 401 and enter(new[0]) == 200 and enter(new[0]) == 401 and enter(new[1]) == 200
+    alarms = [code for (code,) in rows(world, "SELECT code FROM audit WHERE event = 'alarm' ORDER BY sequence")]
+    assert alarms == ["break_glass_failed", "break_glass", "break_glass_failed", "break_glass"]
+    assert "recovery codes           8\n" in world.admin("account", "factor", "show", "alice")
+    assert rows(world, "SELECT count(*) FROM audit WHERE event = 'factor_codes'") == [(2,)]
+    kept = world.database.read_bytes() + world.database.with_name("sallyport.db-wal").read_bytes()
+    assert not any(code.encode() in kept or code.replace("-", "").encode() in kept for code in new)
+
+
 def test_A11_a_recovery_code_works_once(factor_world):
     world = factor_world
     _, recovery = add(world)
