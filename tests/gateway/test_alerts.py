@@ -379,7 +379,7 @@ def test_the_courier_is_there_only_when_somebody_is_to_be_told(new_world, hook):
     assert clients.children(world, "sallyport-courier") == []
     before = world.conf.read_text()
     configure(world, webhook(hook, "late"))
-    assert len(children(world, "sallyport-courier")) == 1
+    assert len(clients.children(world, "sallyport-courier")) == 1
     assert world.admin("alert", "test", "late")
     world.conf.write_text(before)
     world.admin("reload")

@@ -21,7 +21,7 @@ ELSEWHERE = "127.0.0.9"  # where the legitimate client comes from; the storms co
 
 @pytest.fixture(scope="module")
 def worlds(programs):
-    from conftest import Worlds
+    from worlds import Worlds
     worlds = Worlds(programs)
     yield worlds
     worlds.close()

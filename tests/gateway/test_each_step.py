@@ -24,7 +24,7 @@ STEPS = ("mkdir", "write", "fsync", "rename", "link", "unlink", "connect", "send
 
 @pytest.fixture(scope="module")
 def fast_world(release):
-    from conftest import Worlds
+    from worlds import Worlds
     worlds = Worlds(release)
     try:
         yield worlds(settings=["devices_per_user = 1000", "renew_overlap = 0s"], laptops=())

@@ -54,7 +54,7 @@ def is_refused(world, head, **options):
 
 @pytest.fixture(scope="module")
 def trusting(programs):
-    from conftest import Worlds  # the fixtures' own: one world for the tests of this module that change nothing
+    from worlds import Worlds  # the fixtures' own: one world for the tests of this module that change nothing
     worlds = Worlds(programs)
     try:
         yield worlds(settings=TRUST)

@@ -87,7 +87,7 @@ def checkpoints_of(path):
 @pytest.fixture(scope="module")
 def recorded(programs):
     """A world with a record of some checkpoints, stopped in good order, and what it told elsewhere at two times."""
-    from conftest import Worlds
+    from worlds import Worlds
     worlds = Worlds(programs)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-record.", dir="/tmp"))
     folder.chmod(0o755)
@@ -341,7 +341,7 @@ def test_checkpoints_leave_the_host(recorded):
 @pytest.fixture(scope="module")
 def aged(programs, tmp_path_factory):
     """A world that keeps records for three seconds: (world, a copy from before anything was removed)."""
-    from conftest import Worlds
+    from worlds import Worlds
     worlds = Worlds(programs)
     try:
         world = worlds(settings=['audit_checkpoint_time = "1s"', 'audit_keep = "3s"'])

@@ -128,7 +128,7 @@ def watch(world, transfers):
 @pytest.fixture(scope="module")
 def slow(release):
     """All four at once, on the programs as shipped: {way: transfer}, and what each process grew by."""
-    from conftest import Worlds
+    from worlds import Worlds
     worlds = Worlds(release)
     try:
         world = worlds()
