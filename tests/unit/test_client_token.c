@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "remove_folder.h"
 #include "token.h"
 
 static char folder[64];
@@ -23,6 +24,12 @@ static int make_folder(void **state)
 		return -1;
 	setenv("XDG_RUNTIME_DIR", folder, 1);
 	return 0;
+}
+
+static int drop_folder(void **state)
+{
+	(void)state;
+	return remove_folder(folder);
 }
 
 static void path_of(const char *gateway, const char *device, char path[4096])
@@ -134,11 +141,11 @@ static void test_place_without_runtime_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_F1_stored_for_its_owner_only, make_folder),
-		cmocka_unit_test_setup(test_F4_open_files_and_folders_are_refused, make_folder),
-		cmocka_unit_test_setup(test_damaged_file_is_no_session, make_folder),
-		cmocka_unit_test_setup(test_one_per_gateway_and_device, make_folder),
-		cmocka_unit_test_setup(test_place_without_runtime_folder, make_folder),
+		cmocka_unit_test_setup_teardown(test_F1_stored_for_its_owner_only, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_F4_open_files_and_folders_are_refused, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_damaged_file_is_no_session, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_one_per_gateway_and_device, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_place_without_runtime_folder, make_folder, drop_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

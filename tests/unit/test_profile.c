@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "profile.h"
+#include "remove_folder.h"
 #include "sallyport/fd.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -106,6 +107,7 @@ static void test_option_wins_over_environment_over_profile(void **state)
 	setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
 	assert_int_equal(settings_complete(&settings, &diag), STATUS_OK);
 	settings_fini(&settings);
+	assert_int_equal(remove_folder(folder), 0);
 }
 
 static void test_gateway_urls(void **state)
