@@ -140,12 +140,13 @@ def test_D2_a_full_disk(world, disk, mailbox):
     assert client.login() in (0, 503) and echoes(live, b"the live one goes on")
     assert subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "status", "--check"],
                           capture_output=True, check=False).returncode == 2
+    # While it lasts: it cannot be recorded, and is told all the same.
+    mailbox.wait_for("store-trouble")
     disk.empty()
     wait_until(lambda: client.login() == 200, "a login, with no help")
     assert echoes(live, b"still")
     live.close()
     assert_record_is_whole(world, client)
-    mailbox.wait_for("store-trouble")
 
 
 def test_D2_a_disk_that_is_read_only(world, disk, mailbox):
