@@ -9,7 +9,7 @@ import processes
 from peers import SSH, TLS_PER_TUNNEL
 from processes import BenchError, Load, settled_cpu_seconds
 
-GIGABYTE = 1e9
+GIGABYTE, MEGABYTE = 1e9, 1e6
 IN_FLIGHT = 32
 
 ROWS = {
@@ -20,6 +20,10 @@ ROWS = {
     ("bulk", "1 down"): ("Bulk, 1 tunnel, from the target", "server CPU, s per GB"),
     ("bulk", "32 up"): ("Bulk, 32 tunnels, to the target", "server CPU, s per GB"),
     ("bulk", "32 down"): ("Bulk, 32 tunnels, from the target", "server CPU, s per GB"),
+    ("pace", "1 up"): ("Bulk, 1 tunnel, to the target: pace", "MB a second of wall time"),
+    ("pace", "1 down"): ("Bulk, 1 tunnel, from the target: pace", "MB a second of wall time"),
+    ("pace", "32 up"): ("Bulk, 32 tunnels, to the target: pace", "MB a second of wall time"),
+    ("pace", "32 down"): ("Bulk, 32 tunnels, from the target: pace", "MB a second of wall time"),
     ("pingpong", "median"): ("Ping-pong of 64 bytes", "median round trip, us"),
     ("far", "up"): ("100 ms, 1 Gbit/s: one transfer to the target", "MB a second of wall time"),
     ("far", "down"): ("100 ms, 1 Gbit/s: one transfer from the target", "MB a second of wall time"),
@@ -28,7 +32,7 @@ ROWS = {
     ("memory", "tunnel pss"): ("Idle tunnel, PSS", "KiB each"),
     ("memory", "tunnel kernel"): ("Idle tunnel, kernel's part", "KiB each"),
 }
-BIGGER_IS_BETTER = {("tunnel", "rate"), ("far", "up"), ("far", "down")}
+BIGGER_IS_BETTER = {("tunnel", "rate"), ("far", "up"), ("far", "down"), *(row for row in ROWS if row[0] == "pace")}
 
 
 class Amounts:
@@ -104,7 +108,9 @@ class Bench:
         for tunnels in (1, 32) if peer.many_tunnels else (1,):
             for direction, options in (("up", {}), ("down", {"download": True})):
                 cpu, result = self.timed(peer, "bulk", tunnels=tunnels, bytes=self.amounts.bytes, **options)
-                values.append((("bulk", f"{tunnels} {direction}"), cpu * GIGABYTE / result["bytes"]))
+                work = f"{tunnels} {direction}"
+                values.append((("bulk", work), cpu * GIGABYTE / result["bytes"]))
+                values.append((("pace", work), result["bytes"] / MEGABYTE / result["seconds"]))
         return values
 
     def pingpong(self, peer):
