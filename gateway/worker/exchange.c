@@ -90,7 +90,8 @@ static const struct route *find_route(struct exchange *exchange, const struct ht
 	size_t used = 0, capacity = sizeof(exchange->allow);
 	char *out_allow = exchange->allow;
 	unsigned door = door_of(&exchange->worker->client);
-	struct view path = request->path;
+	/* What is for somebody else has no route here, however its path looks. */
+	struct view path = view_is(request->scheme, "http") ? view_of(NULL, 0) : request->path;
 	const uint8_t *query = path.size ? memchr(path.data, '?', path.size) : NULL;
 	path.size = query ? (size_t)(query - path.data) : path.size;
 	out_allow[0] = 0;

@@ -9,23 +9,34 @@
 
 #include "sallyport/buf.h"
 
-/* Names in lower case. */
+/* What we write has names in lower case. */
 struct http_header {
 	struct view name, value;
 };
 
 #define HTTP_HEADER(name_, value_) ((struct http_header){view_string(name_), view_string(value_)})
 
+/* More fields than any head needs. */
+#define HTTP_FIELDS_MAX 256
+
 /* A request head. What was absent is an empty view. A header below that came twice makes the request
- * ambiguous: `refuse` is 400 then. */
+ * ambiguous: `refuse` is 400 then.
+ *
+ * The scheme says for whom a request is: "http", for somebody else, to whom a proxy carries it (on HTTP/1.1 an
+ * absolute-form target; authority and path are the target's, whatever Host says); anything else, for us. */
 struct http_request {
 	struct view method;
-	struct view path;      /* origin form with its query; empty for CONNECT */
-	struct view authority; /* CONNECT's target as the client wrote it; otherwise Host or :authority */
+	struct view scheme;    /* "http", "https", in lower case; empty for CONNECT and on HTTP/1.1's origin form */
+	struct view path;      /* origin form with its query; empty for CONNECT; of an absolute-form target what follows
+				* the authority: perhaps nothing, or a query alone */
+	struct view authority; /* CONNECT's target as the client wrote it; of an absolute-form target its own; otherwise
+				* Host or :authority */
 	struct view authorization;
 	struct view proxy_authorization;
 	struct view content_type;
 	struct view accept;
+	const struct http_header *headers; /* all of them, in their order; names in lower case on HTTP/2, elsewhere as sent */
+	size_t header_count;               /* at most HTTP_FIELDS_MAX; 0 when it is refused for what is wrong with its lines */
 	int64_t content_length; /* -1: not said (HTTP/1.1: no body then) */
 	bool has_body;          /* on_data / HTTP1_BODY may follow */
 	unsigned refuse;        /* 0, or the status to answer instead of serving it: 400, 431 ... */

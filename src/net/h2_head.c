@@ -1,9 +1,10 @@
 /* h2_head.c: header fields, as they come one by one, into a request or a response head.
  *
- * Kept are only those that somebody asks about; all count against the bound.
+ * All are kept, in their order, and all count against the bound; those that somebody asks about are found by name.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "h2_internal.h"
 #include "sallyport/str.h"
@@ -17,8 +18,10 @@ enum { FIELD_OVERHEAD = 32 };
 struct h2_head *h2_head_new(size_t limit)
 {
 	struct h2_head *head = calloc(1, sizeof(*head));
-	if (head)
-		head->text = BUF_INIT(limit);
+	if (!head)
+		return NULL;
+	head->text = BUF_INIT(limit);
+	head->places = BUF_INIT(HTTP_FIELDS_MAX * sizeof(struct h2_place));
 	return head;
 }
 
@@ -27,6 +30,8 @@ void h2_head_free(struct h2_head *head)
 	if (!head)
 		return;
 	buf_wipe(&head->text); /* tokens */
+	buf_fini(&head->places);
+	free(head->headers);
 	free(head);
 }
 
@@ -38,32 +43,58 @@ static unsigned field_of(struct view name)
 	return field;
 }
 
+static int keep(struct h2_head *head, struct view name, struct view value, struct h2_place *out_place)
+{
+	struct h2_place place = {.name = (uint32_t)head->text.size, .name_size = (uint32_t)name.size,
+				 .value = (uint32_t)(head->text.size + name.size), .value_size = (uint32_t)value.size};
+	int result = buf_add(&head->text, name);
+	if (result == 0)
+		result = buf_add(&head->text, value);
+	if (result == 0 && name.data[0] != ':')
+		result = buf_add(&head->places, view_of(&place, sizeof(place)));
+	if (result == 0)
+		*out_place = place;
+	return result;
+}
+
 int h2_head_add(struct h2_head *head, struct view name, struct view value)
 {
+	struct h2_place place;
 	head->bytes += name.size + value.size + FIELD_OVERHEAD;
-	if (head->bytes > head->text.limit) {
+	if (head->bytes > head->text.limit || head->places.size == head->places.limit) {
 		head->too_large = true;
 		return 0;
 	}
 	unsigned field = field_of(name);
-	if (field == H2_FIELD_COUNT)
-		return 0;
+	int result = keep(head, name, value, &place);
+	if (result < 0 || field == H2_FIELD_COUNT)
+		return result;
 	if (head->seen & 1u << field) {
 		/* Several Accept lines are one list; we serve the first. Several of the others mean two things. */
 		head->twice = head->twice || field != H2_FIELD_ACCEPT;
 		return 0;
 	}
 	head->seen |= 1u << field;
-	head->fields[field].offset = (uint32_t)head->text.size;
-	head->fields[field].size = (uint32_t)value.size;
-	return buf_add(&head->text, value);
+	head->fields[field] = place;
+	return 0;
 }
 
 static struct view field_view(const struct h2_head *head, enum h2_field field)
 {
 	if (!(head->seen & 1u << field))
 		return view_of(NULL, 0);
-	return view_of(head->text.data + head->fields[field].offset, head->fields[field].size);
+	return view_of(head->text.data + head->fields[field].value, head->fields[field].value_size);
+}
+
+/* A constant, in lower case whatever the client wrote; NULL for a scheme that is none of ours. */
+static const char *scheme_of(const struct h2_head *head)
+{
+	static const char *const known[] = {"", "http", "https"};
+	struct view scheme = field_view(head, H2_FIELD_SCHEME);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i]) == scheme.size && (!scheme.size || strncasecmp(known[i], (const char *)scheme.data, scheme.size) == 0))
+			return known[i];
+	return NULL;
 }
 
 static int64_t content_length(const struct h2_head *head)
@@ -80,10 +111,41 @@ static void refuse(struct http_request *request, unsigned status, const char *se
 	request->refuse_sentence = sentence;
 }
 
-void h2_head_request(const struct h2_head *head, struct http_request *out_request)
+/* Empty without memory: the request is refused then. */
+static void list_headers(struct h2_head *head, struct http_request *request)
+{
+	size_t count = head->places.size / sizeof(struct h2_place);
+	const struct h2_place *places = (const void *)head->places.data;
+	head->headers = count ? calloc(count, sizeof(*head->headers)) : NULL;
+	if (!head->headers)
+		return;
+	for (size_t i = 0; i < count; i++)
+		head->headers[i] = (struct http_header){.name = view_of(head->text.data + places[i].name, places[i].name_size),
+							.value = view_of(head->text.data + places[i].value, places[i].value_size)};
+	request->headers = head->headers;
+	request->header_count = count;
+}
+
+static void judge(const struct h2_head *head, struct http_request *request)
+{
+	struct view host = field_view(head, H2_FIELD_HOST);
+	if (head->too_large)
+		refuse(request, 431, "the request's header fields are too large");
+	else if (head->places.size && !request->headers)
+		refuse(request, 503, "memory is out");
+	else if (head->twice)
+		refuse(request, 400, "a header field that must stand once came twice");
+	else if (host.size && !view_equal(host, request->authority))
+		refuse(request, 400, "Host and :authority differ");
+	else if (!scheme_of(head))
+		refuse(request, 400, "the scheme of the request is neither https nor http");
+}
+
+void h2_head_request(struct h2_head *head, struct http_request *out_request)
 {
 	struct http_request request = {
 		.method = field_view(head, H2_FIELD_METHOD),
+		.scheme = view_string(scheme_of(head)),
 		.path = field_view(head, H2_FIELD_PATH),
 		.authority = field_view(head, H2_FIELD_AUTHORITY),
 		.authorization = field_view(head, H2_FIELD_AUTHORIZATION),
@@ -92,15 +154,10 @@ void h2_head_request(const struct h2_head *head, struct http_request *out_reques
 		.accept = field_view(head, H2_FIELD_ACCEPT),
 		.content_length = content_length(head),
 	};
-	struct view host = field_view(head, H2_FIELD_HOST);
 	if (!request.authority.size)
-		request.authority = host;
-	if (head->too_large)
-		refuse(&request, 431, "the request's header fields are too large");
-	else if (head->twice)
-		refuse(&request, 400, "a header field that must stand once came twice");
-	else if (host.size && !view_equal(host, request.authority))
-		refuse(&request, 400, "Host and :authority differ");
+		request.authority = field_view(head, H2_FIELD_HOST);
+	list_headers(head, &request);
+	judge(head, &request);
 	*out_request = request;
 }
 

@@ -33,15 +33,20 @@ enum h2_stream_flag {
 #define H2_FIELD_ENUM(name, text) H2_FIELD_##name,
 enum h2_field { H2_FIELDS(H2_FIELD_ENUM) H2_FIELD_COUNT };
 
+/* A field in a head's text. */
+struct h2_place {
+	uint32_t name, name_size, value, value_size;
+};
+
 /* A head on its way in. */
 struct h2_head {
-	struct buf text; /* the values, one after the other */
-	struct {
-		uint32_t offset, size;
-	} fields[H2_FIELD_COUNT];
+	struct buf text;   /* names and values, one after the other */
+	struct buf places; /* a struct h2_place for each that is no pseudo-header */
+	struct h2_place fields[H2_FIELD_COUNT];
 	uint32_t seen; /* a bit for each field */
 	size_t bytes;
 	bool too_large, twice;
+	struct http_header *headers; /* for the request that is made of it */
 };
 
 /* A body on its way out. */
@@ -78,7 +83,7 @@ struct h2_head *h2_head_new(size_t limit);
 void h2_head_free(struct h2_head *head);
 [[nodiscard]] int h2_head_add(struct h2_head *head, struct view name, struct view value);
 /* Views borrow from the head. */
-void h2_head_request(const struct h2_head *head, struct http_request *out_request);
+void h2_head_request(struct h2_head *head, struct http_request *out_request);
 void h2_head_response(const struct h2_head *head, struct http_response *out_response);
 
 /* h2_submit.c. A body is wiped when it goes: it may hold a token. */

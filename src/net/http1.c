@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http1_lines.h"
+
 enum http1_state { STATE_HEAD, STATE_BODY, STATE_WHOLE, STATE_TUNNEL, STATE_REFUSED };
 
 /* Header fields that somebody asks about. Those marked ONCE make a request ambiguous when repeated. */
@@ -40,6 +42,8 @@ struct http1 {
 	bool twice;
 	struct view values[FIELD_COUNT];
 	struct view target;
+	struct http_header *headers;
+	size_t header_count;
 	bool keeps_alive, expects_continue;
 	uint64_t body_left;
 	struct view body;
@@ -64,6 +68,7 @@ void http1_free(struct http1 *http1)
 	if (!http1)
 		return;
 	buf_wipe(&http1->head);
+	free(http1->headers);
 	free(http1);
 }
 
@@ -76,32 +81,7 @@ static enum http1_event refuse(struct http1 *http1, unsigned status, const char 
 	return HTTP1_REFUSED;
 }
 
-/* ---- the look over ---- */
-
-/* NULL, or what is wrong with the bytes that are new. */
-static const char *look_over(struct http1 *http1)
-{
-	for (; http1->looked_over < http1->head.size; http1->looked_over++) {
-		uint8_t c = http1->head.data[http1->looked_over];
-		uint8_t before = http1->looked_over ? http1->head.data[http1->looked_over - 1] : 0;
-		if ((c == '\n') != (before == '\r'))
-			return "a line of the request does not end in CRLF";
-		if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
-			return "the request head holds a control character";
-	}
-	return NULL;
-}
-
-static bool is_token(struct view name)
-{
-	for (size_t i = 0; i < name.size; i++) {
-		uint8_t c = name.data[i];
-		bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z', digit = c >= '0' && c <= '9';
-		if (!letter && !digit && (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
-			return false;
-	}
-	return name.size != 0;
-}
+/* ---- the request line ---- */
 
 /* METHOD SP TARGET SP VERSION, with one space each (RFC 9112 3): http-parser would pass over more of them. */
 static bool has_odd_spaces(struct view line)
@@ -115,23 +95,29 @@ static bool has_odd_spaces(struct view line)
 	return spaces > 2;
 }
 
-/* Of a whole head: no odd request line, no folded line, no space before a colon, no line without a name. */
-static const char *look_over_lines(const struct http1 *http1)
+/* Takes "http://" off the front of the target; false when it has another scheme. */
+static bool take_scheme(struct view *target)
 {
-	const uint8_t *line = memchr(http1->head.data, '\n', http1->head.size);
-	const uint8_t *end = http1->head.data + http1->head.size - 2; /* the empty line */
-	if (has_odd_spaces(view_of(http1->head.data, (size_t)(line - http1->head.data))))
-		return "the request line has spaces where none belong";
-	for (line++; line < end;) {
-		const uint8_t *next = (const uint8_t *)memchr(line, '\n', (size_t)(end - line)) + 1;
-		if (*line == ' ' || *line == '\t')
-			return "a header line is folded";
-		const uint8_t *colon = memchr(line, ':', (size_t)(next - line));
-		if (!colon || !is_token(view_of(line, (size_t)(colon - line))))
-			return "a header line has no proper name";
-		line = next;
-	}
-	return NULL;
+	static const char http[] = "http://";
+	size_t length = sizeof(http) - 1;
+	if (target->size < length || strncasecmp((const char *)target->data, http, length) != 0)
+		return false;
+	*target = view_of(target->data + length, target->size - length);
+	return true;
+}
+
+/* Absolute form (RFC 9112 3.2.2): a scheme, then the authority up to the path or the query. NULL, or what is wrong. */
+static const char *split_absolute(struct view target, struct http_request *request)
+{
+	if (!take_scheme(&target))
+		return "only http:// pages are asked for by their whole address; for everything else use CONNECT";
+	size_t length = 0;
+	while (length < target.size && target.data[length] != '/' && target.data[length] != '?')
+		length++;
+	request->scheme = view_string("http");
+	request->authority = view_of(target.data, length);
+	request->path = view_of(target.data + length, target.size - length);
+	return length ? NULL : "the request target has no host";
 }
 
 /* ---- http-parser's part ---- */
@@ -192,7 +178,7 @@ static enum http1_event refuse_parse(struct http1 *http1)
 	case HPE_INVALID_HOST:
 	case HPE_INVALID_PORT:
 		return refuse(http1, 400,
-			      connect ? "the CONNECT target is not HOST:PORT" : "the request target is not a path");
+			      connect ? "the CONNECT target is not HOST:PORT" : "the request target is neither a path nor an address");
 	case HPE_INVALID_METHOD:
 		return refuse(http1, 400, "the request method is not known");
 	case HPE_INVALID_CONTENT_LENGTH:
@@ -205,7 +191,13 @@ static enum http1_event refuse_parse(struct http1 *http1)
 
 /* ---- framing ---- */
 
-static void fill_request(struct http1 *http1)
+static bool is_origin_form(const struct http1 *http1)
+{
+	return http1->target.size && (http1->target.data[0] == '/' || http1->target.data[0] == '*');
+}
+
+/* NULL, or what is wrong with its target. */
+static const char *fill_request(struct http1 *http1)
 {
 	bool connect = http1->parser.method == HTTP_CONNECT;
 	http1->request = (struct http_request){
@@ -216,9 +208,12 @@ static void fill_request(struct http1 *http1)
 		.proxy_authorization = http1->values[FIELD_PROXY_AUTHORIZATION],
 		.content_type = http1->values[FIELD_CONTENT_TYPE],
 		.accept = http1->values[FIELD_ACCEPT],
+		.headers = http1->headers,
+		.header_count = http1->header_count,
 		.content_length = has(http1, FIELD_CONTENT_LENGTH) ? (int64_t)http1->parser.content_length : -1,
 	};
 	http1->request.has_body = http1->request.content_length > 0;
+	return connect || is_origin_form(http1) ? NULL : split_absolute(http1->target, &http1->request);
 }
 
 static enum http1_event judge_framing(struct http1 *http1)
@@ -238,7 +233,8 @@ static enum http1_event judge_framing(struct http1 *http1)
 		return refuse(http1, 411, "a request body needs Content-Length; Transfer-Encoding is not taken");
 	if (http1->parser.method == HTTP_CONNECT && request->has_body)
 		return refuse(http1, 400, "CONNECT has no body");
-	if (request->content_length > 0 && (uint64_t)request->content_length > http1->body_limit)
+	/* What is carried to somebody else is never held here as a whole. */
+	if (!request->scheme.size && request->content_length > 0 && (uint64_t)request->content_length > http1->body_limit)
 		return refuse(http1, 413, "the request body is too large");
 	bool continues = expect.size == 12 && strncasecmp((const char *)expect.data, "100-continue", 12) == 0;
 	if (expect.size && !continues)
@@ -250,15 +246,32 @@ static enum http1_event judge_framing(struct http1 *http1)
 	return HTTP1_REQUEST;
 }
 
+/* NULL, or what is wrong. */
+static const char *take_lines(struct http1 *http1)
+{
+	struct view head = buf_view(&http1->head);
+	const char *wrong = has_odd_spaces(http1_first_line(head)) ? "the request line has spaces where none belong"
+								     : http1_look_over_fields(head, &http1->header_count);
+	if (wrong || !http1->header_count || http1->header_count > HTTP_FIELDS_MAX)
+		return wrong;
+	http1->headers = calloc(http1->header_count, sizeof(*http1->headers));
+	if (!http1->headers)
+		return "memory is out";
+	http1_fields(head, http1->headers);
+	return NULL;
+}
+
 static enum http1_event parse_head(struct http1 *http1)
 {
 	static const http_parser_settings settings = {
 		.on_url = on_url, .on_header_field = on_header_field, .on_header_value = on_header_value,
 		.on_headers_complete = on_headers_complete,
 	};
-	const char *wrong = look_over_lines(http1);
+	const char *wrong = take_lines(http1);
 	if (wrong)
 		return refuse(http1, 400, wrong);
+	if (http1->header_count > HTTP_FIELDS_MAX)
+		return refuse(http1, 431, "the request has too many header fields");
 	http_parser_init(&http1->parser, HTTP_REQUEST);
 	http1->parser.data = http1;
 	size_t taken = http_parser_execute(&http1->parser, &settings, (const char *)http1->head.data, http1->head.size);
@@ -266,8 +279,8 @@ static enum http1_event parse_head(struct http1 *http1)
 		return refuse_parse(http1);
 	if (taken != http1->head.size)
 		return refuse(http1, 400, "the request head is malformed");
-	fill_request(http1);
-	return judge_framing(http1);
+	wrong = fill_request(http1);
+	return wrong ? refuse(http1, 400, wrong) : judge_framing(http1);
 }
 
 /* Empty lines in front of a request line are passed over (RFC 9112 2.2), a few. */
@@ -290,7 +303,7 @@ static enum http1_event collect_head(struct http1 *http1, struct view *input)
 		size_t taken = part < room ? part : room;
 		if (buf_add(&http1->head, view_of(input->data, taken)) < 0)
 			return refuse(http1, 503, "memory is out");
-		const char *wrong = look_over(http1);
+		const char *wrong = http1_look_over(buf_view(&http1->head), &http1->looked_over);
 		if (wrong)
 			return refuse(http1, 400, wrong);
 		if (taken < part)
@@ -368,6 +381,7 @@ bool http1_expects_continue(const struct http1 *http1)
 void http1_again(struct http1 *http1)
 {
 	buf_wipe(&http1->head); /* tokens; and an idle connection owns no buffer */
+	free(http1->headers);
 	*http1 = (struct http1){.head_limit = http1->head_limit, .body_limit = http1->body_limit,
 				.head = BUF_INIT(http1->head_limit)};
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "sallyport/h2.h"
+#include "../../src/net/h2_internal.h"
 
 enum { WINDOW = 65536, HEAD = 4096, STREAMS = 8 };
 
@@ -502,6 +502,56 @@ static void test_E5_malformed_requests(void **state)
 	side_fini(&server);
 }
 
+/* A head of these fields, "name: value" each. */
+static struct h2_head *head_of(const char *const *lines)
+{
+	struct h2_head *head = h2_head_new(HEAD);
+	assert_non_null(head);
+	for (; *lines; lines++) {
+		const char *colon = strchr(*lines + 1, ':');
+		assert_int_equal(h2_head_add(head, view_of(*lines, (size_t)(colon - *lines)), view_string(colon + 2)), 0);
+	}
+	return head;
+}
+
+static void test_a_head_keeps_all_fields_in_their_order(void **state)
+{
+	(void)state;
+	struct http_request request;
+	struct h2_head *head = head_of((const char *const[]){":method: GET", ":scheme: HTTP", ":path: /a", ":authority: wiki", "x-one: 1",
+							      "accept: text/html", "x-one: ", "accept: */*", NULL});
+	static const char *const expected[][2] = {{"x-one", "1"}, {"accept", "text/html"}, {"x-one", ""}, {"accept", "*/*"}};
+	h2_head_request(head, &request);
+	assert_int_equal(request.refuse, 0);
+	assert_true(view_is(request.scheme, "http"));
+	assert_true(view_is(request.accept, "text/html"));
+	assert_int_equal(request.header_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(view_is(request.headers[i].name, expected[i][0]));
+		assert_true(view_is(request.headers[i].value, expected[i][1]));
+	}
+	h2_head_free(head);
+}
+
+static void test_E5_heads_that_are_refused(void **state)
+{
+	(void)state;
+	struct http_request request;
+	struct h2_head *head = head_of((const char *const[]){":method: GET", ":scheme: ftp", ":path: /a", ":authority: wiki", NULL});
+	h2_head_request(head, &request);
+	assert_int_equal(request.refuse, 400);
+	h2_head_free(head);
+	for (size_t more = 0; more < 2; more++) {
+		head = h2_head_new(1 << 20);
+		for (size_t i = 0; i < HTTP_FIELDS_MAX + more; i++)
+			assert_int_equal(h2_head_add(head, view_string("x"), view_string("")), 0);
+		h2_head_request(head, &request);
+		assert_int_equal(request.refuse, more ? 431 : 0);
+		assert_int_equal(request.header_count, HTTP_FIELDS_MAX);
+		h2_head_free(head);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_streams_are_told_when_the_connection_is_lost),
 		cmocka_unit_test(test_E4_floods_end_the_connection), cmocka_unit_test(test_E4_rapid_reset),
 		cmocka_unit_test(test_E5_malformed_requests),
+		cmocka_unit_test(test_a_head_keeps_all_fields_in_their_order), cmocka_unit_test(test_E5_heads_that_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,14 @@ static void test_E5_refusals(void **state)
 		{"CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\nContent-Length: 1\r\n\r\nx", 400},
 		{"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400},
 		{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: x\r\nproxy-authorization: x\r\n\r\n", 400},
+		{"GET https://wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET ftp://wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET http:/// HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET http://?x HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET http:wiki HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
+		{"GET http://wiki/ HTTP/1.1\r\n\r\n", 400},                                          /* no Host, here as well */
+		{"POST http://wiki/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		/* Whole, and byte by byte: the verdict is the same. */
@@ -170,6 +178,70 @@ static void test_keep_alive_and_continue(void **state)
 	}
 }
 
+static void test_whole_addresses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *target, *authority, *path;
+	} rows[] = {
+		{"http://wiki/", "wiki", "/"},
+		{"HTTP://Wiki:8080/a?b=c", "Wiki:8080", "/a?b=c"},
+		{"http://wiki", "wiki", ""},
+		{"http://wiki?a/b", "wiki", "?a/b"},
+		{"http://[::1]:81/a", "[::1]:81", "/a"},
+		{"http://alice@wiki/", "alice@wiki", "/"}, /* whoever takes the authority apart refuses it */
+		{"http://wiki:70000/", "wiki:70000", "/"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		OWN(own_http1) struct http1 *http1 = NULL;
+		char text[256];
+		snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: other\r\nContent-Length: 20000\r\n\r\n", rows[i].target);
+		struct view input = view_string(text);
+		assert_int_equal(http1_new(HEAD_LIMIT, BODY_LIMIT, &http1), 0);
+		assert_int_equal(http1_next(http1, &input), HTTP1_REQUEST);
+		assert_true(view_is(http1_request(http1)->scheme, "http"));
+		assert_true(view_is(http1_request(http1)->authority, rows[i].authority));
+		assert_true(view_is(http1_request(http1)->path, rows[i].path));
+		assert_int_equal(http1_request(http1)->content_length, 20000);
+	}
+}
+
+static void test_all_fields_in_their_order(void **state)
+{
+	(void)state;
+	OWN(own_http1) struct http1 *http1 = NULL;
+	struct view input = view_string("GET / HTTP/1.1\r\nHost: a\r\nX-One:\t 1 \t\r\nx-empty:\r\nX-One: 2\r\n\r\n");
+	static const struct {
+		const char *name, *value;
+	} rows[] = {{"Host", "a"}, {"X-One", "1"}, {"x-empty", ""}, {"X-One", "2"}};
+	assert_int_equal(http1_new(HEAD_LIMIT, BODY_LIMIT, &http1), 0);
+	assert_int_equal(http1_next(http1, &input), HTTP1_REQUEST);
+	const struct http_request *request = http1_request(http1);
+	assert_int_equal(request->scheme.size, 0);
+	assert_int_equal(request->header_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(view_is(request->headers[i].name, rows[i].name));
+		assert_true(view_is(request->headers[i].value, rows[i].value));
+	}
+}
+
+static void test_E5_more_fields_than_any_head_needs(void **state)
+{
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		OWN(own_http1) struct http1 *http1 = NULL;
+		OWN_BUF struct buf text = BUF_INIT(1 << 16);
+		assert_int_equal(buf_add_string(&text, "GET / HTTP/1.1\r\nHost: a\r\n"), 0);
+		for (int i = 1; i < HTTP_FIELDS_MAX + more; i++)
+			assert_int_equal(buf_add_string(&text, "x:\r\n"), 0);
+		assert_int_equal(buf_add_string(&text, "\r\n"), 0);
+		struct view input = buf_view(&text);
+		assert_int_equal(http1_new(1 << 16, BODY_LIMIT, &http1), 0);
+		assert_int_equal(http1_next(http1, &input), more ? HTTP1_REFUSED : HTTP1_REQUEST);
+		assert_int_equal(http1_request(http1)->refuse, more ? 431 : 0);
+	}
+}
+
 static void test_response_heads(void **state)
 {
 	(void)state;
@@ -188,6 +260,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_E5_refusals), cmocka_unit_test(test_E5_a_head_of_1_mib_is_refused_early),
 		cmocka_unit_test(test_a_pipeline_at_every_cut), cmocka_unit_test(test_keep_alive_and_continue),
+		cmocka_unit_test(test_whole_addresses), cmocka_unit_test(test_all_fields_in_their_order),
+		cmocka_unit_test(test_E5_more_fields_than_any_head_needs),
 		cmocka_unit_test(test_response_heads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
