@@ -35,7 +35,7 @@ enum conf_room {
 
 #define CONF_KEYS(K)                                                                                                  \
 	/* where */                                                                                                   \
-	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_BROKER | CONF_SIGNER | CONF_COURIER, "Host name of this gateway, as clients know it.") \
+	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_WORKER | CONF_BROKER | CONF_SIGNER | CONF_COURIER, "Host name of this gateway, as clients know it.") \
 	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
 	K(LIST, enroll_listen, "", 0, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the enrolment listener, as ADDRESS:PORT; empty: nobody can enrol.") \
 	K(TEXT, public_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \

@@ -45,6 +45,7 @@ def outputs(world, request, tmp_path_factory):
     ('sp -X DELETE "$SALLYPORT_URL/v1/login/ID"', None),
     ("what may I reach", '"wiki"'),
     ("what may I reach", '"user":"alice"'),
+    ("which gateway this is", '"gateway":"localhost"'),
     ("/v1/events", '"event":"begin"'),
     ("--proxytunnel", "Company wiki"),
     ("/cacerts", "subject"),
