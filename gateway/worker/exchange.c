@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "portal_assets.h"
 #include "request.h"
 #include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
@@ -25,7 +26,6 @@ static void session_renew(struct exchange *exchange);
 static void session_end(struct exchange *exchange);
 static void resources(struct exchange *exchange);
 static void events(struct exchange *exchange);
-static void front_page(struct exchange *exchange);
 static void presence(struct exchange *exchange);
 
 enum body_rule { NO_BODY, JSON_BODY, PKCS10_BODY };
@@ -56,7 +56,10 @@ static const struct route routes[] = {
 	{MAIN, "DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
 	{MAIN, "GET", "/v1/events", NO_BODY, WITH_TOKEN, events},
 	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
-	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, front_page},
+	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, portal_front},
+	{MAIN, "GET", portal_css_path, NO_BODY, NO_TOKEN, portal_style},
+	{MAIN, "GET", portal_js_path, NO_BODY, NO_TOKEN, portal_script},
+	{MAIN, "GET", portal_svg_path, NO_BODY, NO_TOKEN, portal_icon},
 	{HOST, "POST", "/v1/presence", JSON_BODY, NO_TOKEN, presence},
 	{MAIN | RETURNING | HOST, "POST", "/.well-known/est/simplereenroll", PKCS10_BODY, NO_TOKEN, enrolment_renew},
 	{MAIN | RETURNING | ENROLMENT | HOST, "GET", "/.well-known/est/cacerts", NO_BODY, NO_TOKEN, enrolment_authorities},
@@ -163,6 +166,11 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *json)
 	write_answer(exchange, status, headers, 2, view_string(text));
 	wipe(text, strlen(text));
 	free(text);
+}
+
+void exchange_bytes(struct exchange *exchange, const struct http_header *headers, size_t count, struct view body)
+{
+	write_answer(exchange, 200, headers, count, body);
 }
 
 void exchange_empty(struct exchange *exchange, unsigned status)
@@ -311,12 +319,6 @@ static void events(struct exchange *exchange)
 	wipe(exchange->token, sizeof(exchange->token));
 }
 
-static void front_page(struct exchange *exchange)
-{
-	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s}", "gateway", exchange->worker->conf->name, "device",
-						 exchange->worker->client.device, "login", "POST /v1/login"));
-}
-
 /* ---- CONNECT ---- */
 
 static void ask_tunnel(struct exchange *exchange, const struct http_request *request)
@@ -372,6 +374,7 @@ static void check_head(struct exchange *exchange, const struct http_request *req
 {
 	struct diag diag;
 	exchange->route = find_route(exchange, request);
+	exchange->wants_page = request_wants_page(request->accept);
 	take_key_store(exchange, request->path);
 	if (!exchange->route && *exchange->allow)
 		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");

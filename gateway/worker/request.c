@@ -230,3 +230,54 @@ int request_authorization(struct view header, char *out_user, char *out_token, s
 		return take_basic(header, out_user, out_token, diag);
 	return diag_set(diag, ERR_BAD_INPUT, "The authorization must be Bearer or Basic.");
 }
+
+/* ---- Accept ---- */
+
+static struct view trimmed(struct view text)
+{
+	while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
+		text = view_of(text.data + 1, text.size - 1);
+	while (text.size && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+		text.size--;
+	return text;
+}
+
+/* What stands before the mark; the rest stays in `text`. */
+static struct view take_part(struct view *text, char mark)
+{
+	const uint8_t *end = text->size ? memchr(text->data, mark, text->size) : NULL;
+	struct view part = end ? view_of(text->data, (size_t)(end - text->data)) : *text;
+	*text = view_of(text->data + part.size + (end ? 1 : 0), text->size - part.size - (end ? 1 : 0));
+	return trimmed(part);
+}
+
+/* "q=0.75" in thousandths; 1000 for what is no weight, and for one that is written otherwise. */
+static unsigned weight_of(struct view parameter)
+{
+	unsigned digits = 0, weight = 0;
+	if (parameter.size < 3 || parameter.size > 7 || (parameter.data[0] | 0x20) != 'q' || parameter.data[1] != '=' ||
+	    parameter.data[2] != '0')
+		return 1000;
+	for (size_t i = 4; i < parameter.size && parameter.data[i] >= '0' && parameter.data[i] <= '9'; i++, digits++)
+		weight = weight * 10 + parameter.data[i] - '0';
+	while (digits++ < 3)
+		weight *= 10;
+	return weight;
+}
+
+bool request_wants_page(struct view accept)
+{
+	unsigned page = 0, json = 0;
+	while (accept.size) {
+		struct view range = take_part(&accept, ',');
+		struct view type = take_part(&range, ';');
+		unsigned weight = 1000;
+		while (range.size && weight == 1000)
+			weight = weight_of(take_part(&range, ';'));
+		if (view_is(type, "text/html"))
+			page = weight;
+		else if (view_is(type, "application/json"))
+			json = weight;
+	}
+	return page > 0 && page >= json;
+}

@@ -1,4 +1,4 @@
-/* request.h: what strangers write, as pure functions: bodies, authorization, paths. Each has a fuzz target. */
+/* request.h: what strangers write, as pure functions: bodies, authorization, what is accepted. Each has a fuzz target. */
 #ifndef SALLYPORT_WORKER_REQUEST_H
 #define SALLYPORT_WORKER_REQUEST_H
 
@@ -39,6 +39,9 @@ void request_answers_fini(struct request_answers *answers);
  * Bearer (257 characters); out_token takes WORKER_BROKER_TOKEN_MAX + 1. ERR_NOT_FOUND for an empty header,
  * ERR_BAD_INPUT with a sentence. */
 [[nodiscard]] int request_authorization(struct view header, char *out_user, char *out_token, struct diag *diag);
+
+/* Whether a request's Accept (RFC 9110 12.5.1) would rather have a page than JSON: browsers name text/html, programs do not. */
+bool request_wants_page(struct view accept);
 
 /* Once, at the start of the process: JSON's memory is wiped when it is freed (answers are secrets), and its hash tables
  * get their seed now, since behind the walls there is no /dev/urandom for jansson to read. */

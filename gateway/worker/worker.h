@@ -7,6 +7,7 @@
  * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
  * exchange.c      one request, whatever the HTTP version: routes, bodies, answers, problems
  * enrolment.c     EST: authorities, first certificate, renewal
+ * portal.c        the portal: a page for browsers, and its assets
  * tunnel.c        CONNECT, from the broker's socket to the last byte
  * shaper.c        tunnels that share a bandwidth
  * feed.c          events of a session, as long as it lives
@@ -90,6 +91,7 @@ struct exchange {
 	bool is_open;
 	bool is_feed;
 	bool wants_list; /* of revoked certificates */
+	bool wants_page; /* it is a browser that asks: HTML rather than JSON */
 	json_t *items; /* messages or resources that came before their end */
 	uint64_t asked; /* how many messages the broker had been sent with its question; 0: it was not asked */
 };
@@ -234,6 +236,8 @@ struct exchange_text {
 	bool is_base64;
 };
 void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text);
+/* A whole answer with headers of its own. */
+void exchange_bytes(struct exchange *exchange, const struct http_header *headers, size_t count, struct view body);
 /* What the broker is asked for this exchange. */
 #define EXCHANGE_ASK(exchange, name, ...)                                                                           \
 	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__), \
@@ -258,6 +262,12 @@ void enrolment_revocations(struct exchange *exchange);
 void enrolment_certificate(struct exchange *exchange, struct view certificate);
 void enrolment_revocation_list(struct exchange *exchange, int list, uint32_t size);
 void enrolment_pending(struct exchange *exchange, uint32_t retry_after_s);
+
+/* ---- portal.c ---- */
+void portal_front(struct exchange *exchange);
+void portal_style(struct exchange *exchange);
+void portal_script(struct exchange *exchange);
+void portal_icon(struct exchange *exchange);
 
 /* ---- tunnel.c ---- */
 /* The broker has opened it: answer 200, move bytes. The descriptor is taken over. */

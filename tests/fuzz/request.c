@@ -1,4 +1,4 @@
-/* request.c: fuzz target: login bodies, answers and authorization as clients write them. */
+/* request.c: fuzz target: login bodies, answers, authorization and what is accepted, as clients write them. */
 #include <string.h>
 
 #include "../../gateway/worker/request.h"
@@ -20,6 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(answers.count <= CONVERSATION_MESSAGES_MAX);
 		request_answers_fini(&answers);
 	}
+	/* It reads its bytes and nothing behind them; what names no page wants none. */
+	if (request_wants_page(text))
+		MUST(size >= strlen("text/html") && memmem(data, size, "text/html", strlen("text/html")));
 	if (request_authorization(text, user, token, &diag) == 0)
 		MUST(token[0] && view_is_utf8(view_string(user)) && view_is_utf8(view_string(token)));
 	return 0;

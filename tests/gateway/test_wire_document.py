@@ -46,6 +46,7 @@ def outputs(world, request, tmp_path_factory):
     ("what may I reach", '"wiki"'),
     ("what may I reach", '"user":"alice"'),
     ("which gateway this is", '"gateway":"localhost"'),
+    ("the head of the page", "x-frame-options: DENY"),
     ("/v1/events", '"event":"begin"'),
     ("--proxytunnel", "Company wiki"),
     ("/cacerts", "subject"),

@@ -133,9 +133,29 @@ static void test_authorization(void **state)
 	assert_int_equal(request_authorization(view_string(longest), user, token, NULL), ERR_BAD_INPUT);
 }
 
+static void test_who_wants_a_page(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *accept;
+		bool page;
+	} rows[] = {
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true}, /* Firefox, Chromium */
+		{"text/html", true}, {" text/html ; level=1 ; q=0.3 ", true}, {"*/*, text/html;q=0.1", true}, {"text/html;q=1.000", true},
+		{"text/html;q=0.5, application/json;q=0.5", true}, {"application/json;q=0.4,text/html;q=0.45", true},
+		{"", false}, {"*/*", false}, {"text/*", false}, {"application/json", false}, {"text/html;q=0", false}, {"text/html;q=0.000", false},
+		{"application/json, text/html;q=0.9", false}, {"text/html;q=0.45,application/json;q=0.5", false}, {"text/htmlx", false},
+		{"x-text/html", false}, {"text/plain;a=text/html", false}, {",,;;,", false}, {"text/html;q=0,", false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (request_wants_page(view_string(rows[i].accept)) != rows[i].page)
+			fail_msg("%s", rows[i].accept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_wants_a_page),
 		cmocka_unit_test(test_login_bodies), cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_sentences_about_answers),
 		cmocka_unit_test(test_an_answer_of_64_kib_and_one_byte_more), cmocka_unit_test(test_authorization),
