@@ -16,7 +16,7 @@ struct act_result {
 	unsigned sessions_ended;
 	unsigned tunnels_closed;
 	struct view certificate; /* DER, of registry_add only; borrowed for the call */
-	const char *line;        /* of invitation_create only: it holds a secret; borrowed for the call */
+	const char *line;        /* of invitation_create: it holds a secret; of invitation_approve: the code; borrowed for the call */
 };
 
 typedef void (*act_done)(void *context, const struct act_result *result);

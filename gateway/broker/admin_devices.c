@@ -22,21 +22,20 @@ static const char *purpose(const struct invitation *invitation)
 
 static json_t *invitation_json(const struct invitation *invitation)
 {
-	char code[10];
+	char code[INVITATION_CODE_CHARACTERS + 1];
 	uint64_t now_ms = clock_wall_ms();
 	const char *state = invitation_is_live(invitation, now_ms) || invitation->state == INVITATION_USED ||
 					    invitation->state == INVITATION_WITHDRAWN
 				    ? invitation_state_name(invitation->state)
 				    : "expired";
 	invitation_confirmation(invitation, code);
-	bool claimed = invitation->public_key.size > 0;
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:s}", "purpose", purpose(invitation), "kind",
 			 registry_kind_name(invitation->is_host), "invitation", invitation->id, "name",
 			 invitation->device_name, "state", state, "users", admin_json_lines(invitation->users), "tags",
 			 admin_json_lines(invitation->tags), "again", *invitation->device_id && invitation->state != INVITATION_USED,
 			 "created_at", admin_json_time(invitation->created_at_ms), "expires_at",
 			 admin_json_time(invitation->expires_at_ms), "attempts", (int)invitation->attempts, "confirmation",
-			 claimed && !invitation_is_renewal(invitation) ? code : "", "key_kind", invitation->key_kind, "address", invitation->address);
+			 code, "key_kind", invitation->key_kind, "address", invitation->address);
 }
 
 void admin_get_invitations(struct admin_call *call)
@@ -84,11 +83,29 @@ void admin_post_invitation(struct admin_call *call)
 	invitation_create(call->broker, &request, &call->by, on_invited, call);
 }
 
+static void on_approved(void *context, const struct act_result *act)
+{
+	struct admin_call *call = context;
+	if (act->result < 0)
+		admin_fail(call, admin_status_of(act->result), "%s", act->diag.text);
+	else
+		admin_reply(call, 200, json_pack("{s:s}", "confirmation", act->line));
+}
+
+static void approve(struct admin_call *call)
+{
+	const char *which = "";
+	if (call->body && json_unpack(call->body, "{s?s !}", "which", &which) < 0)
+		admin_fail(call, 400, "wanted: perhaps which, a confirmation code or the id of the invitation");
+	else
+		invitation_approve(call->broker, call->segments[1], which, &call->by, on_approved, call);
+}
+
 void admin_post_invitation_act(struct admin_call *call)
 {
 	const char *verb = call->segments[2];
 	if (strcmp(verb, "approve") == 0)
-		invitation_approve(call->broker, call->segments[1], &call->by, admin_on_act, call);
+		approve(call);
 	else if (strcmp(verb, "withdraw") == 0)
 		invitation_withdraw(call->broker, call->segments[1], &call->by, admin_on_act, call);
 	else

@@ -197,7 +197,7 @@ static void on_pending(struct store_operation *operation, int result, const stru
 
 static void wait_for_approval(struct enrolment *enrolment)
 {
-	char code[10];
+	char code[INVITATION_CODE_CHARACTERS + 1];
 	enrolment->invitation->busy = true;
 	enrolment->state = INVITATION_PENDING;
 	str_copy(enrolment->device_id, sizeof(enrolment->device_id), enrolment->invitation->device_id);

@@ -56,15 +56,22 @@ void invitations_rename_device(struct invitations *invitations, const char *devi
 			str_copy(invitation->device_name, sizeof(invitation->device_name), name);
 }
 
-void invitation_confirmation(const struct invitation *invitation, char *out_code)
+void invitation_code_of(const struct invitation *invitation, struct view public_key, char *out_code)
 {
 	uint8_t hash[HASH_BYTES];
 	OWN_BUF struct buf text = BUF_INIT(2 * INVITATION_KEY_MAX);
+	/* A laptop knows the id of its invitation, and not the one that its late renewal got here. */
+	const char *salt = invitation_is_renewal(invitation) ? INVITATION_RENEWAL : invitation->id;
 	out_code[0] = 0;
-	if (buf_add_string(&text, invitation->id) < 0 || buf_add(&text, buf_view(&invitation->public_key)) < 0)
+	if (!public_key.size || buf_add_string(&text, salt) < 0 || buf_add(&text, public_key) < 0)
 		return;
 	hash_sha256(buf_view(&text), hash);
 	str_confirmation_code(hash, out_code);
+}
+
+void invitation_confirmation(const struct invitation *invitation, char *out_code)
+{
+	invitation_code_of(invitation, buf_view(&invitation->public_key), out_code);
 }
 
 /* ---- memory ---- */

@@ -71,8 +71,11 @@ bool invitation_is_live(const struct invitation *invitation, uint64_t now_ms);
 bool invitation_is_renewal(const struct invitation *invitation);
 /* ERR_LIMIT when one of these users has as many devices and invitations as devices_per_user allows. */
 [[nodiscard]] int invitation_check_caps(const struct broker *broker, const char *users, struct diag *diag);
-/* "ABCD-EFGH": the same at both ends when the same key has arrived. 10 characters with NUL. */
+/* "ABCD-EFGH": the same at both ends when the same key has arrived; empty while none has. */
+#define INVITATION_CODE_CHARACTERS 9
 void invitation_confirmation(const struct invitation *invitation, char *out_code);
+/* The one that it has when this key has arrived. */
+void invitation_code_of(const struct invitation *invitation, struct view public_key, char *out_code);
 /* Memory alone: the device is revoked or forgotten, so its live invitations are worth nothing; or it has a new name. */
 void invitations_withdraw_device(struct invitations *invitations, const char *device_id);
 void invitations_rename_device(struct invitations *invitations, const char *device_id, const char *name);
@@ -92,7 +95,10 @@ void invitation_create(struct broker *broker, const struct invitation_request *r
 		       act_done done, void *context);
 /* By the device's name. */
 void invitation_withdraw(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
-void invitation_approve(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+/* `which`: the confirmation code, or the id, of what the admin has looked at; "" is enough for an enrolment, not for a late
+ * renewal. ERR_DENIED when something else waits under that name by now. The result's `line` is the code. */
+void invitation_approve(struct broker *broker, const char *name, const char *which, const struct act_by *by, act_done done,
+			void *context);
 
 /* ---- between invitation*.c and enrolment.c ---- */
 struct invitation *invitation_new(const char *id, const char *device_name, const char *users, const char *tags);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "broker.h"
 #include "issuance.h"
@@ -21,6 +22,7 @@ struct inviting {
 	void *context;
 	struct act_result result;
 	char line[2048];
+	char code[INVITATION_CODE_CHARACTERS + 1]; /* of the key that came */
 };
 
 static void answer(struct inviting *inviting)
@@ -57,7 +59,8 @@ static void submit(struct inviting *inviting, const char *event, const char *nam
 	bool refused = inviting->result.result < 0;
 	str_copy(inviting->entry.device, sizeof(inviting->entry.device), name);
 	str_copy(inviting->entry.address, sizeof(inviting->entry.address), "admin");
-	audit_fill(&inviting->entry, event, "by %s; invitation %s", by->admin, refused ? "" : inviting->invitation->id);
+	audit_fill(&inviting->entry, event, "by %s; invitation %s%s%s", by->admin, refused ? "" : inviting->invitation->id,
+		   *inviting->code ? ", confirmation code " : "", inviting->code);
 	inviting->operation = (struct store_operation){
 		.work = refused ? NULL : work, .done = refused ? on_refused : done, .context = inviting};
 	store_submit(inviting->broker->store, &inviting->operation);
@@ -231,6 +234,7 @@ static void on_state(struct store_operation *operation, int result, const struct
 		inviting->result.diag = *diag;
 	} else {
 		inviting->invitation->state = inviting->state;
+		inviting->result.line = inviting->code;
 	}
 	inviting->invitation->busy = false;
 	answer(inviting);
@@ -248,8 +252,20 @@ static int check_state(const struct invitation *invitation, enum invitation_stat
 	return 0;
 }
 
-static void change_state(struct broker *broker, const char *name, enum invitation_state state, const struct act_by *by,
-			 act_done done, void *context)
+/* Under the same name there may be another key by now than the one that the admin has seen in the list. */
+static int check_which(const struct invitation *invitation, const char *which, const char *code, struct diag *diag)
+{
+	const char *name = invitation->device_name;
+	if (!*which && invitation_is_renewal(invitation))
+		return diag_set(diag, ERR_BAD_INPUT, "a late renewal waits as \"%s\": compare its code (device invitations) with the one "
+						     "that the laptop shows, and say it: device approve %s CODE", name, name);
+	if (*which && strcasecmp(which, code) != 0 && strcmp(which, invitation->id) != 0)
+		return diag_set(diag, ERR_DENIED, "what waits as \"%s\" is not %s: see device invitations", name, which);
+	return 0;
+}
+
+static void change_state(struct broker *broker, const char *name, const char *which, enum invitation_state state,
+			 const struct act_by *by, act_done done, void *context)
 {
 	struct inviting *inviting = inviting_new(broker, done, context);
 	if (!inviting)
@@ -257,6 +273,10 @@ static void change_state(struct broker *broker, const char *name, enum invitatio
 	struct invitation *invitation = inviting->invitation = invitation_for(&broker->invitations, name, clock_wall_ms());
 	inviting->state = state;
 	inviting->result.result = check_state(invitation, state, name, &inviting->result.diag);
+	if (inviting->result.result == 0)
+		invitation_confirmation(invitation, inviting->code);
+	if (inviting->result.result == 0 && state == INVITATION_APPROVED)
+		inviting->result.result = check_which(invitation, which, inviting->code, &inviting->result.diag);
 	/* Nobody enrols with it while its new state is on the way to the disk. */
 	if (inviting->result.result == 0)
 		invitation->busy = true;
@@ -267,10 +287,11 @@ static void change_state(struct broker *broker, const char *name, enum invitatio
 
 void invitation_withdraw(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
 {
-	change_state(broker, name, INVITATION_WITHDRAWN, by, done, context);
+	change_state(broker, name, "", INVITATION_WITHDRAWN, by, done, context);
 }
 
-void invitation_approve(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)
+void invitation_approve(struct broker *broker, const char *name, const char *which, const struct act_by *by, act_done done,
+			void *context)
 {
-	change_state(broker, name, INVITATION_APPROVED, by, done, context);
+	change_state(broker, name, which, INVITATION_APPROVED, by, done, context);
 }

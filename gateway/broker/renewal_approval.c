@@ -2,7 +2,8 @@
  *
  * It stands among the invitations, so that it is listed, approved and withdrawn like an enrolment that waits; nobody knows
  * its secret, so no laptop can enrol with it. The laptop asks again with the same key when it is approved. The wish belongs
- * to the key that came first until it is withdrawn: an admin approves what he has looked at.
+ * to the key that came first until it is withdrawn or too old, and is approved by the code that key and laptop show, not by
+ * the device's name alone: an admin approves what he has looked at.
  */
 #include "renewal_approval.h"
 
@@ -143,10 +144,13 @@ static void begin(struct worker *worker, uint32_t request, const struct issuance
 		worker_unavailable(worker, request);
 		return;
 	}
+	char code[INVITATION_CODE_CHARACTERS + 1];
 	wish->invitation->busy = true;
+	invitation_code_of(wish->invitation, buf_view(&wish->key), code);
 	worker_fill_audit(worker, request, &wish->entry);
-	audit_fill(&wish->entry, "renewal_pending", "the certificate of %s has expired: its renewal waits for an approval",
-		   worker->device->name);
+	audit_fill(&wish->entry, "renewal_pending",
+		   "the certificate of %s has expired: its renewal waits for an approval; its confirmation code is %s",
+		   worker->device->name, code);
 	wish->operation = (struct store_operation){.work = record, .done = on_recorded, .context = wish};
 	store_submit(worker->broker->store, &wish->operation);
 }

@@ -79,31 +79,40 @@ int cmd_device_reinvite(const struct admin_options *options)
 	return invite(options, json_pack("{s:s, s:[], s:[], s:b}", "name", name, "users", "tags", "again", 1), name);
 }
 
-static int act(const struct admin_options *options, const char *verb, const char *past)
+static int act(const struct admin_options *options, const char *verb, json_t *body, json_t **out_answer)
 {
 	char path[1024] = "/v1/invitations/";
-	OWN_JSON json_t *answer = NULL;
 	if (call_escape(path, sizeof(path) - 16, options->words[0]) < 0)
 		return admin_say(ADMIN_USAGE, "the name is too long");
 	size_t used = strlen(path);
 	snprintf(path + used, sizeof(path) - used, "/%s", verb);
-	int status = call(options, "POST", path, NULL, &answer);
-	if (status != ADMIN_DONE)
-		return status;
-	if (options->json)
-		return table_print_json(answer);
-	printf("%s: %s\n", options->words[0], past);
-	return ADMIN_DONE;
+	return call(options, "POST", path, body, out_answer);
 }
 
 int cmd_device_approve(const struct admin_options *options)
 {
-	return act(options, "approve", "approved; the laptop gets its certificate when it asks again");
+	OWN_JSON json_t *answer = NULL;
+	json_t *body = options->word_count > 1 ? json_pack("{s:s}", "which", options->words[1]) : NULL;
+	int status = act(options, "approve", body, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	printf("%s: the key with the confirmation code %s is approved; its certificate goes out when it asks again\n", options->words[0],
+	       json_string_value(json_object_get(answer, "confirmation")));
+	return ADMIN_DONE;
 }
 
 int cmd_device_withdraw(const struct admin_options *options)
 {
-	return act(options, "withdraw", "the invitation is withdrawn");
+	OWN_JSON json_t *answer = NULL;
+	int status = act(options, "withdraw", NULL, &answer);
+	if (status != ADMIN_DONE)
+		return status;
+	if (options->json)
+		return table_print_json(answer);
+	printf("%s: the invitation is withdrawn\n", options->words[0]);
+	return ADMIN_DONE;
 }
 
 int cmd_device_invitations(const struct admin_options *options)

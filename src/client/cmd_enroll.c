@@ -18,7 +18,6 @@
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
-#include "sallyport/str.h"
 #include "sallyport/token_url.h"
 #include "sallyport/x509.h"
 #include "say.h"
@@ -133,17 +132,6 @@ static int take_key(struct enrolment *enrolment, struct diag *diag)
 	if (buf_add_string(&enrolment->key, place) < 0)
 		return diag_set(diag, STATUS_USAGE, _("the URL of the key is too long"));
 	return x509_token_key_ensure(place, diag) < 0 ? STATUS_USAGE : STATUS_OK;
-}
-
-static int make_code(struct enrolment *enrolment, struct diag *diag)
-{
-	uint8_t hash[X509_FINGERPRINT_SIZE];
-	OWN_BUF struct buf text = BUF_INIT(X509_INPUT_MAX);
-	if (buf_add_string(&text, enrolment->invitation.id) < 0 || x509_key_public(buf_view(&enrolment->key), &text, diag) < 0)
-		return STATUS_USAGE;
-	x509_fingerprint(buf_view(&text), hash);
-	str_confirmation_code(hash, enrolment->code);
-	return STATUS_OK;
 }
 
 /* ---- asking ---- */
@@ -271,7 +259,7 @@ static int enroll(struct enrolment *enrolment, struct diag *diag)
 	if (status == STATUS_OK)
 		status = take_key(enrolment, diag);
 	if (status == STATUS_OK)
-		status = make_code(enrolment, diag);
+		status = est_confirmation(enrolment->invitation.id, buf_view(&enrolment->key), enrolment->code, diag);
 	if (status != STATUS_OK)
 		return status;
 	printf(_("Confirmation code of this device: %s\n"), enrolment->code);

@@ -82,6 +82,16 @@ static bool is_due(const struct identity_dates *dates, char *out_when, size_t ca
 
 /* ---- renewing ---- */
 
+static int tell_waiting(struct view key, struct diag *diag)
+{
+	char code[10];
+	int status = est_confirmation(EST_RENEWAL, key, code, diag);
+	if (status != STATUS_OK)
+		return status;
+	return diag_set(diag, STATUS_DEVICE_REFUSED,
+			_("The renewal waits for your administrator's approval; tell this confirmation code, and try again later: %s"), code);
+}
+
 static int fetch_from(struct renewal *renewal, const struct settings *settings, struct view key, struct buf *out_certificate,
 		      struct diag *diag)
 {
@@ -93,9 +103,7 @@ static int fetch_from(struct renewal *renewal, const struct settings *settings, 
 	int status = est_open(&est, &renewal->loop, settings->host, settings->port, &files, diag);
 	if (status == STATUS_OK)
 		status = est_certificate(&est, &request, out_certificate, &wait_s, diag);
-	if (status == STATUS_OK && !out_certificate->size)
-		status = diag_set(diag, STATUS_DEVICE_REFUSED, _("The renewal waits for your administrator's approval; try again later"));
-	return status;
+	return status == STATUS_OK && !out_certificate->size ? tell_waiting(key, diag) : status;
 }
 
 static int keep(const struct renewal *renewal, struct view key, struct view certificate, struct diag *diag)

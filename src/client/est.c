@@ -129,3 +129,14 @@ int est_certificate(struct est *est, const struct est_request *wish, struct buf 
 		return diag_set(diag, STATUS_FAILED, _("The gateway's answer holds no certificate for this device's key"));
 	return STATUS_OK;
 }
+
+int est_confirmation(const char *about, struct view key, char *out_code, struct diag *diag)
+{
+	uint8_t hash[X509_FINGERPRINT_SIZE];
+	OWN_BUF struct buf text = BUF_INIT(X509_INPUT_MAX);
+	if (buf_add_string(&text, about) < 0 || x509_key_public(key, &text, diag) < 0)
+		return STATUS_USAGE;
+	x509_fingerprint(buf_view(&text), hash);
+	str_confirmation_code(hash, out_code);
+	return STATUS_OK;
+}

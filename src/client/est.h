@@ -34,6 +34,11 @@ struct est_request {
 [[nodiscard]] int est_certificate(struct est *est, const struct est_request *request, struct buf *out_der,
 				  unsigned *out_wait_s, struct diag *diag);
 
+/* "ABCD-EFGH" (10 characters with NUL): the same at both ends when the same key has arrived. `about`: the invitation's id, or
+ * EST_RENEWAL for the renewal of an expired certificate. */
+#define EST_RENEWAL "renewal-"
+[[nodiscard]] int est_confirmation(const char *about, struct view key, char *out_code, struct diag *diag);
+
 /* "software", "pkcs11" or "tpm": where a key lives, as far as its place says. */
 const char *est_key_store(struct view key);
 

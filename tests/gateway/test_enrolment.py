@@ -469,7 +469,9 @@ def test_an_admin_compares_the_code_and_approves(new_world):
                                 if i["state"] == "pending"], "the laptop waits")
     with pytest.raises(WorldError):
         world.admin("device", "show", "approved")
-    world.admin("device", "approve", "approved")
+    with pytest.raises(WorldError, match="what waits as \"approved\" is not ABCD-EFGH"):
+        world.admin("device", "approve", "approved", "ABCD-EFGH")
+    assert shown[0]["confirmation"] in world.admin("device", "approve", "approved", shown[0]["confirmation"])
     output, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert f"Confirmation code of this device: {shown[0]['confirmation']}" in output

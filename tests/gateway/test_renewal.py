@@ -482,17 +482,57 @@ def test_back_from_leave_with_the_client_and_an_approval(new_world):
     for _ in range(2):
         done = renew()
         assert done.returncode == 5 and "waits for your administrator's approval" in done.stderr, done.stderr
+    code = done.stderr.split()[-1]
     (waiting,) = json.loads(world.admin("device", "invitations", "--json"))["invitations"][:1]
     assert (waiting["name"], waiting["state"], waiting["purpose"]) == ("leave", "pending", "late renewal")
+    assert waiting["confirmation"] == code and code in world.admin("device", "invitations"), "the same at both ends"
     assert json.loads(world.admin("status", "--json"))["enrolments_pending"] == 1
     assert query(world, "SELECT event FROM audit WHERE event LIKE 'renewal_%' AND device = 'leave' AND code = ''") == [("renewal_pending",)]
-    world.admin("device", "approve", "leave")
+    assert world.admin("device", "approve", "leave", code).startswith(f"leave: the key with the confirmation code {code} is approved")
     done = renew()
     assert done.returncode == 0 and done.stdout.startswith("Renewed until"), done.stderr
     laptop = world.laptops["leave"]
     assert '"status":' in curl_with(world, laptop.certificate, laptop.key).stdout
     assert states(world, "leave") == [(1, "superseded"), (2, "active")]
     assert json.loads(world.admin("status", "--json"))["enrolments_pending"] == 0
+
+
+def waiting_code(world, name):
+    """Of what waits now."""
+    (waiting,) = [row for row in json.loads(world.admin("device", "invitations", "--json"))["invitations"]
+                  if (row["name"], row["state"]) == (name, "pending")]
+    return waiting["confirmation"], waiting["invitation"]
+
+
+def test_a_late_renewal_is_approved_by_its_code_not_by_its_name(new_world):
+    """The admin has looked; then that one is withdrawn and another key waits under the same name: it is not approved."""
+    world = new_world(settings=["renew_grace = 14d"], laptops=("alice",))
+    new_laptop(world, "leave")
+    with world.conf.open("a") as conf:
+        conf.write("enroll_needs_approval = yes\n")
+    certificate, key = expire(world, "leave", 3)
+    assert api.login(world, "alice", "leave").status == 200
+    ders = [request_for(ec.generate_private_key(ec.SECP256R1())) for _ in range(2)]
+
+    def ask(what):
+        return curl(world, EST + "simplereenroll", "--cert", certificate, "--key", key, port=world.port, data=base64.encodebytes(what))[0]
+
+    assert ask(ders[0]) == 202
+    seen, id_seen = waiting_code(world, "leave")
+    with pytest.raises(WorldError, match="compare its code .* device approve leave CODE"):
+        world.admin("device", "approve", "leave")
+    world.admin("device", "withdraw", "leave")
+    assert ask(ders[1]) == 202
+    for what in (seen, id_seen):
+        with pytest.raises(WorldError, match=f"what waits as \"leave\" is not {what}"):
+            world.admin("device", "approve", "leave", what)
+    assert [ask(der) for der in ders] == [409, 202], "nothing was approved"
+    code, number = waiting_code(world, "leave")
+    world.admin("device", "approve", "leave", code.lower())
+    assert query(world, "SELECT detail FROM audit WHERE event = 'renewal_approved'") == [
+        (f"by root (uid 0); invitation {number}, confirmation code {code}",)]
+    assert query(world, "SELECT count(*) FROM audit WHERE event = 'renewal_pending' AND detail LIKE ?", f"%code is {code}") == [(1,)]
+    assert [ask(der) for der in ders] == [409, 200]
 
 
 def test_a_late_renewal_belongs_to_its_key_until_it_is_withdrawn(new_world):
@@ -514,7 +554,7 @@ def test_a_late_renewal_belongs_to_its_key_until_it_is_withdrawn(new_world):
     assert ask(other) == (409, "not_issued")
     assert query(world, "SELECT code FROM audit WHERE event = 'renewal' AND device = 'leave'") == [("not_issued",)]
     assert ask(der) == 202, "it asks on"
-    world.admin("device", "approve", "leave")
+    world.admin("device", "approve", "leave", waiting_code(world, "leave")[0])
     assert ask(other) == (409, "not_issued"), "that is another key than the one that was approved"
     world.admin("device", "withdraw", "leave")
     assert ask(other) == 202
@@ -525,7 +565,7 @@ def test_a_late_renewal_belongs_to_its_key_until_it_is_withdrawn(new_world):
     assert ask(der) == (409, "not_issued"), "a restart forgets nothing"
     world.admin("device", "withdraw", "leave")
     assert ask(der) == 202
-    world.admin("device", "approve", "leave")
+    world.admin("device", "approve", "leave", waiting_code(world, "leave")[1])
     assert ask(der) == 200
     assert states(world, "leave") == [(1, "active"), (2, "active")]
 
