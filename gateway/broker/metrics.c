@@ -22,7 +22,6 @@
 #include "sallyport/own.h"
 #include "sallyport/realm.h"
 #include "sallyport/str.h"
-#include "traffic.h"
 #include "worker.h"
 
 /* M(name, kind, help): its name is sallyport_NAME. */
@@ -63,7 +62,7 @@
 static const char *const door_one_outcomes[OUTCOMES_MAX] = {
 	"accepted", "certificate_expired", "certificate_revoked", "certificate_superseded", "crl_missing", "crl_stale", "device_locked", "device_revoked",
 	"device_unknown", "handshake_aborted", "handshake_failed", "handshake_too_large", "login_grace", "no_certificate",
-	"not_trusted", "not_yet_valid", "proof_failed", "proxy_head", "store_unavailable", "too_many", "weak_key", "wrong_name",
+	"not_trusted", "not_yet_valid", "ocsp_unavailable", "proof_failed", "proxy_head", "store_unavailable", "too_many", "weak_key", "wrong_name",
 	"wrong_purpose", OTHER};
 static const char *const login_outcomes[OUTCOMES_MAX] = {
 	"granted", "bad_request", "cancelled", "login_abandoned", "login_expired", "login_failed", "not_bound", "rate_limited",
@@ -127,9 +126,18 @@ void metrics_dialed(uint64_t began_ns, int result)
 	histogram_add_since(&counted.dial_seconds, began_ns);
 }
 
-void metrics_tunnel_closed(int watch)
+/* What it carried under the broker before this one, that one has counted. */
+static struct traffic carried(const struct tunnel *tunnel)
 {
-	struct traffic traffic = traffic_of(watch);
+	struct traffic traffic = traffic_of(tunnel->watch);
+	traffic.bytes_sent -= tunnel->inherited.bytes_sent;
+	traffic.bytes_received -= tunnel->inherited.bytes_received;
+	return traffic;
+}
+
+void metrics_tunnel_closed(const struct tunnel *tunnel)
+{
+	struct traffic traffic = carried(tunnel);
 	counted.bytes_to_target += traffic.bytes_sent;
 	counted.bytes_to_client += traffic.bytes_received;
 }
@@ -255,7 +263,7 @@ static void write_tunnel_bytes_total(struct page *page, const char *name)
 	uint64_t to_target = counted.bytes_to_target, to_client = counted.bytes_to_client;
 	const struct tunnel *tunnel;
 	LIST_FOREACH(tunnel, &page->broker->tunnels.live, all) {
-		struct traffic traffic = traffic_of(tunnel->watch);
+		struct traffic traffic = carried(tunnel);
 		to_target += traffic.bytes_sent;
 		to_client += traffic.bytes_received;
 	}

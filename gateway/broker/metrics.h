@@ -12,6 +12,7 @@
 #include "sallyport/err.h"
 
 struct broker;
+struct tunnel;
 
 /* Door one: the code of the refusal, "" for an open door. */
 void metrics_handshake(const char *code);
@@ -19,8 +20,8 @@ void metrics_handshake(const char *code);
 void metrics_login(const char *realm, const char *code);
 /* A target was dialed: since uv_hrtime() said so; the result of dial.h. */
 void metrics_dialed(uint64_t began_ns, int result);
-/* A tunnel ends: what the kernel has counted on the broker's copy of its socket. */
-void metrics_tunnel_closed(int watch);
+/* A tunnel ends: what the kernel has counted on the broker's copy of its socket since this broker has it. */
+void metrics_tunnel_closed(const struct tunnel *tunnel);
 
 /* The monitor's answer to `counts_wanted`. ERR_BAD_PEER when nobody has asked. */
 [[nodiscard]] int metrics_counts(struct broker *broker, const struct monitor_room_counts *message);

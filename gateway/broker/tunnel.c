@@ -127,6 +127,7 @@ struct tunnel *tunnel_inherit(struct worker *worker, struct session *session, ui
 				  .state = TUNNEL_OPEN, .opened_at_ms = row->opened_at_ms, .watch = take_fd(&owned),
 				  .host = strdup(row->host), .rule = strdup(row->rule), .resource = strdup(row->resource),
 				  .address = strdup(row->address)};
+	tunnel->inherited = traffic_of(tunnel->watch);
 	worker_hold(worker);
 	session->holds++;
 	bandwidth_unknown(tunnel);
@@ -148,7 +149,7 @@ static void fill_audit(const struct tunnel *tunnel, struct audit_entry *entry)
 
 void tunnel_close(struct tunnel *tunnel, const char *reason, uint64_t bytes_to_target, uint64_t bytes_to_client)
 {
-	metrics_tunnel_closed(tunnel->watch);
+	metrics_tunnel_closed(tunnel);
 	struct tunnel_end end = {.id = tunnel->id, .bytes_to_target = bytes_to_target, .bytes_to_client = bytes_to_client};
 	str_copy(end.reason, sizeof(end.reason), tunnel->end_reason ? tunnel->end_reason : reason);
 	fill_audit(tunnel, &end.entry);

@@ -13,6 +13,7 @@
 
 #include "map.h"
 #include "store.h"
+#include "traffic.h"
 
 struct broker;
 struct session;
@@ -44,6 +45,7 @@ struct tunnel {
 	uint64_t rate, rate_group; /* max_rate of the rule that allows it now, and which rule; 0: no limit */
 	uint64_t rate_share;       /* what its worker was told for the group */
 	int watch;            /* the socket to the target once more, for traffic_of; or -1 */
+	struct traffic inherited; /* of it, when this broker took it over; zeros when it dialed itself */
 	const char *end_reason;  /* a literal: it was ordered to end, this stands in the record; else NULL */
 	struct opening *opening; /* until it is open */
 };

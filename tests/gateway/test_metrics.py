@@ -11,6 +11,7 @@ import urllib.request
 import api
 import clients
 import pytest
+from test_restart import restart
 from world import answers, free_port, run, wait_until
 
 MONITORING = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "monitoring"
@@ -74,6 +75,30 @@ def test_what_is_counted(world, port):
     assert value(after, "sallyport_tunnel_bytes_total", direction="to_target") >= 50000, "what has ended stays counted"
     checked = subprocess.run(["promtool", "check", "metrics"], input=after, text=True, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
+
+
+def bytes_to_target(port):
+    return value(scrape(port), "sallyport_tunnel_bytes_total", direction="to_target")
+
+
+def test_bytes_of_before_a_restart_are_not_counted_again(world, port):
+    """A counter that begins anew begins at zero: Prometheus adds what stands there to what the broker before had counted."""
+    def say(count, least):
+        peer.sendall(b"x" * count)
+        while bytes_to_target(port) < least:
+            peer.recv(65536)
+    token = api.login(world).body["session"]
+    _, _, peer = clients.http1_connect(world, f"{world.inside}:{world.echo}", token)
+    say(50000, 50000)
+    assert restart(world) == "1 of 1 live connections are taken over, with 1 tunnels"
+    assert bytes_to_target(port) == 0
+    (live,) = json.loads(world.admin("--json", "tunnel", "list"))["tunnels"]
+    assert live["bytes_to_target"] == 50000, "of the tunnel itself all is told"
+    say(7000, 7000)
+    assert bytes_to_target(port) == 7000
+    peer.close()
+    wait_until(lambda: value(scrape(port), "sallyport_tunnels") == 0, "the tunnel's end")
+    assert bytes_to_target(port) == 7000, "also when it has ended"
 
 
 def test_a_stranger_makes_no_series(world, port):

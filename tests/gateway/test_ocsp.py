@@ -5,6 +5,7 @@ import socket
 import pytest
 from enterprise import Enterprise, Place, Responder
 from test_door_one import assert_shut, curl_with
+from test_metrics import scrape, value
 from test_no_means_no import Session
 from test_revocation import add, is_in, rows
 from world import WorldError, free_port, run, wait_until
@@ -14,8 +15,8 @@ class Scene:
     """A world with an enterprise whose laptops name a responder."""
 
     def __init__(self, new_world, *lines, grace="1h"):
-        self.port = free_port()
-        self.world = new_world(laptops=())
+        self.port, self.metrics = free_port(), free_port()
+        self.world = new_world(laptops=(), settings=[f'metrics_listen = "127.0.0.1:{self.metrics}"'])
         self.enterprise = Enterprise(self.world, leaf=f"authorityInfoAccess = OCSP;URI:http://127.0.0.1:{self.port}/ocsp")
         self.world.admin("ca", "trust", self.enterprise.certificate)
         self.one = self.enterprise.laptop("pc-1", "alice")
@@ -76,6 +77,9 @@ def test_an_answer_counts_for_as_long_as_it_says(scene):
     assert alarms(scene.world) == []
     scene.assert_refused("ocsp_unavailable", scene.two)
     assert alarms(scene.world) == [("ocsp_silent",)]
+    page = scrape(scene.metrics)
+    assert value(page, "sallyport_handshakes_total", outcome="ocsp_unavailable") >= 1
+    assert value(page, "sallyport_handshakes_total", outcome="other") == 0
 
 
 def test_who_may_sign_an_answer(scene):

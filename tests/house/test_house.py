@@ -233,6 +233,14 @@ def test_every_code_of_the_record_is_documented():
     assert {word: name for word, name in found.items() if f"`{word}`" not in documented} == {}
 
 
+def test_every_code_of_door_one_is_counted_by_its_name():
+    """What docs/codes.md names for door one is an outcome of sallyport_handshakes_total, not "other"."""
+    table = ROOT.joinpath("docs/codes.md").read_text().partition("\nDoor one:\n\n")[2].partition("\n\n")[0]
+    codes = {code for row in table.splitlines()[2:] for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    outcomes = ROOT.joinpath("gateway/broker/metrics.c").read_text().partition("door_one_outcomes[OUTCOMES_MAX] = {")[2].partition("}")[0]
+    assert len(codes) > 15 and codes - set(re.findall(r'"(\w+)"', outcomes)) == set()
+
+
 @pytest.mark.parametrize("program, page", [("sallyport", "sallyport.1.scd"), ("sallyport-admin", "sallyport-admin.8.scd")])
 def test_every_command_and_option_is_in_the_manual(program, page, release):
     (binary,) = [p for p in pathlib.Path(release).rglob(program) if p.is_file() and os.access(p, os.X_OK)]
