@@ -11,6 +11,7 @@
 #include "reach.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
+#include "sallyport/pac.h"
 #include "say.h"
 
 enum { TEXT_BYTES_MAX = 4 * 1024 * 1024, SSH_PORT = 22 };
@@ -132,38 +133,37 @@ int cmd_ssh_config(const struct options *options, struct diag *diag)
 
 /* ---- browsers ---- */
 
-static int add_pac_host(const struct reach_place *place, void *context)
+static int add_resources(const struct answer_resources *resources, struct pac *pac, struct diag *diag)
 {
-	struct buf *out_text = context;
 	int result = 0;
-	for (const char *at = place->host; *at && result == 0;) {
-		size_t length = strcspn(at, ",");
-		result = buf_add_format(out_text, "%s\"%.*s\"", out_text->size ? ", " : "", (int)length, at);
-		at += length + (at[length] == ',');
-	}
-	if (result == 0 && place->alias)
-		result = buf_add_format(out_text, ", \"%s\"", place->alias);
-	return result;
+	for (size_t i = 0; i < resources->count && result == 0; i++)
+		result = pac_add(pac, view_string(resources->item[i].name), view_string(resources->item[i].addresses));
+	return result < 0 ? diag_set(diag, STATUS_FAILED, _("There are too many hosts")) : STATUS_OK;
+}
+
+static int make_pac(const struct options *options, uint16_t port, struct buf *out_text, struct diag *diag)
+{
+	OWN_PAC struct pac pac;
+	struct answer_resources resources;
+	const struct pac_proxy proxy = {.host = "127.0.0.1", .port = port};
+	pac_init(&pac);
+	int status = reach_ask(&options->settings, &resources, diag);
+	if (status != STATUS_OK)
+		return status;
+	status = add_resources(&resources, &pac, diag);
+	answer_resources_fini(&resources);
+	if (status == STATUS_OK && (buf_add_format(out_text, "// By: sallyport pac. Needs: sallyport http-proxy %u\n", port) < 0 ||
+				    pac_write(&pac, &proxy, out_text) < 0))
+		status = diag_set(diag, STATUS_FAILED, _("There are too many hosts"));
+	return status;
 }
 
 int cmd_pac(const struct options *options, struct diag *diag)
 {
-	OWN_BUF struct buf hosts = BUF_INIT(TEXT_BYTES_MAX);
-	OWN_BUF struct buf text = BUF_INIT(TEXT_BYTES_MAX + 1024);
+	OWN_BUF struct buf text = BUF_INIT(PAC_BYTES_MAX);
 	struct forward forward;
 	int status = forward_parse_kind(FORWARD_HTTP, options->argument ? options->argument : HTTP_PROXY_PORT, &forward, diag);
 	if (status == STATUS_OK)
-		status = collect(options, add_pac_host, &hosts, diag);
-	if (status != STATUS_OK)
-		return status;
-	int result = buf_add_format(&text,
-				    "// By: sallyport pac. Needs: sallyport http-proxy %u\n"
-				    "var inside = [%.*s];\n"
-				    "function FindProxyForURL(url, host) {\n"
-				    "\tfor (var i = 0; i < inside.length; i++)\n"
-				    "\t\tif (shExpMatch(host.toLowerCase(), inside[i]))\n"
-				    "\t\t\treturn \"PROXY 127.0.0.1:%u\";\n"
-				    "\treturn \"DIRECT\";\n"
-				    "}\n", forward.port, (int)hosts.size, hosts.size ? (const char *)hosts.data : "", forward.port);
-	return result < 0 ? diag_set(diag, STATUS_FAILED, _("There are too many hosts")) : print(&text, diag);
+		status = make_pac(options, forward.port, &text, diag);
+	return status == STATUS_OK ? print(&text, diag) : status;
 }
