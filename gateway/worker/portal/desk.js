@@ -19,7 +19,7 @@ function deviceItem(device) {
 		make("dl", {}, ...about.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])), placesOf(device));
 	if (device.state === "active")
 		item.append(make("p", {class: "actions"}, button("This one is lost", {"data-part": "lost", class: "danger",
-			"aria-label": `${device.name} is lost`}, acting(item, () => lost(device)))));
+			"aria-label": `This one is lost: ${device.name}`}, acting(item, () => lost(device)))));
 	return item;
 }
 
@@ -44,12 +44,16 @@ function sure(device) {
 async function lost(device) {
 	if (!await sure(device))
 		return;
-	const mine = life, done = await call("POST", "/v1/lost", {device: device.name});
-	const text = `${device.name} is shut out: ${many(done.sessions_ended, "session")} ended, ${many(done.tunnels_closed, "tunnel")} closed.`;
-	if (device.this)
+	const mine = life, done = await call("POST", "/v1/lost", {device: device.name}).catch(error => error);
+	const gone = device.this && (!done.status || done.status === 401);
+	if (done instanceof Error && !gone)
+		throw done;
+	const counts = done instanceof Error ? "" : `: ${many(done.sessions_ended, "session")} ended, ${many(done.tunnels_closed, "tunnel")} closed`;
+	const text = `${device.name} is shut out${counts}.`;
+	if (gone && mine === life)
 		mine.end(new Refusal(401, {detail: text}, 0));
 	tell(text);
-	if (life)
+	if (mine === life)
 		await drawDevices();
 }
 

@@ -115,6 +115,8 @@ function drawSession(session) {
 
 function tick() {
 	const end = new Date(life.session.expires_at), left = end - Date.now();
+	if (left < -60000)
+		return life.end(new Refusal(401, {detail: "Your session is over: its time has passed."}, 0));
 	part("left").textContent = span(left);
 	part("spent").max = end - new Date(life.session.created_at);
 	part("spent").value = Math.max(0, left);
@@ -151,7 +153,7 @@ function warn(event) {
 /* The session of this feed is over. A login again may have made another one. */
 async function sessionEnded(event, mine) {
 	const after = await ask("GET", "/v1/session", undefined, mine.signal).catch(error => error);
-	if (after.status === 401)
+	if (after instanceof Error && !mine.signal.aborted)
 		mine.end(new Refusal(401, {detail: `Your session was ended${why(event)}.`}, 0));
 }
 

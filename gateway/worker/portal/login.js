@@ -110,8 +110,8 @@ async function rounds(place, who, signal) {
 	try {
 		step = await ask("POST", "/v1/login", {...who, portal: true}, both);
 		const path = `/v1/login/${step.conversation}`;
+		/* It arrives also when the page is being left. */
 		leave = () => request("DELETE", path, undefined, undefined, {keepalive: true}).catch(() => {});
-		addEventListener("pagehide", leave, {signal: both});
 		while (step.state !== "granted") {
 			const answers = await askRound(form, step, both);
 			if (!answers)
@@ -123,8 +123,6 @@ async function rounds(place, who, signal) {
 	} catch (error) {
 		if (error.name !== "AbortError")
 			throw error;
-	} finally {
-		removeEventListener("pagehide", leave);
 	}
 	if (step?.state === "granted")
 		return step;
