@@ -9,7 +9,7 @@ function placesOf(device) {
 		make("li", {}, make("code", {}, place.address), " ", moment(place.last_at)))));
 }
 
-function deviceItem(device) {
+function deviceItem(device, mayAct) {
 	const about = [["Enrolled", moment(device.enrolled_at)], ["Last seen", moment(device.last_seen_at)],
 		["Last address", make("code", {}, device.last_address || "nowhere yet")], ["Certificate ends", moment(device.expires_at)],
 		["Sessions", String(device.sessions ?? 0)]];
@@ -17,15 +17,16 @@ function deviceItem(device) {
 		make("h3", {}, device.name, device.this && make("span", {class: "kind"}, "this device"),
 			device.state !== "active" && make("span", {class: "kind"}, device.state)),
 		make("dl", {}, ...about.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])), placesOf(device));
-	if (device.state === "active")
+	if (device.state === "active" && mayAct)
 		item.append(make("p", {class: "actions"}, button("This one is lost", {"data-part": "lost", class: "danger",
 			"aria-label": `This one is lost: ${device.name}`}, acting(item, () => lost(device)))));
 	return item;
 }
 
 async function drawDevices() {
-	const {devices} = await call("GET", "/v1/devices");
-	redraw(inside(part("devices"), "list"), devices.length ? devices.map(deviceItem) : [make("li", {}, "None is registered for you.")]);
+	const {devices, self_service: mayAct} = await call("GET", "/v1/devices");
+	const items = devices.map(device => deviceItem(device, mayAct));
+	redraw(inside(part("devices"), "list"), items.length ? items : [make("li", {}, "None is registered for you by name.")]);
 }
 
 /* Asks once more; true for yes. */
@@ -60,20 +61,22 @@ async function lost(device) {
 /* ---- second factor ---- */
 
 function describe(factor) {
-	if (factor.managed)
-		return "Your second factor is looked after elsewhere: ask your administrator.";
+	if (!factor.managed)
+		return "This gateway keeps no second factors: yours, if you have one, is looked after elsewhere.";
+	const who = factor.self_service ? "" : " Your administrator sets it up.";
 	if (factor.state !== "active")
-		return factor.state === "pending" ? "One was begun, and not confirmed: set it up anew." : "You have none yet.";
+		return (factor.state === "pending" ? "One was begun, and not confirmed." : "You have none yet.") + who;
 	const used = factor.used_at ? `, last used ${when(factor.used_at)}` : "";
-	return `An authenticator app, since ${when(factor.created_at)}${used}. ${many(factor.recovery_left, "recovery code")} left.`;
+	return `An authenticator app, since ${when(factor.created_at)}${used}. ${many(factor.recovery_left, "recovery code")} left.${who}`;
 }
 
 async function drawFactor() {
 	const factor = await call("GET", "/v1/factor"), active = factor.state === "active";
 	fill(part("factor"), {factor: describe(factor)});
-	part("factor-new").hidden = factor.managed;
+	const mayAct = factor.managed && factor.self_service;
+	part("factor-new").hidden = !mayAct;
 	part("factor-new").textContent = active ? "Replace it" : "Set up";
-	part("factor-codes").hidden = factor.managed || !active;
+	part("factor-codes").hidden = !mayAct || !active;
 }
 
 /* Shown once: gone with the button, and with the session. */

@@ -30,6 +30,8 @@ async function countDown(form, seconds, signal) {
 /* Who is it? `known` is a name that was given before. Null: given up. */
 async function askWho(place, known, refusal, mayCancel, signal) {
 	const form = show(place, "view-who").firstElementChild, [user, realm] = [part("user"), part("realm")];
+	if (part("farewell")?.textContent)
+		user.setAttribute("aria-describedby", "farewell");
 	user.value = known?.user ?? "";
 	realm.value = known?.realm ?? "";
 	form.querySelector("details").open = Boolean(realm.value);

@@ -17,6 +17,7 @@ async function outside(text) {
 	fill(main, {device: front.device});
 	part("farewell").hidden = !text;
 	part("farewell").textContent = text ?? "";
+	tell("");
 	const ending = new AbortController();
 	outside.end = () => ending.abort();
 	const granted = await converse(inside(main, "conversation"), {signal: ending.signal});
@@ -35,7 +36,6 @@ function wipe() {
 function leave(refusal) {
 	wipe();
 	outside(refusal.message);
-	tell(refusal.message);
 }
 
 async function logOut() {
