@@ -5,7 +5,9 @@
  * client.c        the one client: handshake, proof, acceptance, bytes, time limits
  * remote_key.c    signature and device proof, by the signer
  * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
- * exchange.c      one request, whatever the HTTP version: routes, bodies, answers, problems
+ * exchange.c      one request, whatever the HTTP version: head, body, service, end
+ * routes.c        which paths there are, and what each asks of the broker
+ * answer.c        its one answer: heads, JSON, problems
  * enrolment.c     EST: authorities, first certificate, renewal
  * portal.c        the portal: a page for browsers, and its assets
  * tunnel.c        CONNECT, from the broker's socket to the last byte
@@ -224,7 +226,14 @@ void exchange_gone(struct exchange *exchange);
 void exchange_forsaken(struct worker *worker, uint64_t taken);
 /* NULL when there is none (any more). */
 struct exchange *exchange_find(struct worker *worker, uint32_t number);
+/* What the broker is asked for this exchange. */
+#define EXCHANGE_ASK(exchange, name, ...)                                                                           \
+	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__), \
+	 (exchange)->asked = (exchange)->worker->broker.sent)
+/* A refusal of the worker's own: it goes to the broker, and the answer out when it is recorded. */
+void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
 
+/* ---- answer.c ---- */
 /* A whole answer. `headers` besides content-type. */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *json);
 void exchange_empty(struct exchange *exchange, unsigned status);
@@ -238,10 +247,6 @@ struct exchange_text {
 void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text);
 /* A whole answer with headers of its own. */
 void exchange_bytes(struct exchange *exchange, const struct http_header *headers, size_t count, struct view body);
-/* What the broker is asked for this exchange. */
-#define EXCHANGE_ASK(exchange, name, ...)                                                                           \
-	((void)LINK_SEND(&(exchange)->worker->broker, worker_broker, name, -1, .request = (exchange)->number, __VA_ARGS__), \
-	 (exchange)->asked = (exchange)->worker->broker.sent)
 struct exchange_problem {
 	unsigned status;
 	const char *code;
@@ -250,8 +255,6 @@ struct exchange_problem {
 };
 /* A refusal that is recorded: the broker's own, or one of the worker's that it has committed. */
 void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem);
-/* A refusal of the worker's own: it goes to the broker, and the answer out when it is recorded. */
-void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
 
 /* ---- enrolment.c: EST (RFC 7030) ---- */
 void enrolment_authorities(struct exchange *exchange);

@@ -1,0 +1,128 @@
+/* answer.c: the one answer of an exchange, whatever the HTTP version: its head and its body. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/edge/monitor_room.h"
+#include "sallyport/own.h"
+#include "worker.h"
+
+static void finish(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	exchange->answered = true;
+	exchange->deadline_ms = 0;
+	wipe(exchange->token, sizeof(exchange->token));
+	buf_wipe(&exchange->body);
+	json_decref(take_pointer(&exchange->items));
+	/* HTTP/2: the stream's end frees it. */
+	if (!exchange->stream)
+		http1_continue(worker);
+}
+
+static void write_http1(struct exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
+			struct view body)
+{
+	struct client *client = &exchange->worker->client;
+	OWN_SECRET_BUF struct buf bytes = BUF_INIT(1 << 20);
+	bool keep = http1_keeps_alive(client->http1) && client->requests < exchange->worker->conf->requests_per_connection &&
+		    !exchange->is_last;
+	int result = http1_write_head(&bytes, status, headers, count, (int64_t)body.size, keep ? HTTP1_KEEP : HTTP1_CLOSE);
+	if (result == 0)
+		result = buf_add(&bytes, body);
+	if (result == 0)
+		result = tls_write(client->tls, buf_view(&bytes));
+	/* The batch had no room for an answer: this client does not read what it asked for. */
+	if (result < 0)
+		worker_end(EXIT_SUCCESS);
+	if (!keep)
+		client->closing_after = true;
+}
+
+static void write_answer(struct exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
+			 struct view body)
+{
+	if (exchange->answered)
+		return;
+	if (!exchange->stream)
+		write_http1(exchange, status, headers, count, body);
+	else
+		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, headers, count, body);
+	finish(exchange);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, json_t *json)
+{
+	const struct http_header headers[] = {HTTP_HEADER("content-type", "application/json"),
+					      HTTP_HEADER("cache-control", "no-store")};
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		worker_end(EXIT_FAILURE);
+	write_answer(exchange, status, headers, 2, view_string(text));
+	wipe(text, strlen(text));
+	free(text);
+}
+
+void exchange_bytes(struct exchange *exchange, const struct http_header *headers, size_t count, struct view body)
+{
+	write_answer(exchange, 200, headers, count, body);
+}
+
+void exchange_empty(struct exchange *exchange, unsigned status)
+{
+	write_answer(exchange, status, NULL, 0, (struct view){0});
+}
+
+void exchange_text(struct exchange *exchange, unsigned status, const struct exchange_text *text)
+{
+	struct http_header headers[4] = {HTTP_HEADER("cache-control", "no-store")};
+	char seconds[16];
+	size_t count = 1;
+	if (text->content_type)
+		headers[count++] = HTTP_HEADER("content-type", text->content_type);
+	if (text->is_base64)
+		headers[count++] = HTTP_HEADER("content-transfer-encoding", "base64");
+	snprintf(seconds, sizeof(seconds), "%u", text->retry_after_s);
+	if (text->retry_after_s)
+		headers[count++] = HTTP_HEADER("retry-after", seconds);
+	write_answer(exchange, status, headers, count, text->body);
+}
+
+static json_t *problem_json(const struct exchange *exchange, const struct exchange_problem *problem)
+{
+	char request_id[64];
+	snprintf(request_id, sizeof(request_id), "%s-%u", exchange->worker->client.connection, exchange->number);
+	/* Where to go for it. */
+	const char *login = strcmp(problem->code, "fresh_login_required") == 0 ? "/v1/login" : NULL;
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s*}", "type", "about:blank", "title", http1_reason(problem->status), "status",
+			 (int)problem->status, "code", problem->code, "detail", problem->sentence, "request_id", request_id, "login", login);
+}
+
+void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem)
+{
+	struct http_header headers[5] = {HTTP_HEADER("content-type", "application/problem+json"),
+					 HTTP_HEADER("cache-control", "no-store")};
+	size_t count = 2;
+	char seconds[16];
+	snprintf(seconds, sizeof(seconds), "%u", problem->retry_after_s ? problem->retry_after_s : 1);
+	if (problem->status == 407) {
+		headers[count++] = HTTP_HEADER("proxy-authenticate", "Basic realm=\"sallyport\"");
+		headers[count++] = HTTP_HEADER("proxy-authenticate", "Bearer");
+	} else if (problem->status == 401) {
+		headers[count++] = HTTP_HEADER("www-authenticate", exchange->worker->client.listener == MONITOR_ROOM_ENROLMENT
+									   ? "Basic realm=\"invitation\""
+									   : "Bearer");
+	} else if (problem->status == 405) {
+		headers[count++] = HTTP_HEADER("allow", exchange->allow);
+	} else if (problem->status == 429 || problem->status == 503) {
+		headers[count++] = HTTP_HEADER("retry-after", seconds);
+	}
+	OWN_MEMORY char *text = NULL;
+	json_t *json = problem_json(exchange, problem);
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		worker_end(EXIT_FAILURE);
+	write_answer(exchange, problem->status, headers, count, view_string(text));
+}
