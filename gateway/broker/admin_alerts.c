@@ -5,6 +5,7 @@
 #include "admin_call.h"
 #include "admin_json.h"
 #include "alert_desk.h"
+#include "alert_errand.h"
 #include "sallyport/alert.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -129,7 +130,7 @@ void admin_alerts_test(struct admin_call *call)
 	if (strcmp(call->segments[2], "test") != 0)
 		admin_fail(call, 404, "an alert can be tested, not \"%s\"", call->segments[2]);
 	else
-		alert_desk_test(call->broker, call->segments[1], call->by_text, on_tested, call);
+		alert_errand_test(call->broker, call->segments[1], call->by_text, on_tested, call);
 }
 
 /* ---- spool ---- */

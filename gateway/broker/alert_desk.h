@@ -21,10 +21,6 @@ void alert_desk_look(struct broker *broker);
 /* The name of the next alert whose last message was not delivered; NULL after the last. *position starts at 0. */
 const char *alert_desk_failing(const struct broker *broker, unsigned *position);
 
-/* Sends a test message at once, whatever waits. ERR_NOT_FOUND, ERR_DENIED (refused), ERR_SYSTEM with a sentence. */
-typedef void (*alert_test_done)(void *context, int result, const struct diag *diag);
-void alert_desk_test(struct broker *broker, const char *alert, const char *by, alert_test_done done, void *context);
-
 /* A room died and was started again: recorded, and so told. */
 void alert_desk_room_restarted(struct broker *broker, const char *room, const char *cause);
 

@@ -1,7 +1,7 @@
 /* alert_note.c: which rows of the record are alerts, and for whom.
  *
  * Everything here runs on the store's thread, inside the transaction of the row: an alert stands in the spool if and only
- * if its row stands in the record. Sending is alert_desk.c's.
+ * if its row stands in the record. Sending is alert_outlet.c's.
  */
 #include "alert_note.h"
 
