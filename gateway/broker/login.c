@@ -370,8 +370,7 @@ void login_end_device(struct broker *broker, struct device *device)
 static void refuse_request(struct worker *worker, uint32_t request, uint32_t status, const char *code, const char *sentence)
 {
 	metrics_login("", code);
-	worker_refuse(worker, request, &(struct refusal){.event = "login", .status = status, .code = code,
-							 .sentence = sentence, .retry_after_s = status == 429 ? 5 : 0});
+	worker_refuse(worker, request, &(struct refusal){.event = "login", .status = status, .code = code, .sentence = sentence});
 }
 
 static struct login *login_new(struct worker *worker, uint32_t request, const char *user)
@@ -480,12 +479,14 @@ static bool is_asked_realm_there(struct worker *worker, const struct worker_brok
 	return false;
 }
 
-static void refuse_for_now(struct worker *worker, uint32_t request, const char *user, const char *sentence, uint32_t wait_s)
+/* Whom somebody asked for is in the record, also when nobody was asked for a password. */
+static void refuse_for_now(struct worker *worker, uint32_t request, const char *user, struct refusal refusal)
 {
-	metrics_login("", "rate_limited");
-	worker_refuse(worker, request,
-		      &(struct refusal){.event = "login", .status = 429, .code = "rate_limited", .user = user,
-					.sentence = sentence, .retry_after_s = wait_s});
+	refusal.event = "login";
+	refusal.status = 429;
+	refusal.user = user;
+	metrics_login("", refusal.code);
+	worker_refuse(worker, request, &refusal);
 }
 
 int login_start(struct worker *worker, const struct worker_broker_login_start *message)
@@ -500,17 +501,23 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 	}
 	if (worker->broker->conversations->count >= conf->conversations ||
 	    worker->device->conversations >= conf->conversations_per_device) {
-		refuse_request(worker, message->request, 429, "too_many", "Too many logins are under way; try again in a moment.");
+		refuse_for_now(worker, message->request, user,
+			       (struct refusal){.code = "too_many", .retry_after_s = 5,
+						.sentence = "Too many logins are under way; try again in a moment."});
 		return 0;
 	}
 	uint32_t wait_s = account_wait_s(worker->broker, user, worker->device);
 	if (wait_s > 0) {
-		refuse_for_now(worker, message->request, user, "Too many logins have failed; wait before the next one.", wait_s);
+		refuse_for_now(worker, message->request, user,
+			       (struct refusal){.code = "rate_limited", .retry_after_s = wait_s,
+						.sentence = "Too many logins have failed; wait before the next one."});
 		return 0;
 	}
 	wait_s = login_rate_take(worker->broker, worker, user);
 	if (wait_s > 0) {
-		refuse_for_now(worker, message->request, user, "Logins begin too often here; wait before the next one.", wait_s);
+		refuse_for_now(worker, message->request, user,
+			       (struct refusal){.code = "rate_limited", .retry_after_s = wait_s,
+						.sentence = "Logins begin too often here; wait before the next one."});
 		return 0;
 	}
 	struct realm asked;
