@@ -13,6 +13,7 @@
 #include "alert_note.h"
 #include "alert_outlet.h"
 #include "broker.h"
+#include "refusal_watch.h"
 #include "sallyport/alert.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -28,6 +29,8 @@ struct alert_desk {
 	uint64_t health_at_ms;
 	bool store_is_bad;
 	uint64_t bad_since_ms;
+	struct store_operation ending; /* of a while of many refusals */
+	bool is_ending;
 };
 
 void alert_desk_look(struct broker *broker)
@@ -87,6 +90,32 @@ static void look_at_store(struct alert_desk *desk, struct broker *broker)
 	tell_of_bad_store(desk, broker, trouble);
 }
 
+/* ---- many refusals ---- */
+
+static int end_refusals(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	(void)operation;
+	return refusal_watch_end(db, diag);
+}
+
+static void on_refusals_ended(struct store_operation *operation, int result, const struct diag *diag)
+{
+	struct alert_desk *desk = operation->context;
+	(void)result, (void)diag;
+	desk->is_ending = false;
+}
+
+static void look_at_refusals(struct alert_desk *desk, struct broker *broker, uint64_t now_ms)
+{
+	if (desk->is_ending || !refusal_watch_is_over(now_ms))
+		return;
+	desk->is_ending = true;
+	desk->ending = (struct store_operation){.work = end_refusals, .done = on_refusals_ended, .context = desk, .may_wait = true};
+	store_submit(broker->store, &desk->ending);
+}
+
+/* ---- the timer ---- */
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct broker *broker = timer->data;
@@ -97,6 +126,7 @@ static void on_timer(uv_timer_t *timer)
 	if (now_ms >= desk->health_at_ms) {
 		desk->health_at_ms = now_ms + HEALTH_MS;
 		look_at_store(desk, broker);
+		look_at_refusals(desk, broker, now_ms);
 	}
 	alert_outlets_send(&desk->outlets, now_ms);
 }

@@ -5,12 +5,13 @@
  */
 #include "alert_note.h"
 
-#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "crowd.h"
+#include "refusal_watch.h"
 #include "sallyport/alert.h"
 #include "sallyport/str.h"
 
@@ -19,8 +20,6 @@
 /* Of the store's thread. */
 static struct {
 	char alerts[ALERT_BYTES_MAX + 1];
-	uint64_t refusals, refusals_ms;
-	uint64_t window_ms, count; /* when the present window began, and refusals in it */
 } plan;
 static atomic_bool noted;
 
@@ -28,8 +27,7 @@ int alert_note_plan(const struct alert_plan *wanted, struct diag *diag)
 {
 	if (!str_copy(plan.alerts, sizeof(plan.alerts), wanted->alerts))
 		return diag_set(diag, ERR_BAD_CONFIG, "the alerts are too long together");
-	plan.refusals = wanted->refusals;
-	plan.refusals_ms = wanted->refusals_ms;
+	refusal_watch_set(*wanted->alerts ? wanted->refusals : 0, wanted->refusals_ms);
 	return 0;
 }
 
@@ -93,23 +91,13 @@ static int put_for_all(const struct note *note, enum alert_event event, const ch
 
 /* ---- logins: what is unusual ---- */
 
-static void network_of_bytes(int family, const uint8_t *bytes, unsigned kept_bytes, unsigned bits, char *out_text)
-{
-	uint8_t network[16] = {0};
-	char text[INET6_ADDRSTRLEN];
-	memcpy(network, bytes, kept_bytes);
-	if (inet_ntop(family, network, text, sizeof(text)))
-		snprintf(out_text, 64, "%s/%u", text, bits);
-}
-
 void alert_network(const char *address, char *out_text)
 {
-	uint8_t bytes[16];
+	enum { BITS_IPV4 = CROWD_IPV4_BITS + 24, BITS_IPV6 = 48 };
+	uint8_t bytes[CROWD_ADDRESS_BYTES];
 	out_text[0] = 0;
-	if (inet_pton(AF_INET, address, bytes) == 1)
-		network_of_bytes(AF_INET, bytes, 3, 24, out_text);
-	else if (inet_pton(AF_INET6, address, bytes) == 1)
-		network_of_bytes(AF_INET6, bytes, 6, 48, out_text);
+	if (crowd_read_address(address, bytes) == 0)
+		crowd_spell_network(bytes, strchr(address, ':') ? BITS_IPV6 : BITS_IPV4, out_text);
 }
 
 static int take_number(void *self, const struct store_row *row, struct diag *diag)
@@ -197,27 +185,6 @@ static int note_login(const struct note *note)
 	return result < 0 ? result : note_hours(note);
 }
 
-/* ---- many refusals ---- */
-
-/* Once in a window: the row that says so, and what it raises. */
-static int note_refusal(const struct note *note)
-{
-	if (note->at_ms - plan.window_ms >= plan.refusals_ms || note->at_ms < plan.window_ms) {
-		plan.window_ms = note->at_ms;
-		plan.count = 0;
-	}
-	if (!*plan.alerts || plan.refusals == 0 || ++plan.count != plan.refusals)
-		return 0;
-	struct audit_entry alarm = {.code = "many_refusals"};
-	char span[32];
-	str_from_duration_ms(plan.refusals_ms, span, sizeof(span));
-	str_copy(alarm.address, sizeof(alarm.address), note->entry->address);
-	audit_fill(&alarm, "alarm", "%llu refusals within %s; the last one: %s, %s, user %s, device %s", (unsigned long long)plan.refusals,
-		   span, note->entry->event, note->entry->code, *note->entry->user ? note->entry->user : "-",
-		   *note->entry->device ? note->entry->device : "-");
-	return audit_append(note->db, &alarm, note->diag);
-}
-
 /* ---- rows ---- */
 
 /* Code "*": any that is not empty. */
@@ -230,6 +197,7 @@ static const struct row {
 	{"alarm", "break_glass_failed", ALERT_BREAK_GLASS},
 	{"alarm", "lock_out", ALERT_LOCK_OUT},
 	{"alarm", "many_refusals", ALERT_MANY_REFUSALS},
+	{"alarm", "many_refusals_sum", ALERT_MANY_REFUSALS},
 	{"alarm", "store_trouble", ALERT_STORE_TROUBLE},
 	{"two_networks", "", ALERT_TWO_NETWORKS},
 	{"login", "not_bound", ALERT_WRONG_DEVICE},
@@ -255,15 +223,6 @@ static bool fits(const struct row *row, const struct audit_entry *entry)
 	       (strcmp(row->code, "*") == 0 ? *entry->code != 0 : strcmp(row->code, entry->code) == 0);
 }
 
-static bool is_refusal(const struct audit_entry *entry)
-{
-	static const char *const events[] = {"door_one", "login", "enrolment", "renewal"};
-	for (size_t i = 0; *entry->code && i < sizeof(events) / sizeof(events[0]); i++)
-		if (strcmp(entry->event, events[i]) == 0)
-			return true;
-	return false;
-}
-
 int alert_note(struct store_db *db, const struct audit_entry *entry, uint64_t sequence, uint64_t at_ms, struct diag *diag)
 {
 	const struct note note = {.db = db, .entry = entry, .sequence = sequence, .at_ms = at_ms, .diag = diag};
@@ -271,8 +230,8 @@ int alert_note(struct store_db *db, const struct audit_entry *entry, uint64_t se
 	for (size_t i = 0; result == 0 && i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (fits(&rows[i], entry))
 			result = put_for_all(&note, rows[i].alert, entry->detail);
-	if (result == 0 && is_refusal(entry))
-		result = note_refusal(&note);
+	if (result == 0)
+		result = refusal_watch_row(db, entry, sequence, diag);
 	if (result == 0 && strcmp(entry->event, "login") == 0 && !*entry->code)
 		result = note_login(&note);
 	return result;

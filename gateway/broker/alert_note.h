@@ -23,7 +23,7 @@ struct alert_plan {
 /* On the loop: whether anything was noted since the last call. */
 bool alert_noted(void);
 
-/* "192.0.2.0/24", "2001:db8::/48"; empty for what is no address. out_text takes 64 characters. Pure. */
+/* "192.0.2.0/24", "2001:db8::/48"; empty for what is no address. out_text takes CROWD_NETWORK_TEXT characters. Pure. */
 void alert_network(const char *address, char *out_text);
 
 #endif

@@ -30,7 +30,7 @@
 	E(WRONG_DEVICE, "wrong-device", false, 4, "good credentials on a device that is not that user's")             \
 	E(BARRED_DEVICE, "barred-device", false, 4, "a locked or revoked device was used")                            \
 	E(LOCK_OUT, "lock-out", false, 4, "so many failed logins that a user or a device must wait")                  \
-	E(MANY_REFUSALS, "many-refusals", false, 4, "many refusals in a short time, wherever they come from")         \
+	E(MANY_REFUSALS, "many-refusals", false, 4, "many refusals in a short time, wherever they come from; and their sum") \
 	E(BREACH, "breach", false, 2, "a worker broke the protocol between the rooms and was killed")                 \
 	E(TWO_NETWORKS, "two-networks", false, 4, "one device is connected from two networks at once (IPv4 /24, IPv6 /48)") \
 	E(WAITING, "waiting", false, 5, "an enrolment, a late renewal or an unknown device waits for an administrator") \

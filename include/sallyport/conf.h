@@ -146,7 +146,7 @@ enum conf_room {
 	/* alerts */                                                                                                  \
 	K(ALERTS, alert, "", 0, 16, CONF_MONITOR | CONF_BROKER | CONF_COURIER, "Sections that say who is told of what, and how; see ALERTS.") \
 	K(COUNT, alert_refusals, "30", 1, 1000000, CONF_BROKER, "From so many refused connections, logins and enrolments within alert_refusals_time on, many-refusals is raised.") \
-	K(DURATION, alert_refusals_time, "5m", CONF_SECOND, CONF_DAY, CONF_BROKER, "See alert_refusals; it is raised once in this time.") \
+	K(DURATION, alert_refusals_time, "5m", CONF_SECOND, CONF_DAY, CONF_BROKER, "See alert_refusals; it is raised once, and at the end of this time their sum is told, again and again as long as they stay so many.") \
 	K(TEXT, log_level, "notice", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_SIGNER | CONF_BROKER | CONF_CONVERSATION | CONF_COURIER, "error, warning, notice or debug.")
 
 enum conf_kind { CONF_TEXT, CONF_PATH, CONF_DURATION, CONF_SIZE, CONF_COUNT, CONF_FLAG, CONF_LIST, CONF_KEY, CONF_REALMS, CONF_ALERTS, CONF_ISSUERS };

@@ -3,38 +3,16 @@ import json
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 
 import pytest
 
 import clients
+from proxy_protocol import LOCAL, SENDER, TRUST, binary, connect, line
 from test_sources import PENALTIES, sources
 from world import free_port, wait_until, answers
 
-SENDER, STRANGER = "127.0.0.3", "127.0.0.9"
-TRUST = (f'proxy_protocol_from = {{"{SENDER}"}}',)
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-
-
-def line(address, port=40000):
-    family = "TCP6" if ":" in address else "TCP4"
-    return f"PROXY {family} {address} {'::1' if ':' in address else '127.0.0.1'} {port} 443\r\n".encode()
-
-
-def binary(address, port=40000, more=b"\x03\x00\x04abcd"):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    body = socket.inet_pton(family, address) * 2 + struct.pack("!HH", port, 443) + more
-    return SIGNATURE + bytes([0x21, 0x21 if ":" in address else 0x11]) + struct.pack("!H", len(body)) + body
-
-
-LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
-
-
-def connect(world, head, source=SENDER, laptop="alice-laptop"):
-    raw = socket.create_connection(("127.0.0.1", world.port), clients.SECONDS, (source, 0))
-    raw.sendall(head)
-    return clients.tls_context(world, laptop, alpn=("http/1.1",)).wrap_socket(raw, server_hostname="localhost")
+STRANGER = "127.0.0.9"
 
 
 def seen_from(world, head, **options):

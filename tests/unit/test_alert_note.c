@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "alert_note.h"
+#include "refusal_watch.h"
 #include "sallyport/alert.h"
+#include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
 static char folder[] = "/tmp/sallyport-unit-alert.XXXXXX";
 static struct store *store;
+static uint64_t while_ms;
 
 struct step {
 	struct store_operation operation;
@@ -24,6 +27,7 @@ struct step {
 	uint64_t refusals;
 	struct audit_entry entry; /* a row */
 	bool fails;               /* afterwards, so that all is undone */
+	bool ends;                /* what refusal_watch.c is asked for when a while is over */
 	char found[4096];         /* the spool: "alert event code user" a line */
 };
 
@@ -41,7 +45,9 @@ static int work(struct store_db *db, struct store_operation *operation, struct d
 {
 	struct step *step = operation->context;
 	if (step->alerts)
-		return alert_note_plan(&(struct alert_plan){.alerts = step->alerts, .refusals = step->refusals, .refusals_ms = 60000}, diag);
+		return alert_note_plan(&(struct alert_plan){.alerts = step->alerts, .refusals = step->refusals, .refusals_ms = while_ms}, diag);
+	if (step->ends)
+		return refusal_watch_end(db, diag);
 	if (!step->entry.event)
 		return STORE_QUERY(db, diag, spool_page, take_line, step, NUMBER(0), NUMBER(1000));
 	int result = audit_append(db, &step->entry, diag);
@@ -78,6 +84,8 @@ static int set_up(void **state)
 	char path[64];
 	struct diag diag;
 	(void)state;
+	while_ms = 60000;
+	refusal_watch_set(0, while_ms);
 	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
 	if (!mkdtemp(folder))
 		return -1;
@@ -185,6 +193,55 @@ static void test_many_refusals_are_told_once_in_a_while(void **state)
 	expect("a many-refusals many_refusals \n");
 }
 
+static void test_an_alarm_that_was_undone_is_raised_again(void **state)
+{
+	(void)state;
+	plan((const char *const[]){"a", "many-refusals", NULL}, 3);
+	record("login", "login_failed", "", "", "192.0.2.1");
+	record("login", "login_failed", "", "", "192.0.2.2");
+	struct step step = {.entry = {.code = "login_failed"}, .fails = true};
+	audit_fill(&step.entry, "login", "undone, and the alarm that it raised with it");
+	run(&step);
+	expect("");
+	record("login", "login_failed", "", "", "192.0.2.3");
+	expect("a many-refusals many_refusals \n");
+}
+
+static void run_end(void)
+{
+	struct step step = {.ends = true};
+	run(&step);
+}
+
+static void test_what_they_were_is_told_at_the_end(void **state)
+{
+	(void)state;
+	while_ms = 150;
+	plan((const char *const[]){"a", "many-refusals", NULL}, 3);
+	assert_false(refusal_watch_is_over(clock_monotonic_ms()));
+	for (int i = 0; i < 9; i++)
+		record("login", "login_failed", "alice", "", "192.0.2.1");
+	run_end();
+	expect("a many-refusals many_refusals \n");
+	usleep(160000);
+	assert_true(refusal_watch_is_over(clock_monotonic_ms()));
+	run_end();
+	assert_false(refusal_watch_is_over(clock_monotonic_ms()));
+	expect("a many-refusals many_refusals \na many-refusals many_refusals_sum \n");
+	/* A while with fewer is none of many; the next many are news. */
+	record("login", "login_failed", "alice", "", "192.0.2.1");
+	usleep(160000);
+	for (int i = 0; i < 3; i++)
+		record("login", "login_failed", "alice", "", "192.0.2.1");
+	expect("a many-refusals many_refusals \na many-refusals many_refusals_sum \na many-refusals many_refusals \n");
+	/* And while they go on there is a sum, and no other alarm. */
+	usleep(160000);
+	for (int i = 0; i < 5; i++)
+		record("login", "login_failed", "alice", "", "192.0.2.1");
+	expect("a many-refusals many_refusals \na many-refusals many_refusals_sum \na many-refusals many_refusals \n"
+	       "a many-refusals many_refusals_sum \n");
+}
+
 static void test_a_flood_of_the_same_buries_nothing(void **state)
 {
 	(void)state;
@@ -217,6 +274,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unusual_logins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_places_are_learned_while_nobody_listens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_refusals_are_told_once_in_a_while, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_alarm_that_was_undone_is_raised_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_they_were_is_told_at_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_flood_of_the_same_buries_nothing, set_up, tear_down),
 		cmocka_unit_test(test_networks),
 	};
