@@ -20,15 +20,16 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
-enum { LOOK_MS = 250, HEALTH_MS = 1000 };
+enum { LOOK_MS = 250, HEALTH_MS = 1000, TOLD_PAUSE_MS = 60000 };
 #define PLACES_KEPT_MS (400ULL * 24 * 3600 * 1000)
 
 struct alert_desk {
 	struct alert_outlets outlets;
 	uv_timer_t timer;
 	uint64_t health_at_ms;
-	bool store_is_bad;
-	uint64_t bad_since_ms;
+	/* Of the store: what was seen of its troubles, and what was said. */
+	uint64_t troubles, tried_after, bad_since_ms, told_at_ms;
+	bool owes_word, is_trying;
 	struct store_operation ending; /* of a while of many refusals */
 	bool is_ending;
 };
@@ -62,32 +63,55 @@ static void tell_of_bad_store(struct alert_desk *desk, struct broker *broker, co
 			alert_errand_tell(broker, outlet->name, alert_events[ALERT_STORE_TROUBLE].name, trouble);
 }
 
-static void record_good_store(struct alert_desk *desk, struct broker *broker)
+static void on_good_recorded(void *context, int result, const struct diag *diag)
+{
+	struct alert_desk *desk = context;
+	(void)diag;
+	desk->is_trying = false;
+	/* It may have been in trouble again since. */
+	if (result == 0 && desk->tried_after == desk->troubles)
+		desk->owes_word = false;
+}
+
+/* The row that says so is the attempt: nobody else may write for hours. */
+static void try_record(struct alert_desk *desk, struct broker *broker, const struct store_health *health)
 {
 	struct audit_entry entry = {.code = "store_trouble"};
 	char since[32];
+	if (desk->is_trying)
+		return;
+	desk->is_trying = true;
+	desk->tried_after = desk->troubles;
 	clock_format(desk->bad_since_ms, since, sizeof(since));
-	audit_fill(&entry, "alarm", "the record can be written again; it could not since %s", since);
-	audit_record(broker, &entry, NULL, NULL);
+	audit_fill(&entry, "alarm", "the record can be written again; it could not since %s: %s", since, health->first_trouble);
+	audit_record(broker, &entry, on_good_recorded, desk);
 }
 
-static void look_at_store(struct alert_desk *desk, struct broker *broker)
+static void tell_at_once(struct alert_desk *desk, struct broker *broker, const struct store_health *health, uint64_t now_ms)
 {
-	struct store_health health;
-	store_health(broker->store, &health);
-	if (health.good == !desk->store_is_bad)
-		return;
-	desk->store_is_bad = !health.good;
-	if (health.good) {
-		record_good_store(desk, broker);
-		return;
-	}
 	char trouble[320];
-	desk->bad_since_ms = clock_wall_ms();
-	snprintf(trouble, sizeof(trouble), "the record cannot be written, so nobody is let in: %s", health.trouble);
+	snprintf(trouble, sizeof(trouble), "the record cannot be written, so nobody is let in: %s", health->trouble);
 	str_make_printable(trouble);
 	log_error("%s", trouble);
 	tell_of_bad_store(desk, broker, trouble);
+	desk->told_at_ms = now_ms;
+}
+
+/* One that is over before anybody has looked is told by its row alone. */
+static void look_at_store(struct alert_desk *desk, struct broker *broker, uint64_t now_ms)
+{
+	struct store_health health;
+	store_health(broker->store, &health);
+	bool is_news = health.troubles != desk->troubles;
+	desk->troubles = health.troubles;
+	if (is_news && !desk->owes_word)
+		desk->bad_since_ms = health.bad_since_ms;
+	desk->owes_word |= is_news;
+	/* A disk that is nearly full takes a row now and then. */
+	if (is_news && !health.good && (!desk->told_at_ms || now_ms - desk->told_at_ms >= TOLD_PAUSE_MS))
+		tell_at_once(desk, broker, &health, now_ms);
+	if (desk->owes_word)
+		try_record(desk, broker, &health);
 }
 
 /* ---- many refusals ---- */
@@ -125,7 +149,7 @@ static void on_timer(uv_timer_t *timer)
 		alert_outlets_wake(&desk->outlets);
 	if (now_ms >= desk->health_at_ms) {
 		desk->health_at_ms = now_ms + HEALTH_MS;
-		look_at_store(desk, broker);
+		look_at_store(desk, broker, now_ms);
 		look_at_refusals(desk, broker, now_ms);
 	}
 	alert_outlets_send(&desk->outlets, now_ms);

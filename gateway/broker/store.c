@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "histogram.h"
+#include "sallyport/clock.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -77,16 +78,24 @@ static struct store_operation *queue_take(struct queue *queue, unsigned most)
 static void note_health(struct store *store, unsigned operations, uint64_t began_ns, const struct diag *trouble)
 {
 	uv_mutex_lock(&store->mutex);
-	bool was_good = store->health.good;
-	store->health.good = !trouble;
-	store->health.groups++;
-	store->health.operations += operations;
-	histogram_add_since(&store->health.commit_seconds, began_ns);
-	str_copy(store->health.trouble, sizeof(store->health.trouble), trouble ? trouble->text : "");
+	struct store_health *health = &store->health;
+	bool was_good = health->good;
+	health->good = !trouble && (was_good || store->db.has_written);
+	if (trouble && was_good) {
+		health->troubles++;
+		health->bad_since_ms = clock_wall_ms();
+		str_copy(health->first_trouble, sizeof(health->first_trouble), trouble->text);
+	}
+	health->groups++;
+	health->operations += operations;
+	histogram_add_since(&health->commit_seconds, began_ns);
+	if (trouble || health->good)
+		str_copy(health->trouble, sizeof(health->trouble), trouble ? trouble->text : "");
+	bool is_good = health->good;
 	uv_mutex_unlock(&store->mutex);
 	if (trouble && was_good)
 		log_error("the record cannot be written: %s; nothing new is granted until it can be", trouble->text);
-	if (!trouble && !was_good)
+	if (is_good && !was_good)
 		log_notice("the record can be written again");
 }
 
@@ -106,6 +115,7 @@ static void run_group(struct store *store, struct store_operation *first)
 {
 	struct diag diag = {""};
 	uint64_t began_ns = uv_hrtime();
+	store->db.in_trouble = store->db.has_written = false;
 	bool healthy = heal(store, &diag) == 0;
 	if (healthy)
 		store_db_run_group(&store->db, first);
@@ -117,7 +127,7 @@ static void run_group(struct store *store, struct store_operation *first)
 			operation->result = ERR_SYSTEM;
 			operation->diag = diag;
 		}
-		if (operation->result == ERR_SYSTEM)
+		if (operation->result == ERR_SYSTEM && store->db.in_trouble)
 			trouble = &operation->diag;
 	}
 	note_health(store, count, began_ns, trouble);

@@ -59,9 +59,12 @@ void store_submit(struct store *store, struct store_operation *operation);
 /* Runs what is queued, closes the file, ends the thread, frees; blocks for as long as that takes. The
  * completions still run (from inside this call). NULL-safe. */
 void store_close(struct store *store);
-/* Whether the last group was committed; how many groups and operations there were, how long groups took, what waits now. */
+/* Whether the last group that wrote something was committed; how many groups and operations there were, how long groups took, what waits now.
+ * `troubles` counts how often it went from good to bad, so that nobody misses one that was over soon. */
 struct store_health {
 	bool good;
+	uint64_t troubles, bad_since_ms;
+	char first_trouble[256]; /* the sentence with which the last one began, also when it is over */
 	uint64_t groups, operations, waiting;
 	struct histogram commit_seconds;
 	char trouble[256]; /* the last error's sentence; empty when good */

@@ -36,7 +36,10 @@ int store_db_error(struct store_db *db, const char *what, struct diag *diag)
 	const char *text = db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory";
 	if (is_broken(code))
 		db->broken = true;
-	return diag_set(diag, (code & 0xff) == SQLITE_CONSTRAINT ? ERR_DENIED : ERR_SYSTEM, "%s: %s", what, text);
+	if ((code & 0xff) == SQLITE_CONSTRAINT)
+		return diag_set(diag, ERR_DENIED, "%s: %s", what, text);
+	db->in_trouble = true;
+	return diag_set(diag, ERR_SYSTEM, "%s: %s", what, text);
 }
 
 int store_db_execute(struct store_db *db, const char *text, struct diag *diag)

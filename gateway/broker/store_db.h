@@ -12,6 +12,9 @@ struct store_db {
 	struct store_chain chain;
 	/* The disk or the file is in trouble: the connection is opened anew before the next group. */
 	bool broken;
+	/* SQLite said no since somebody looked: the record's trouble, and not one of what was asked. */
+	bool in_trouble;
+	bool has_written; /* the last group: a commit of reads alone says nothing of the disk */
 };
 
 /* store_open.c: opens the file, brings the schema up to date, prepares the statements. */

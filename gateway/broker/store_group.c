@@ -61,8 +61,11 @@ void store_db_run_group(struct store_db *db, struct store_operation *first)
 {
 	struct store_chain before = db->chain;
 	struct diag diag = {""};
-	if (run_all(db, first, &diag) == 0)
+	int64_t changes = sqlite3_total_changes64(db->sqlite);
+	if (run_all(db, first, &diag) == 0) {
+		db->has_written = sqlite3_total_changes64(db->sqlite) != changes;
 		return;
+	}
 	if (db->sqlite && !sqlite3_get_autocommit(db->sqlite))
 		(void)sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 	db->chain = before;

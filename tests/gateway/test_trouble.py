@@ -149,6 +149,27 @@ def test_D2_a_full_disk(world, disk, mailbox):
     assert_record_is_whole(world, client)
 
 
+def test_D2_trouble_that_is_over_at_once_is_told(world, disk, mailbox):
+    """Also when nobody else asks for anything afterwards; and a full disk is told once, however often it is tried."""
+    client = Client(world)
+    disk.fill()
+    client.until_refused()
+    disk.empty()
+    mail = mailbox.wait_for("the record can be written again; it could not since")
+    assert "database or disk is full" in mail.get_content()
+    assert world.admin("status", "--check").startswith("ok")
+    disk.fill()
+    client.until_refused()
+    mailbox.wait_for("so nobody is let in")
+    for _ in range(8):
+        assert client.login() in (0, 503)
+        time.sleep(0.3)
+    assert mailbox.text().count("so nobody is let in") <= 2
+    disk.empty()
+    wait_until(lambda: mailbox.text().count("it could not since") == 2, "the second end")
+    assert_record_is_whole(world, client)
+
+
 def test_D2_a_disk_that_is_read_only(world, disk, mailbox):
     """The kernel makes a disk read-only while nobody writes: the broker dies, and its successor finds it so."""
     client = Client(world)

@@ -207,10 +207,42 @@ static void test_D2_trouble_fails_every_operation_and_passes(void **state)
 	store_health(store, &health);
 	assert_false(health.good);
 	assert_non_null(strstr(health.trouble, "device"));
+	assert_int_equal(health.troubles, 1);
+	/* What writes nothing proves nothing. */
+	struct store_operation nothing = {.work = NULL};
+	assert_int_equal(store_now(store, &nothing, &diag), 0);
+	store_health(store, &health);
+	assert_false(health.good);
 	run_sql("ALTER TABLE hidden RENAME TO device");
 	assert_int_equal(store_now(store, &one.operation, &diag), 0);
 	store_health(store, &health);
 	assert_true(health.good);
+	/* Who looks only now still learns of it. */
+	assert_int_equal(health.troubles, 1);
+	assert_non_null(strstr(health.first_trouble, "device"));
+	assert_string_equal(health.trouble, "");
+	store_close(store);
+}
+
+static int ask_too_much(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	(void)db, (void)operation;
+	return diag_set(diag, ERR_SYSTEM, "there is no memory for that");
+}
+
+/* It is the trouble of one who asked, and not the record's. */
+static void test_what_fails_beside_the_store_is_no_trouble_of_it(void **state)
+{
+	(void)state;
+	struct store *store;
+	struct diag diag;
+	struct store_health health;
+	struct store_operation operation = {.work = ask_too_much};
+	assert_int_equal(store_open(path, &store, &diag), 0);
+	assert_int_equal(store_now(store, &operation, &diag), ERR_SYSTEM);
+	store_health(store, &health);
+	assert_true(health.good);
+	assert_int_equal(health.troubles, 0);
 	store_close(store);
 }
 
@@ -223,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_D3_another_database_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_F4_the_file_is_private, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_gateway_per_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_fails_beside_the_store_is_no_trouble_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_D2_trouble_fails_every_operation_and_passes, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
