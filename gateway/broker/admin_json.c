@@ -61,6 +61,7 @@ json_t *admin_json_status(const struct broker *broker)
 			 "commits", (json_int_t)status.store.groups, "records", (json_int_t)status.store.operations,
 			 "resources", (json_int_t)policy_resource_count(broker->policy), "rules",
 			 (json_int_t)policy_rule_count(broker->policy));
+	json_object_set_new(json, "clock_behind_seconds", json_integer((json_int_t)status.behind_s));
 	json_object_set_new(json, "store", json_string(broker->room->conf.store));
 	json_object_set_new(json, "store_check", json_string(broker->store_finding));
 	json_object_set_new(json, "alerts_failing", failing_alerts(broker));

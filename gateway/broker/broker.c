@@ -53,6 +53,7 @@ void broker_status(const struct broker *broker, struct broker_status *out_status
 	store_health(broker->store, &out_status->store);
 	registry_count_ends(&broker->registry, &out_status->ending_soon);
 	out_status->strangers = registry_strangers(&broker->registry);
+	out_status->behind_s = (uint64_t)judge_behind_ms(broker) / 1000;
 	out_status->stale_lists = issuers_count_stale(&broker->issuers, clock_wall_ms());
 	const struct invitation *invitation;
 	LIST_FOREACH(invitation, &broker->invitations.all, all)

@@ -112,6 +112,7 @@ struct broker_status {
 	unsigned pending;     /* enrolments and late renewals that wait for approval */
 	unsigned strangers;   /* unknown devices of trusted authorities that wait to be adopted */
 	unsigned stale_lists; /* of other authorities */
+	uint64_t behind_s;    /* so much was the clock set back since the start */
 	bool signer_connected;
 	struct store_health store;
 };

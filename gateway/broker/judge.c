@@ -33,6 +33,13 @@ int64_t judge_furthest_ms(struct broker *broker)
 	return behind_ms > SET_BACK_MS ? wall_ms + behind_ms : wall_ms;
 }
 
+int64_t judge_behind_ms(const struct broker *broker)
+{
+	int64_t offset_ms = (int64_t)clock_wall_ms() - (int64_t)clock_monotonic_ms();
+	int64_t behind_ms = broker->clock_offset_ms ? broker->clock_offset_ms - offset_ms : 0;
+	return behind_ms > SET_BACK_MS ? behind_ms : 0;
+}
+
 static void fill_time(const struct judgement *judgement, struct policy_facts *facts)
 {
 	facts->times_s[0] = (int64_t)clock_wall_ms() / 1000;

@@ -38,6 +38,8 @@ void judge(struct judgement *judgement);
 /* Where the wall clock would be (ms) had nobody ever set it back: hours, certificates and invitations that are over for it
  * stay over. Known since the broker's start. */
 int64_t judge_furthest_ms(struct broker *broker);
+/* By how much the wall clock stands before that; 0: not noticeably. */
+int64_t judge_behind_ms(const struct broker *broker);
 
 /* Whether this address may be dialed for that resource (B2), by the policy in force. */
 bool judge_address(struct broker *broker, const char *resource, const struct sockaddr *address);

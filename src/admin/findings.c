@@ -55,6 +55,8 @@ static const struct counted {
 	{"enrolments_pending", "enrolments", "enrolments or late renewals wait for an approval", "sallyport-admin device invitations", FINDING_WARNING},
 	{"unknown_devices_pending", "enrolments", "unknown devices wait to be adopted", "sallyport-admin device pending", FINDING_WARNING},
 	{"revocation_lists_stale", "revocation", "lists of other authorities are overdue", "sallyport-admin ca show", FINDING_WARNING},
+	{"clock_behind_seconds", "clock", "seconds behind where it was: the clock was set back under the gateway; what has ended by it stays ended",
+	 "timedatectl; and once it is right: systemctl restart sallyport-gateway (tunnels go on)", FINDING_WARNING},
 	{"break_glass_sessions", "emergency door", "sessions came in by the emergency door", "sallyport-admin session list", FINDING_WARNING},
 };
 

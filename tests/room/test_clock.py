@@ -192,3 +192,20 @@ def test_A10_a_jump_ends_no_wait_and_forgets_no_failure(release, scratch, clock,
         clock.set(2 * lead_s)
         problem = worker.call("login_start", user="alice")
         assert problem.status == 429 and problem.retry_after_s <= 4
+
+
+def test_a_clock_that_was_set_back_is_told_until_it_is_right(release, scratch, clock, target):
+    """In `status --check` and doctor, with what to do."""
+    with Broker(release, scratch, DEVICES, policy(target)) as gateway:
+        def told():
+            done = subprocess.run([f"{release}/bin/sallyport-admin", "--socket", gateway.admin_path, "status", "--check"], text=True,
+                                  capture_output=True, check=False)
+            return [line for line in done.stdout.splitlines() if "the clock was set back under the gateway" in line]
+        gateway.connect(ALICE).token()  # a decision: it has looked at the clock
+        assert told() == []
+        clock.set(-5 * HOUR)
+        (line,) = told()
+        assert line.startswith("warning  clock: 1") and "seconds behind where it was" in line
+        assert abs(gateway.admin("GET", "/v1/status")[1]["clock_behind_seconds"] - 5 * HOUR) <= 2
+        clock.set(0)
+        assert told() == []
