@@ -26,7 +26,7 @@ struct admin_options {
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once, check;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
 	const char *at, *realm, *from, *tests, *session, *since, *event, *code, *id, *html;
-	const char *store, *checkpoints, *key, *encrypt_to, *identity;
+	const char *conf, *store, *checkpoints, *key, *encrypt_to, *identity;
 	struct admin_values users, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */

@@ -1,6 +1,7 @@
 /* cmd_doctor.c: sallyport-admin doctor: every promise that can be checked on a running system; and what mends what is broken. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "findings.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
+#include "store_copy.h"
 
 DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
@@ -73,6 +75,31 @@ static void check_disk(struct patient *patient)
 		    level ? "; without room nothing new is granted" : "");
 }
 
+/* A start refuses such a store; the running gateway does not look again. */
+static void check_store_mode(struct patient *patient)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	const char *store = patient->settings.store;
+	char path[4200], mend[4300];
+	struct stat status;
+	for (size_t i = 0; *store && i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", store, ends[i]);
+		if (stat(path, &status) < 0 || (status.st_mode & 077) == 0)
+			continue;
+		snprintf(mend, sizeof(mend), "chmod 600 %s", path);
+		finding_add(patient->findings, FINDING_ERROR, "record", mend, "others can read or write %s (mode %04o)", path, status.st_mode & 07777);
+	}
+}
+
+/* What keeps a gateway from starting; of a running one the record's state is in its status. */
+static void check_store_alone(struct patient *patient)
+{
+	const char *store = patient->settings.store;
+	struct diag diag;
+	if (*store && access(store, F_OK) == 0 && store_copy_check(store, &diag) < 0)
+		finding_add(patient->findings, FINDING_ERROR, "record", "sallyport-admin restore, with the newest good backup", "%s: %s", store, diag.text);
+}
+
 /* ---- names ---- */
 
 static void check_names(struct patient *patient)
@@ -89,12 +116,15 @@ static void check_names(struct patient *patient)
 
 /* ---- certificates of the house ---- */
 
-static void check_end(struct patient *patient, const char *what, const struct x509_facts *facts, int soon_days, const char *mend)
+static void check_dates(struct patient *patient, const char *what, const struct x509_facts *facts, int soon_days, const char *mend)
 {
 	char until[32];
 	int64_t now = (int64_t)time(NULL);
 	clock_format((uint64_t)facts->not_after_s * 1000, until, sizeof(until));
-	if (facts->not_after_s <= now)
+	if (facts->not_before_s > now)
+		finding_add(patient->findings, FINDING_ERROR, "certificates", "timedatectl: look at the clock first", "%s %s has not begun yet", what,
+			    facts->name);
+	else if (facts->not_after_s <= now)
 		finding_add(patient->findings, FINDING_ERROR, "certificates", mend, "%s %s has ended (%s)", what, facts->name, until);
 	else if (facts->not_after_s < now + (int64_t)soon_days * DAY_S)
 		finding_add(patient->findings, FINDING_WARNING, "certificates", mend, "%s %s ends at %s", what, facts->name, until);
@@ -115,15 +145,18 @@ static void check_file(struct patient *patient, const char *what, const char *pa
 	}
 	for (unsigned i = 0; i < bundle.count && !(first_only && i); i++)
 		if (x509_facts(buf_view(&bundle.list[i]), &facts, &diag) == 0)
-			check_end(patient, what, &facts, soon_days, mend);
+			check_dates(patient, what, &facts, soon_days, mend);
 }
 
 static void check_certificates(struct patient *patient)
 {
+	char renewal[4300] = "sallyport-admin server renew";
 	OWN_FILES struct authority_files files;
 	if (authority_files(patient->options, &files) != ADMIN_DONE)
 		return;
-	check_file(patient, "the gateway's certificate", files.server_certificate, SOON_DAYS, true, "sallyport-admin server renew");
+	if (!*files.server_authority_key)
+		snprintf(renewal, sizeof(renewal), "put the next one into %s, then sallyport-admin reload", files.server_certificate);
+	check_file(patient, "the gateway's certificate", files.server_certificate, SOON_DAYS, true, renewal);
 	check_file(patient, "the gateway's authority", files.server_authority, AUTHORITY_SOON_DAYS, false, "a new one, and new invitations: the handbook, \"The authority\"");
 	check_file(patient, "the device authority", files.device_authority, AUTHORITY_SOON_DAYS, false, "sallyport-admin ca rotate (or ca drop, where it is retired)");
 }
@@ -149,7 +182,7 @@ static void check_status(struct patient *patient)
 
 static void check_rooms(struct patient *patient)
 {
-	findings_of_rooms(patient->findings, patient->monitor);
+	findings_of_rooms(patient->findings, patient->monitor, &patient->settings);
 }
 
 /* A row for each promise; those behind the first need a gateway that answers. */
@@ -172,15 +205,19 @@ int cmd_doctor(const struct admin_options *options)
 	OWN_JSON json_t *findings = json_array();
 	OWN_JSON json_t *status = NULL;
 	struct patient patient = {.options = options, .findings = findings, .monitor = rooms_monitor(options)};
-	char conf_path[4096] = CONF_PATH;
-	if (patient.monitor)
+	char conf_path[4096];
+	snprintf(conf_path, sizeof(conf_path), "%s", options->conf ? options->conf : CONF_PATH);
+	if (patient.monitor && !options->conf)
 		rooms_conf_path(patient.monitor, conf_path, sizeof(conf_path));
 	settings_read(conf_path, &patient.settings);
 	findings_of_settings(findings, &patient.settings);
 	check_clock(&patient);
+	check_store_mode(&patient);
 	if (!patient.monitor || call(options, "GET", "/v1/status", NULL, &status) != ADMIN_DONE)
 		finding_add(findings, FINDING_ERROR, "gateway", "systemctl start sallyport-gateway; journalctl -u sallyport-gateway -n 50",
 			    "nobody answers at %s", options->socket);
+	if (!status)
+		check_store_alone(&patient);
 	patient.status = status;
 	for (size_t i = 0; status && i < sizeof(checks) / sizeof(checks[0]); i++)
 		checks[i](&patient);

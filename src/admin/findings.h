@@ -25,7 +25,8 @@ struct settings {
 	bool good;
 	char trouble[1024]; /* its sentence, when it is not good */
 	json_t *values;     /* key -> {value, default, weaker} of scalar settings that differ from the default */
-	char audit_key[4096];
+	char audit_key[4096], store[4096];
+	bool has_token; /* a key is in a token: then the signer sees the files of the token's module */
 };
 void settings_read(const char *conf_path, struct settings *out_settings);
 void settings_fini(struct settings *settings);
@@ -37,6 +38,6 @@ int rooms_monitor(const struct admin_options *options);
 /* The configuration file that it was started with. */
 void rooms_conf_path(int monitor, char *out_path, size_t capacity);
 /* Are the walls of its rooms in force, as the kernel sees them? */
-void findings_of_rooms(json_t *findings, int monitor);
+void findings_of_rooms(json_t *findings, int monitor, const struct settings *settings);
 
 #endif

@@ -99,7 +99,7 @@ static const struct subcommand {
 	{"sources", "clear", "ADDRESS|--all", "forget what one address, or every one, has done", 0, 1, cmd_sources_clear},
 	{"status", "", "[--check]", "the gateway on one screen; --check: a line and an exit status for monitoring", 0, 0, cmd_status},
 	{"report", "", "[--since 30d] [--html FILE]", "for the periodic audit: who could reach what and did, refusals, changes, devices, settings", 0, 0, cmd_report},
-	{"doctor", "", "", "every promise that can be checked here and now, and what mends what is broken", 0, 0, cmd_doctor},
+	{"doctor", "", "[--conf FILE]", "every promise that can be checked here and now, and what mends what is broken", 0, 0, cmd_doctor},
 };
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
 
@@ -202,6 +202,7 @@ static const struct option_row {
 	ROW("once", FLAG, once),
 	ROW("check", FLAG, check),
 	ROW("html", TEXT, html),
+	ROW("conf", TEXT, conf),
 	ROW("store", TEXT, store),
 	ROW("checkpoints", TEXT, checkpoints),
 	ROW("key", TEXT, key),

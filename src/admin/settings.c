@@ -15,6 +15,7 @@
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/token_url.h"
 
 /* ---- what is weaker than the default ---- */
 
@@ -65,6 +66,10 @@ static void take_line(char *line, struct conf *now, struct settings *settings)
 		return;
 	if (strcmp(name, "audit_key") == 0)
 		str_copy(settings->audit_key, sizeof(settings->audit_key), value);
+	if (strcmp(name, "store") == 0)
+		str_copy(settings->store, sizeof(settings->store), value);
+	size_t length = strlen(name);
+	settings->has_token |= length > 4 && strcmp(name + length - 4, "_key") == 0 && token_url_is(value);
 	if ((key = scalar(name)) && conf_set(now, name, view_string(value), &diag) == 0)
 		json_object_set_new(settings->values, name, json_pack("{s:s, s:s}", "value", value, "default", key->initial));
 }
@@ -141,13 +146,25 @@ void settings_fini(struct settings *settings)
 	json_decref(settings->values);
 }
 
+/* The gateway's sentences that know a remedy say it last. */
+static void spell_remedy(const char *trouble, char *out_mend, size_t capacity)
+{
+	static const char mark[] = "mend it with: ";
+	const char *command = strstr(trouble, mark);
+	if (command)
+		snprintf(out_mend, capacity, "%.*s", (int)strcspn(command + strlen(mark), "\n"), command + strlen(mark));
+	else
+		str_copy(out_mend, capacity, "what the sentence says; then sallyport-admin reload");
+}
+
 void findings_of_settings(json_t *findings, const struct settings *settings)
 {
 	const char *name;
+	char mend[sizeof(settings->trouble)];
 	json_t *entry;
 	if (!settings->good) {
-		finding_add(findings, FINDING_ERROR, "configuration", "what the sentence says; then sallyport-admin reload",
-			    "a start or reload would be refused: %s", settings->trouble);
+		spell_remedy(settings->trouble, mend, sizeof(mend));
+		finding_add(findings, FINDING_ERROR, "configuration", mend, "a start or reload would be refused: %s", settings->trouble);
 		return;
 	}
 	finding_add(findings, FINDING_OK, "configuration", NULL,
