@@ -35,6 +35,9 @@ struct http_request {
 	struct view proxy_authorization;
 	struct view content_type;
 	struct view accept;
+	struct view cookie;    /* HTTP/2: all crumbs, joined by "; " */
+	struct view origin;
+	struct view fetch_site, fetch_mode, fetch_dest; /* Sec-Fetch-Site, -Mode, -Dest: what the browser says of the request */
 	const struct http_header *headers; /* all of them, in their order; names in lower case on HTTP/2, elsewhere as sent */
 	size_t header_count;               /* at most HTTP_FIELDS_MAX; 0 when it is refused for what is wrong with its lines */
 	int64_t content_length; /* -1: not said (HTTP/1.1: no body then) */

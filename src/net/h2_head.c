@@ -20,7 +20,7 @@ struct h2_head *h2_head_new(size_t limit)
 	struct h2_head *head = calloc(1, sizeof(*head));
 	if (!head)
 		return NULL;
-	head->text = BUF_INIT(limit);
+	head->text = head->cookie = BUF_INIT(limit);
 	head->places = BUF_INIT(HTTP_FIELDS_MAX * sizeof(struct h2_place));
 	return head;
 }
@@ -30,6 +30,7 @@ void h2_head_free(struct h2_head *head)
 	if (!head)
 		return;
 	buf_wipe(&head->text); /* tokens */
+	buf_wipe(&head->cookie);
 	buf_fini(&head->places);
 	free(head->headers);
 	free(head);
@@ -57,6 +58,13 @@ static int keep(struct h2_head *head, struct view name, struct view value, struc
 	return result;
 }
 
+/* A separator costs less than a field's overhead: the bound of all holds for them too. */
+static int add_crumb(struct h2_head *head, struct view value)
+{
+	int result = head->cookie.size ? buf_add_string(&head->cookie, "; ") : 0;
+	return result < 0 ? result : buf_add(&head->cookie, value);
+}
+
 int h2_head_add(struct h2_head *head, struct view name, struct view value)
 {
 	struct h2_place place;
@@ -69,6 +77,8 @@ int h2_head_add(struct h2_head *head, struct view name, struct view value)
 	int result = keep(head, name, value, &place);
 	if (result < 0 || field == H2_FIELD_COUNT)
 		return result;
+	if (field == H2_FIELD_COOKIE)
+		return add_crumb(head, value);
 	if (head->seen & 1u << field) {
 		/* Several Accept lines are one list; we serve the first. Several of the others mean two things. */
 		head->twice = head->twice || field != H2_FIELD_ACCEPT;
@@ -152,6 +162,11 @@ void h2_head_request(struct h2_head *head, struct http_request *out_request)
 		.proxy_authorization = field_view(head, H2_FIELD_PROXY_AUTHORIZATION),
 		.content_type = field_view(head, H2_FIELD_CONTENT_TYPE),
 		.accept = field_view(head, H2_FIELD_ACCEPT),
+		.cookie = buf_view(&head->cookie),
+		.origin = field_view(head, H2_FIELD_ORIGIN),
+		.fetch_site = field_view(head, H2_FIELD_FETCH_SITE),
+		.fetch_mode = field_view(head, H2_FIELD_FETCH_MODE),
+		.fetch_dest = field_view(head, H2_FIELD_FETCH_DEST),
 		.content_length = content_length(head),
 	};
 	if (!request.authority.size)

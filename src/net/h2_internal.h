@@ -29,7 +29,8 @@ enum h2_stream_flag {
 	F(STATUS, ":status") F(HOST, "host") F(AUTHORIZATION, "authorization")                          \
 	F(PROXY_AUTHORIZATION, "proxy-authorization") F(CONTENT_TYPE, "content-type")                   \
 	F(CONTENT_LENGTH, "content-length") F(ACCEPT, "accept") F(RETRY_AFTER, "retry-after")           \
-	F(PROXY_AUTHENTICATE, "proxy-authenticate")
+	F(PROXY_AUTHENTICATE, "proxy-authenticate") F(COOKIE, "cookie") F(ORIGIN, "origin")             \
+	F(FETCH_SITE, "sec-fetch-site") F(FETCH_MODE, "sec-fetch-mode") F(FETCH_DEST, "sec-fetch-dest")
 #define H2_FIELD_ENUM(name, text) H2_FIELD_##name,
 enum h2_field { H2_FIELDS(H2_FIELD_ENUM) H2_FIELD_COUNT };
 
@@ -42,6 +43,7 @@ struct h2_place {
 struct h2_head {
 	struct buf text;   /* names and values, one after the other */
 	struct buf places; /* a struct h2_place for each that is no pseudo-header */
+	struct buf cookie; /* its crumbs (RFC 9113 8.2.3), joined */
 	struct h2_place fields[H2_FIELD_COUNT];
 	uint32_t seen; /* a bit for each field */
 	size_t bytes;

@@ -21,7 +21,8 @@ enum repeat { ONCE, MANY };
 	F(HOST, "host", ONCE) F(AUTHORIZATION, "authorization", ONCE)                                   \
 	F(PROXY_AUTHORIZATION, "proxy-authorization", ONCE) F(CONTENT_TYPE, "content-type", ONCE)       \
 	F(CONTENT_LENGTH, "content-length", ONCE) F(TRANSFER_ENCODING, "transfer-encoding", ONCE)       \
-	F(EXPECT, "expect", ONCE) F(ACCEPT, "accept", MANY)
+	F(EXPECT, "expect", ONCE) F(ACCEPT, "accept", MANY) F(COOKIE, "cookie", ONCE) F(ORIGIN, "origin", ONCE) \
+	F(FETCH_SITE, "sec-fetch-site", ONCE) F(FETCH_MODE, "sec-fetch-mode", ONCE) F(FETCH_DEST, "sec-fetch-dest", ONCE)
 #define FIELD_ENUM(name, text, repeat) FIELD_##name,
 #define FIELD_ROW(name, text, repeat) {text, repeat},
 enum field { FIELDS(FIELD_ENUM) FIELD_COUNT };
@@ -208,6 +209,11 @@ static const char *fill_request(struct http1 *http1)
 		.proxy_authorization = http1->values[FIELD_PROXY_AUTHORIZATION],
 		.content_type = http1->values[FIELD_CONTENT_TYPE],
 		.accept = http1->values[FIELD_ACCEPT],
+		.cookie = http1->values[FIELD_COOKIE],
+		.origin = http1->values[FIELD_ORIGIN],
+		.fetch_site = http1->values[FIELD_FETCH_SITE],
+		.fetch_mode = http1->values[FIELD_FETCH_MODE],
+		.fetch_dest = http1->values[FIELD_FETCH_DEST],
 		.headers = http1->headers,
 		.header_count = http1->header_count,
 		.content_length = has(http1, FIELD_CONTENT_LENGTH) ? (int64_t)http1->parser.content_length : -1,

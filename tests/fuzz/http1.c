@@ -18,6 +18,7 @@ static void run(const uint8_t *data, size_t size, size_t step, struct buf *out_t
 				MUST(buf_add(out_trace, request->method) == 0 && buf_add(out_trace, request->path) == 0);
 				MUST(buf_add(out_trace, request->authority) == 0);
 				MUST(buf_add(out_trace, request->authorization) == 0 && buf_add(out_trace, request->scheme) == 0);
+				MUST(buf_add(out_trace, request->cookie) == 0 && buf_add(out_trace, request->origin) == 0);
 				MUST(request->header_count <= HTTP_FIELDS_MAX);
 				for (size_t i = 0; i < request->header_count; i++)
 					MUST(buf_add(out_trace, request->headers[i].name) == 0 && buf_add(out_trace, request->headers[i].value) == 0);

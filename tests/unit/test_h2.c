@@ -533,6 +533,43 @@ static void test_a_head_keeps_all_fields_in_their_order(void **state)
 	h2_head_free(head);
 }
 
+static void test_what_browsers_say(void **state)
+{
+	(void)state;
+	struct http_request request;
+	struct h2_head *head = head_of((const char *const[]){":method: POST", ":scheme: https", ":path: /a", ":authority: gw", "cookie: a=b",
+							      "origin: https://gw", "cookie: c=d; e=f", "sec-fetch-site: same-origin",
+							      "sec-fetch-mode: cors", "cookie: ", "sec-fetch-dest: empty", NULL});
+	h2_head_request(head, &request);
+	assert_int_equal(request.refuse, 0);
+	assert_true(view_is(request.cookie, "a=b; c=d; e=f; "));
+	assert_true(view_is(request.origin, "https://gw") && view_is(request.fetch_site, "same-origin"));
+	assert_true(view_is(request.fetch_mode, "cors") && view_is(request.fetch_dest, "empty"));
+	assert_int_equal(request.header_count, 7);
+	h2_head_free(head);
+	static const char *const once[] = {"origin: https://gw", "sec-fetch-site: none", "sec-fetch-mode: cors", "sec-fetch-dest: empty"};
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
+		head = head_of((const char *const[]){":method: GET", ":scheme: https", ":path: /", ":authority: gw", once[i], once[i], NULL});
+		h2_head_request(head, &request);
+		assert_int_equal(request.refuse, 400);
+		h2_head_free(head);
+	}
+}
+
+/* Crumbs count like any other field: their sum is within the bound of the head. */
+static void test_E5_many_crumbs(void **state)
+{
+	(void)state;
+	struct http_request request;
+	struct h2_head *head = h2_head_new(4096);
+	for (size_t i = 0; i < HTTP_FIELDS_MAX; i++)
+		assert_int_equal(h2_head_add(head, view_string("cookie"), view_string("0123456789")), 0);
+	h2_head_request(head, &request);
+	assert_int_equal(request.refuse, 431);
+	assert_true(request.cookie.size <= 4096);
+	h2_head_free(head);
+}
+
 static void test_E5_heads_that_are_refused(void **state)
 {
 	(void)state;
@@ -564,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_E4_floods_end_the_connection), cmocka_unit_test(test_E4_rapid_reset),
 		cmocka_unit_test(test_E5_malformed_requests),
 		cmocka_unit_test(test_a_head_keeps_all_fields_in_their_order), cmocka_unit_test(test_E5_heads_that_are_refused),
+		cmocka_unit_test(test_what_browsers_say), cmocka_unit_test(test_E5_many_crumbs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,9 @@ static void test_E5_refusals(void **state)
 		{"CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\nContent-Length: 1\r\n\r\nx", 400},
 		{"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400},
 		{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: x\r\nproxy-authorization: x\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\norigin: https://b\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n\r\n", 400},
 		{"GET https://wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
 		{"GET ftp://wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
 		{"GET http:/// HTTP/1.1\r\nHost: wiki\r\n\r\n", 400},
@@ -225,6 +228,20 @@ static void test_all_fields_in_their_order(void **state)
 	}
 }
 
+static void test_what_browsers_say(void **state)
+{
+	(void)state;
+	OWN(own_http1) struct http1 *http1 = NULL;
+	struct view input = view_string("GET / HTTP/1.1\r\nHost: gw\r\nCookie: a=b; c=d \r\nOrigin:https://gw\r\nSec-Fetch-Site: none\r\n"
+					"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n");
+	assert_int_equal(http1_new(HEAD_LIMIT, BODY_LIMIT, &http1), 0);
+	assert_int_equal(http1_next(http1, &input), HTTP1_REQUEST);
+	const struct http_request *request = http1_request(http1);
+	assert_true(view_is(request->cookie, "a=b; c=d") && view_is(request->origin, "https://gw"));
+	assert_true(view_is(request->fetch_site, "none") && view_is(request->fetch_mode, "navigate"));
+	assert_true(view_is(request->fetch_dest, "document"));
+}
+
 static void test_E5_more_fields_than_any_head_needs(void **state)
 {
 	(void)state;
@@ -261,7 +278,7 @@ int main(void)
 		cmocka_unit_test(test_E5_refusals), cmocka_unit_test(test_E5_a_head_of_1_mib_is_refused_early),
 		cmocka_unit_test(test_a_pipeline_at_every_cut), cmocka_unit_test(test_keep_alive_and_continue),
 		cmocka_unit_test(test_whole_addresses), cmocka_unit_test(test_all_fields_in_their_order),
-		cmocka_unit_test(test_E5_more_fields_than_any_head_needs),
+		cmocka_unit_test(test_E5_more_fields_than_any_head_needs), cmocka_unit_test(test_what_browsers_say),
 		cmocka_unit_test(test_response_heads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
