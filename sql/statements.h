@@ -61,12 +61,13 @@
 			    "key_store = $5, address = $6 WHERE id = $7 AND state IN ('open', 'pending', 'approved')") \
 	/* ---- sessions ---- */                                                                                   \
 	S(session_live, "SELECT id, number, token_hash, device, \"user\", created_at, expires_at, address, "       \
-			"connection, realm FROM session WHERE ended_at IS NULL ORDER BY number")                   \
+			"connection, realm, portal, browser_token_hash FROM session WHERE ended_at IS NULL ORDER BY number") \
 	S(session_newest_row, "SELECT coalesce(max(at), 0) FROM audit")                                            \
 	S(session_last_number, "SELECT coalesce(max(number), 0) FROM session")                                     \
 	S(session_insert, "INSERT INTO session (id, number, token_hash, device, \"user\", created_at, expires_at, " \
-			  "address, connection, realm) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")          \
+			  "address, connection, realm, portal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)") \
 	S(session_extend, "UPDATE session SET expires_at = $1 WHERE id = $2 AND ended_at IS NULL")                 \
+	S(session_browser_token, "UPDATE session SET browser_token_hash = $1 WHERE id = $2 AND ended_at IS NULL")  \
 	S(session_end, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")     \
 	S(session_end_device, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE device = $3 AND ended_at IS NULL") \
 	S(session_end_user_device, "UPDATE session SET ended_at = $1, end_reason = $2 "                            \
@@ -74,18 +75,18 @@
 	/* ---- tunnels ---- */                                                                                    \
 	S(tunnel_last, "SELECT coalesce(max(id), 0) FROM tunnel")                                                  \
 	S(tunnel_insert, "INSERT INTO tunnel (id, session, device, \"user\", rule, resource, requested_host, "     \
-			 "requested_port, opened_at, connection, request_id) "                                     \
-			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")                                  \
+			 "requested_port, opened_at, connection, request_id, way, form) "                          \
+			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")                        \
 	S(tunnel_address, "UPDATE tunnel SET address = $1 WHERE id = $2")                                          \
 	S(tunnel_close, "UPDATE tunnel SET closed_at = $1, close_reason = $2, bytes_to_target = $3, "              \
 			"bytes_to_client = $4 WHERE id = $5 AND closed_at IS NULL")                                \
 	S(tunnel_count_open, "SELECT count(*) FROM tunnel WHERE closed_at IS NULL")                                \
 	S(tunnel_close_lost, "UPDATE tunnel SET closed_at = $1, close_reason = $2 WHERE id = $3 AND closed_at IS NULL") \
 	S(tunnel_open_all, "SELECT id, session, device, rule, resource, requested_host, requested_port, address, "  \
-			   "opened_at, connection, request_id FROM tunnel WHERE closed_at IS NULL ORDER BY id")    \
+			   "opened_at, connection, request_id, way, form FROM tunnel WHERE closed_at IS NULL ORDER BY id") \
 	S(tunnel_page, "SELECT tunnel.id, session, device.name, \"user\", rule, resource, requested_host, "        \
 		       "requested_port, address, bytes_to_target, bytes_to_client, opened_at, closed_at, "         \
-		       "close_reason, connection, request_id FROM tunnel JOIN device ON device.id = tunnel.device " \
+		       "close_reason, connection, request_id, way, form FROM tunnel JOIN device ON device.id = tunnel.device " \
 		       "WHERE tunnel.id > $1 ORDER BY tunnel.id LIMIT $2")                                         \
 	/* ---- accounts ---- */                                                                                   \
 	S(account_all, "SELECT \"user\", locked_at FROM account WHERE locked_at IS NOT NULL")                      \

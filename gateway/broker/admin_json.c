@@ -184,35 +184,37 @@ json_t *admin_json_authorities(const struct registry *registry, enum admin_json_
 
 json_t *admin_json_session(const struct session *session)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i}", "realm", session->realm, "session", session->id, "user", session->user,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:b}", "realm", session->realm, "session", session->id, "user", session->user,
 			 "device", session->device->name, "address", session->address, "connection", session->connection,
 			 "created_at", admin_json_time(session->created_at_ms), "expires_at",
 			 admin_json_time(session->expires_at_ms), "ended_at", admin_json_time(session->ended_at_ms),
-			 "end_reason", text_or_null(session->end_reason), "tunnels", (int)session->tunnel_count);
+			 "end_reason", text_or_null(session->end_reason), "tunnels", (int)session->tunnel_count, "portal",
+			 session->portal);
 }
 
 json_t *admin_json_tunnel(const struct tunnel *tunnel)
 {
 	struct traffic traffic = traffic_of(tunnel->watch);
-	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s*, s:s*, s:s, s:o, s:s, s:I, s:I, s:I}", "tunnel",
+	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s*, s:s*, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:s}", "tunnel",
 			 (json_int_t)tunnel->id, "user",
 			 tunnel->session->user, "device", tunnel->session->device->name, "host", tunnel->host, "port",
 			 (int)tunnel->port, "address", text_or_null(tunnel->address), "rule", tunnel->rule, "resource",
 			 tunnel->resource, "state", tunnel_state_name(tunnel->state), "opened_at",
 			 admin_json_time(tunnel->opened_at_ms), "session", tunnel->session->id, "bytes_to_target",
 			 (json_int_t)traffic.bytes_sent, "bytes_to_client", (json_int_t)traffic.bytes_received, "idle_seconds",
-			 (json_int_t)(traffic.idle_ms / 1000));
+			 (json_int_t)(traffic.idle_ms / 1000), "way", tunnel_way_name(tunnel->way), "form",
+			 tunnel_form_name(tunnel->form));
 }
 
 json_t *admin_json_tunnel_row(const struct tunnel_row *row)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:s, s:s}", "tunnel", (json_int_t)row->id,
+	return json_pack("{s:I, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:s}", "tunnel", (json_int_t)row->id,
 			 "user", row->user, "device", row->device, "host", row->host, "port", (int)row->port, "address",
 			 text_or_null(row->address), "rule", row->rule, "resource", row->resource, "opened_at",
 			 admin_json_time(row->opened_at_ms), "closed_at", admin_json_time(row->closed_at_ms), "close_reason",
 			 text_or_null(row->close_reason), "bytes_to_target", (json_int_t)row->bytes_to_target,
 			 "bytes_to_client", (json_int_t)row->bytes_to_client, "session", row->session, "request_id",
-			 row->request_id);
+			 row->request_id, "way", row->way, "form", row->form);
 }
 
 json_t *admin_json_audit_row(const struct audit_row *row)

@@ -29,7 +29,7 @@ struct legacy {
 	LIST_ENTRY(legacy) of_heir;
 	uint64_t id, opened_at_ms;
 	uint32_t port, request;
-	char *session, *rule, *resource, *host, *address;
+	char *session, *rule, *resource, *host, *address, *way, *form;
 };
 
 struct heir {
@@ -75,6 +75,8 @@ static void legacy_free(struct legacy *legacy)
 	free(legacy->resource);
 	free(legacy->host);
 	free(legacy->address);
+	free(legacy->way);
+	free(legacy->form);
 	free(legacy);
 }
 
@@ -278,9 +280,10 @@ static int note_kept(struct heir *heir, const struct store_row *row, struct diag
 				  .rule = strdup(store_row_text(row, 3)), .resource = strdup(store_row_text(row, 4)),
 				  .host = strdup(store_row_text(row, 5)), .port = (uint32_t)store_row_number(row, 6),
 				  .address = strdup(store_row_text(row, 7)), .opened_at_ms = (uint64_t)store_row_number(row, 8),
-				  .request = request_of(store_row_text(row, 10))};
+				  .request = request_of(store_row_text(row, 10)), .way = strdup(store_row_text(row, 11)),
+				  .form = strdup(store_row_text(row, 12))};
 	LIST_INSERT_HEAD(&heir->tunnels, legacy, of_heir);
-	if (!legacy->session || !legacy->rule || !legacy->resource || !legacy->host || !legacy->address)
+	if (!legacy->session || !legacy->rule || !legacy->resource || !legacy->host || !legacy->address || !legacy->way || !legacy->form)
 		return diag_system(diag, "memory");
 	return 0;
 }
@@ -371,7 +374,7 @@ static bool inherit_tunnels(struct worker *worker, struct heritage *heritage, st
 	while ((legacy = LIST_FIRST(&heir->tunnels))) {
 		const struct tunnel_row row = {.id = legacy->id, .opened_at_ms = legacy->opened_at_ms, .port = legacy->port,
 					       .rule = legacy->rule, .resource = legacy->resource, .host = legacy->host,
-					       .address = legacy->address};
+					       .address = legacy->address, .way = legacy->way, .form = legacy->form};
 		if (!tunnel_inherit(worker, session_find(&worker->broker->sessions, legacy->session), legacy->request, &row,
 				    take_copy(&heritage->targets, legacy->id)))
 			return false;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "address.h"
 #include "broker.h"
 #include "issuance.h"
 #include "sallyport/clock.h"
@@ -95,32 +96,15 @@ static void on_new(struct store_operation *operation, int result, const struct d
 	answer(inviting);
 }
 
-/* "HOST:PORT" as laptops reach it. */
-static int spell_public(const struct conf *conf, const char *configured, const char *listen, char *out_text, size_t capacity)
-{
-	char host[256];
-	uint16_t port = 0;
-	size_t position = 0;
-	struct view first;
-	if (*configured)
-		return str_copy(out_text, capacity, configured) ? 0 : ERR_LIMIT;
-	if (!conf_list_next(listen, &position, &first) || str_split_authority(first, host, sizeof(host), &port) < 0)
-		return ERR_NOT_FOUND;
-	bool six = strchr(conf->name, ':');
-	return (size_t)snprintf(out_text, capacity, "%s%s%s:%u", six ? "[" : "", conf->name, six ? "]" : "", port) < capacity
-		       ? 0
-		       : ERR_LIMIT;
-}
-
 static int spell_line(struct inviting *inviting, const char *secret, struct diag *diag)
 {
 	const struct conf *conf = &inviting->broker->room->conf;
 	const struct invitation *invitation = inviting->invitation;
 	char main[600], enroll[600];
-	if (spell_public(conf, conf->public_enroll_address, conf->enroll_listen, enroll, sizeof(enroll)) < 0)
+	if (address_public(conf->name, conf->public_enroll_address, conf->enroll_listen, enroll, sizeof(enroll)) < 0)
 		return diag_set(diag, ERR_DENIED, "there is no enrolment listener: set enroll_listen, such as {\"0.0.0.0:8443\"}, "
 						  "and restart the gateway");
-	if (spell_public(conf, conf->public_address, conf->listen, main, sizeof(main)) < 0)
+	if (address_public(conf->name, conf->public_address, conf->listen, main, sizeof(main)) < 0)
 		return diag_set(diag, ERR_DENIED, "the address of the main listener cannot be told: set public_address");
 	snprintf(inviting->line, sizeof(inviting->line), "sallyport:1/%s/%s/%s/%s/%s/%llu", main, enroll,
 		 *inviting->broker->authority_pin ? inviting->broker->authority_pin : "-", invitation->id, secret,

@@ -228,7 +228,7 @@ static void finish_good(struct login *login)
 	}
 	account_succeeded(login->broker, login->user, login->device);
 	session_grant(login->waiter, login->waiter_request,
-		      &(struct session_wish){.user = login->result_user, .realm = login->realm,
+		      &(struct session_wish){.user = login->result_user, .realm = login->realm, .portal = login->portal,
 					     .pam_session = conversation_take(login)});
 	leave(login);
 }
@@ -529,6 +529,7 @@ int login_start(struct worker *worker, const struct worker_broker_login_start *m
 		worker_unavailable(worker, message->request);
 		return 0;
 	}
+	login->portal = message->portal != 0;
 	begin(login);
 	wait_for_news(login, worker, message->request);
 	find_realm(login, is_asked ? &asked : NULL);

@@ -49,6 +49,7 @@ struct login {
 	char request_id[48];  /* of the request that began it */
 	char realm[33];       /* whose stack asks (realm.h) */
 	bool breaks_glass;    /* that realm is for emergencies */
+	bool portal;          /* a browser logs in at the portal */
 	struct groups_query query; /* of the user's groups, while a realm is chosen or checked */
 	bool is_querying;
 	enum login_fitness fitness; /* of the realm for the user whom PAM has named */

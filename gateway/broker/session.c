@@ -37,9 +37,28 @@ void session_attach(struct sessions *sessions, struct session *session)
 	LIST_INSERT_HEAD(&session->device->sessions, session, of_device);
 	map_add(&sessions->tokens, &session->by_token, view_of(session->token_hash, sizeof(session->token_hash)));
 	map_add(&sessions->ids, &session->by_id, view_string(session->id));
+	if (session->has_browser_token)
+		map_add(&sessions->browser_tokens, &session->by_browser_token,
+			view_of(session->browser_token_hash, sizeof(session->browser_token_hash)));
 	sessions->live_count++;
 	if (sessions->last_number < session->number)
 		sessions->last_number = session->number;
+}
+
+static void drop_browser_token(struct sessions *sessions, struct session *session)
+{
+	if (session->has_browser_token)
+		map_remove(&sessions->browser_tokens, &session->by_browser_token);
+	session->has_browser_token = false;
+}
+
+void session_set_browser_token(struct sessions *sessions, struct session *session, const uint8_t *hash)
+{
+	drop_browser_token(sessions, session);
+	memcpy(session->browser_token_hash, hash, sizeof(session->browser_token_hash));
+	session->has_browser_token = true;
+	map_add(&sessions->browser_tokens, &session->by_browser_token,
+		view_of(session->browser_token_hash, sizeof(session->browser_token_hash)));
 }
 
 void session_mark_ended(struct sessions *sessions, struct session *session, const char *reason)
@@ -61,6 +80,7 @@ static void forget(struct sessions *sessions, struct session *session)
 	LIST_REMOVE(session, all);
 	map_remove(&sessions->tokens, &session->by_token);
 	map_remove(&sessions->ids, &session->by_id);
+	drop_browser_token(sessions, session);
 	session_free(session);
 }
 
@@ -108,7 +128,14 @@ static void fill(struct session *session, const struct store_row *row)
 	str_copy(session->address, sizeof(session->address), store_row_text(row, 7));
 	str_copy(session->connection, sizeof(session->connection), store_row_text(row, 8));
 	str_copy(session->realm, sizeof(session->realm), store_row_text(row, 9));
+	session->portal = store_row_number(row, 10) != 0;
 	set_ages(session);
+}
+
+/* A hash that the store keeps in hexadecimal. */
+static bool take_hash(const struct store_row *row, int column, uint8_t *out_hash)
+{
+	return str_from_hex(view_string(store_row_text(row, column)), out_hash, HASH_BYTES) == 0;
 }
 
 static int take_session(void *self, const struct store_row *row, struct diag *diag)
@@ -120,8 +147,9 @@ static int take_session(void *self, const struct store_row *row, struct diag *di
 	fill(session, row);
 	session->user = strdup(store_row_text(row, 4));
 	session->device = registry_device_by_id(&sessions->broker->registry, store_row_text(row, 3));
-	if (!session->user || !session->device ||
-	    str_from_hex(view_string(store_row_text(row, 2)), session->token_hash, sizeof(session->token_hash)) < 0) {
+	session->has_browser_token = *store_row_text(row, 11) != 0;
+	if (!session->user || !session->device || !take_hash(row, 2, session->token_hash) ||
+	    (session->has_browser_token && !take_hash(row, 11, session->browser_token_hash))) {
 		session_free(session);
 		return diag_set(diag, ERR_SYSTEM, "the session %s is damaged in the store", store_row_text(row, 0));
 	}
@@ -150,7 +178,7 @@ static int load(struct store_db *db, struct store_operation *operation, struct d
 int sessions_load(struct sessions *sessions, struct broker *broker, struct diag *diag)
 {
 	*sessions = (struct sessions){.broker = broker};
-	if (map_init(&sessions->tokens) < 0 || map_init(&sessions->ids) < 0)
+	if (map_init(&sessions->tokens) < 0 || map_init(&sessions->ids) < 0 || map_init(&sessions->browser_tokens) < 0)
 		return diag_system(diag, "memory");
 	struct store_operation operation = {.work = load, .context = sessions};
 	return store_now(broker->store, &operation, diag);

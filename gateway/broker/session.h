@@ -22,14 +22,17 @@ struct device;
 struct tunnel;
 
 #define SESSION_TOKEN_CHARACTERS 64 /* lower-case hexadecimal of 256 random bits */
+#define SESSION_BROWSER_TOKEN_CHARACTERS 32 /* of 128: a person carries it from the portal into a dialogue (browser.h) */
 
 struct session {
 	LIST_ENTRY(session) all;       /* live: sessions.live; ended: sessions.ended */
 	LIST_ENTRY(session) of_device; /* while live */
-	struct map_entry by_token, by_id;
+	struct map_entry by_token, by_id, by_browser_token;
 	char id[33];
 	uint64_t number; /* the one of worker_broker's messages */
-	uint8_t token_hash[32];
+	uint8_t token_hash[32], browser_token_hash[32];
+	bool has_browser_token;
+	bool portal; /* a browser at the portal has opened it */
 	struct device *device;
 	char *user;
 	char realm[33];             /* that let him in (realm.h) */
@@ -51,7 +54,7 @@ struct session {
 LIST_HEAD(session_list, session);
 struct sessions {
 	struct session_list live, ended;
-	struct map tokens, ids;
+	struct map tokens, ids, browser_tokens;
 	uint64_t last_number;
 	unsigned live_count;
 	uv_timer_t lease_timer;

@@ -51,7 +51,7 @@ static void on_facts(struct judgement *judgement, int result, const struct polic
 	if (result == 0)
 		session_send_resources(grant->worker, grant->request, facts);
 	WORKER_SEND(grant->worker, login_granted, -1, .request = grant->request, .user = view_string(session->user),
-		    .token = view_string(grant->token), .expires_at_ms = session->expires_at_ms);
+		    .token = view_string(grant->token), .expires_at_ms = session->expires_at_ms, .portal = session->portal);
 	session->holds--;
 	grant_free(grant);
 }
@@ -138,7 +138,8 @@ static int record(struct store_db *db, struct store_operation *operation, struct
 	str_hex(view_of(session->token_hash, sizeof(session->token_hash)), hash);
 	int result = STORE_RUN(db, diag, session_insert, TEXT(session->id), NUMBER(session->number), TEXT(hash),
 			       TEXT(session->device->id), TEXT(session->user), NUMBER(session->created_at_ms),
-			       NUMBER(session->expires_at_ms), TEXT(session->address), TEXT(session->connection), TEXT(session->realm));
+			       NUMBER(session->expires_at_ms), TEXT(session->address), TEXT(session->connection), TEXT(session->realm),
+			       NUMBER(session->portal));
 	if (result == 0)
 		result = audit_append(db, &grant->entry, diag);
 	return result < 0 || !grant->alarm.event ? result : audit_append(db, &grant->alarm, diag);
@@ -171,6 +172,7 @@ static int make_session(struct grant *grant, const struct session_wish *wish)
 	str_copy(session->address, sizeof(session->address), worker->address);
 	str_copy(session->connection, sizeof(session->connection), worker->connection);
 	str_copy(session->realm, sizeof(session->realm), wish->realm);
+	session->portal = wish->portal;
 	make_token(grant);
 	return 0;
 }
@@ -218,7 +220,8 @@ void session_grant(struct worker *worker, uint32_t request, const struct session
 	pam_session_adopt(grant->session, wish->pam_session);
 	worker_fill_audit(worker, request, &grant->entry);
 	str_copy(grant->entry.user, sizeof(grant->entry.user), wish->user);
-	audit_fill(&grant->entry, "login", "granted: session %s, realm %s", grant->session->id, grant->session->realm);
+	audit_fill(&grant->entry, "login", "granted: session %s, realm %s%s", grant->session->id, grant->session->realm,
+		   wish->portal ? ", by the portal" : "");
 	if (session_breaks_glass(worker->broker, grant->session))
 		shout(grant);
 	grant->operation = (struct store_operation){.work = record, .done = on_recorded, .context = grant};

@@ -11,6 +11,8 @@ void session_free(struct session *session);
 void session_attach(struct sessions *sessions, struct session *session);
 /* From now on it is no longer live; its tunnels are the caller's next step (ending.h). `reason` is a literal. */
 void session_mark_ended(struct sessions *sessions, struct session *session, const char *reason);
+/* From now on that is its browser token, and no other. */
+void session_set_browser_token(struct sessions *sessions, struct session *session, const uint8_t *hash);
 /* Live or lately ended, by its token; NULL. */
 struct session *session_of_token(const struct sessions *sessions, struct view token);
 /* Device, user and address of an audit row about it. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "browser.h"
 #include "hash.h"
 #include "judge.h"
 #include "sallyport/clock.h"
@@ -38,10 +39,8 @@ static void refuse_ended(struct refusal *refusal, const struct session *session)
 	snprintf(refusal->detail, sizeof(refusal->detail), "the session %s has ended: %s", session->id, reason);
 }
 
-struct session *session_of_request(struct worker *worker, uint32_t request, struct view token, uint32_t status,
-				   const char *event)
+struct session *session_admit(struct worker *worker, uint32_t request, struct session *session, uint32_t status, const char *event)
 {
-	struct session *session = session_of_token(&worker->broker->sessions, token);
 	struct refusal refusal = {.event = event, .status = status, .code = "no_session", .sentence = no_session};
 	if (session && session->device == worker->device && session_is_live(session, clock_wall_ms()) &&
 	    session->device->state == DEVICE_ACTIVE && device_is_bound_to(session->device, session->user))
@@ -52,6 +51,12 @@ struct session *session_of_request(struct worker *worker, uint32_t request, stru
 		refuse_ended(&refusal, session);
 	worker_refuse(worker, request, &refusal);
 	return NULL;
+}
+
+struct session *session_of_request(struct worker *worker, uint32_t request, struct view token, uint32_t status,
+				   const char *event)
+{
+	return session_admit(worker, request, session_of_token(&worker->broker->sessions, token), status, event);
 }
 
 /* ---- get, renew, end ---- */
@@ -81,7 +86,8 @@ static void send_state(struct worker *worker, uint32_t request, const struct ses
 		    .user = view_string(session->user), .device = view_string(session->device->name),
 		    .created_at_ms = session->created_at_ms, .expires_at_ms = session->expires_at_ms,
 		    .login_at_ms = clock_wall_ms() - (uint64_t)((int64_t)clock_monotonic_ms() - session->login_at_ms),
-		    .tunnels = session->tunnel_count, .realm = view_string(session->realm));
+		    .tunnels = session->tunnel_count, .realm = view_string(session->realm), .portal = session->portal,
+		    .browser = browser_is_allowed(worker->broker, session));
 }
 
 void session_on_get(struct worker *worker, const struct worker_broker_session_get *message)
@@ -236,14 +242,20 @@ static void on_resources(struct judgement *judgement, int result, const struct p
 	asking_free(asking);
 }
 
-void session_on_resources(struct worker *worker, const struct worker_broker_resources *message)
+void session_answer_resources(struct worker *worker, uint32_t request, struct session *session)
 {
-	struct session *session = session_of_request(worker, message->request, message->token, 401, "session");
-	struct asking *asking = session ? asking_new(worker, message->request, session) : NULL;
+	struct asking *asking = asking_new(worker, request, session);
 	if (!asking)
 		return;
 	asking->judgement = (struct judgement){.broker = worker->broker, .device = session->device, .user = session->user,
 					       .session = session, .worker = worker->number, .done = on_resources,
 					       .context = asking};
 	judge(&asking->judgement);
+}
+
+void session_on_resources(struct worker *worker, const struct worker_broker_resources *message)
+{
+	struct session *session = session_of_request(worker, message->request, message->token, 401, "session");
+	if (session)
+		session_answer_resources(worker, message->request, session);
 }

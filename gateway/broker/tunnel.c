@@ -18,6 +18,7 @@
 #include "address.h"
 #include "bandwidth.h"
 #include "broker.h"
+#include "browser.h"
 #include "dial.h"
 #include "ending.h"
 #include "judge.h"
@@ -52,6 +53,32 @@ const char *tunnel_state_name(enum tunnel_state state)
 	return names[state];
 }
 
+static const char *const way_names[] = {"token", "browser_token", "browser_session"};
+static const char *const form_names[] = {"connect", "request"};
+
+const char *tunnel_way_name(enum tunnel_way way)
+{
+	return way_names[way];
+}
+
+enum tunnel_way tunnel_way_named(const char *name)
+{
+	int way = TUNNEL_BY_BROWSER_SESSION;
+	while (way > TUNNEL_BY_TOKEN && strcmp(name, way_names[way]) != 0)
+		way--;
+	return (enum tunnel_way)way;
+}
+
+const char *tunnel_form_name(enum worker_broker_form form)
+{
+	return form_names[form];
+}
+
+enum worker_broker_form tunnel_form_named(const char *name)
+{
+	return strcmp(name, form_names[WORKER_BROKER_REQUEST]) == 0 ? WORKER_BROKER_REQUEST : WORKER_BROKER_CONNECT;
+}
+
 struct tunnel *tunnel_find(const struct tunnels *tunnels, uint64_t id)
 {
 	return MAP_FIND(&tunnels->ids, view_of(&id, sizeof(id)), struct tunnel, by_id);
@@ -73,24 +100,31 @@ static void tunnel_free(struct tunnel *tunnel)
 	free(tunnel);
 }
 
-static struct tunnel *tunnel_new(struct worker *worker, struct session *session, uint32_t request,
-				 const struct target *target)
+/* What a worker asks for, and for whom. */
+struct wish {
+	struct session *session;
+	enum tunnel_way way;
+	enum worker_broker_form form;
+	struct target target;
+};
+
+static struct tunnel *tunnel_new(struct worker *worker, uint32_t request, const struct wish *wish)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 	struct opening *opening = calloc(1, sizeof(*opening));
-	char *host = strdup(target->host);
+	char *host = strdup(wish->target.host);
 	if (!tunnel || !opening || !host) {
 		free(tunnel);
 		free(opening);
 		free(host);
 		return NULL;
 	}
-	*tunnel = (struct tunnel){.worker = worker, .session = session, .request = request, .port = target->port,
-				  .state = TUNNEL_JUDGING, .host = host, .watch = -1, .opening = opening,
-				  .opened_at_ms = clock_wall_ms()};
-	opening->target = *target;
+	*tunnel = (struct tunnel){.worker = worker, .session = wish->session, .request = request, .port = wish->target.port,
+				  .state = TUNNEL_JUDGING, .way = wish->way, .form = wish->form, .host = host, .watch = -1,
+				  .opening = opening, .opened_at_ms = clock_wall_ms()};
+	opening->target = wish->target;
 	worker_hold(worker);
-	session->holds++;
+	wish->session->holds++;
 	return tunnel;
 }
 
@@ -125,6 +159,7 @@ struct tunnel *tunnel_inherit(struct worker *worker, struct session *session, ui
 		return NULL;
 	*tunnel = (struct tunnel){.id = row->id, .worker = worker, .session = session, .request = request, .port = row->port,
 				  .state = TUNNEL_OPEN, .opened_at_ms = row->opened_at_ms, .watch = take_fd(&owned),
+				  .way = tunnel_way_named(row->way), .form = tunnel_form_named(row->form),
 				  .host = strdup(row->host), .rule = strdup(row->rule), .resource = strdup(row->resource),
 				  .address = strdup(row->address)};
 	tunnel->inherited = traffic_of(tunnel->watch);
@@ -335,7 +370,8 @@ static int record(struct store_db *db, struct store_operation *operation, struct
 	int result = STORE_RUN(db, diag, tunnel_insert, NUMBER(tunnel->id), TEXT(tunnel->session->id),
 			       TEXT(tunnel->session->device->id), TEXT(tunnel->session->user), TEXT(tunnel->rule),
 			       TEXT(tunnel->resource), TEXT(tunnel->host), NUMBER(tunnel->port),
-			       NUMBER(tunnel->opened_at_ms), TEXT(tunnel->worker->connection), TEXT(entry->request_id));
+			       NUMBER(tunnel->opened_at_ms), TEXT(tunnel->worker->connection), TEXT(entry->request_id),
+			       TEXT(tunnel_way_name(tunnel->way)), TEXT(tunnel_form_name(tunnel->form)));
 	return result < 0 ? result : audit_append(db, entry, diag);
 }
 
@@ -361,8 +397,9 @@ static void submit_row(struct tunnel *tunnel)
 	tunnel->state = TUNNEL_RECORDING;
 	opening->is_recorded = true;
 	fill_audit(tunnel, &opening->entry);
-	audit_fill(&opening->entry, "tunnel_open", "tunnel %llu to %s:%u, by the rule \"%s\" (resource \"%s\")",
-		   (unsigned long long)tunnel->id, tunnel->host, tunnel->port, tunnel->rule, tunnel->resource);
+	audit_fill(&opening->entry, "tunnel_open", "tunnel %llu to %s:%u, by the rule \"%s\" (resource \"%s\"); %s by %s of session %s",
+		   (unsigned long long)tunnel->id, tunnel->host, tunnel->port, tunnel->rule, tunnel->resource,
+		   tunnel_form_name(tunnel->form), tunnel_way_name(tunnel->way), tunnel->session->id);
 	opening->operation = (struct store_operation){.work = record, .done = on_recorded, .context = tunnel};
 	store_submit(tunnel->worker->broker->store, &opening->operation);
 }
@@ -417,9 +454,10 @@ static void refuse(struct worker *worker, uint32_t request, const struct session
 							 .retry_after_s = status == 429 ? 1 : 0});
 }
 
-static void begin(struct worker *worker, struct session *session, uint32_t request, const struct target *target)
+static void begin(struct worker *worker, uint32_t request, const struct wish *wish)
 {
-	struct tunnel *tunnel = tunnel_new(worker, session, request, target);
+	const struct session *session = wish->session;
+	struct tunnel *tunnel = tunnel_new(worker, request, wish);
 	if (!tunnel) {
 		worker_unavailable(worker, request);
 		return;
@@ -439,16 +477,13 @@ static void begin(struct worker *worker, struct session *session, uint32_t reque
 	judge(judgement);
 }
 
-void tunnel_open(struct worker *worker, const struct worker_broker_open *message)
+static void judge_wish(struct worker *worker, const struct worker_broker_open *message, struct wish *wish)
 {
-	struct session *session = session_of_request(worker, message->request, message->token, 407, "tunnel");
-	if (!session)
-		return;
-	struct target target;
+	const struct session *session = wish->session;
 	struct diag diag;
-	int result = target_parse(message->host, message->port, &target, &diag);
+	int result = target_parse(message->host, message->port, &wish->target, &diag);
 	if (result == 0)
-		(void)policy_follow_name(worker->broker->policy, &target);
+		(void)policy_follow_name(worker->broker->policy, &wish->target);
 	if (message->user.size && !view_is(message->user, session->user))
 		refuse(worker, message->request, session, 407, "no_session", "There is no such session. Log in first.");
 	else if (result < 0)
@@ -456,5 +491,17 @@ void tunnel_open(struct worker *worker, const struct worker_broker_open *message
 	else if (session->tunnel_count >= worker->broker->room->conf.tunnels_per_session)
 		refuse(worker, message->request, session, 429, "too_many", "This session has too many tunnels at the same time.");
 	else
-		begin(worker, session, message->request, &target);
+		begin(worker, message->request, wish);
+}
+
+int tunnel_open(struct worker *worker, const struct worker_broker_open *message)
+{
+	const struct browser_claim claim = {.token = message->token, .user = message->user, .status = 407, .event = "tunnel"};
+	if (message->form >= WORKER_BROKER_FORM_COUNT)
+		return ERR_BAD_PEER;
+	struct wish wish = {.form = (enum worker_broker_form)message->form};
+	wish.session = browser_session(worker, message->request, &claim, &wish.way);
+	if (wish.session)
+		judge_wish(worker, message, &wish);
+	return 0;
 }

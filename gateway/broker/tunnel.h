@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "map.h"
+#include "sallyport/edge/worker_broker.h"
 #include "store.h"
 #include "traffic.h"
 
@@ -22,6 +23,15 @@ struct worker;
 enum tunnel_state { TUNNEL_JUDGING, TUNNEL_RECORDING, TUNNEL_RESOLVING, TUNNEL_DIALING, TUNNEL_OPEN };
 const char *tunnel_state_name(enum tunnel_state state);
 
+/* How it was authorised: by the session's token; by a browser's; by nothing but the portal's session (browser.h). */
+enum tunnel_way { TUNNEL_BY_TOKEN, TUNNEL_BY_BROWSER_TOKEN, TUNNEL_BY_BROWSER_SESSION };
+/* As in the record: "token" "browser_token" "browser_session"; and back, the first for anything else. */
+const char *tunnel_way_name(enum tunnel_way way);
+enum tunnel_way tunnel_way_named(const char *name);
+/* "connect", or "request": one that the worker carries to the target. */
+const char *tunnel_form_name(enum worker_broker_form form);
+enum worker_broker_form tunnel_form_named(const char *name);
+
 struct tunnel {
 	LIST_ENTRY(tunnel) all, of_session, of_worker;
 	struct map_entry by_id;
@@ -31,6 +41,8 @@ struct tunnel {
 	uint32_t request;
 	uint16_t port;
 	enum tunnel_state state;
+	enum tunnel_way way;
+	enum worker_broker_form form;
 	char *host;       /* canonical */
 	char *rule;       /* names, for the record */
 	char *resource;
@@ -68,6 +80,7 @@ struct tunnel_row {
 	uint64_t bytes_to_target, bytes_to_client;
 	uint32_t port;
 	const char *session, *device, *user, *rule, *resource, *host, *address, *close_reason, *connection, *request_id;
+	const char *way, *form; /* names */
 };
 typedef void (*tunnel_page_done)(void *context, int result, const struct diag *diag, const struct tunnel_row *rows,
 				 size_t count);
@@ -77,9 +90,8 @@ void tunnel_read(struct broker *broker, uint64_t after, unsigned limit, tunnel_p
 
 [[nodiscard]] int tunnels_load(struct broker *broker, struct diag *diag);
 
-struct worker_broker_open;
-/* A worker asks: decide, record, resolve, check, dial, hand over. */
-void tunnel_open(struct worker *worker, const struct worker_broker_open *message);
+/* A worker asks: decide, record, resolve, check, dial, hand over. ERR_BAD_PEER for what no honest worker sends. */
+[[nodiscard]] int tunnel_open(struct worker *worker, const struct worker_broker_open *message);
 /* The client of that request no longer waits. */
 void tunnel_open_cancelled(struct worker *worker, uint32_t request);
 /* An open tunnel is over: the record's row is closed, memory forgets it. `reason` is copied; byte counts are

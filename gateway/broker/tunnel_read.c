@@ -15,17 +15,17 @@ struct page {
 	size_t count;
 };
 
-enum { TEXTS = 10 };
+enum { TEXTS = 12 };
 
 /* The texts of a row, and the column of each (statements.h: tunnel_page). */
 static const char **text_of(struct tunnel_row *row, int i)
 {
 	const char **const texts[TEXTS] = {&row->session,  &row->device, &row->user,    &row->rule,
 					   &row->resource, &row->host,   &row->address, &row->close_reason,
-					   &row->connection, &row->request_id};
+					   &row->connection, &row->request_id, &row->way, &row->form};
 	return texts[i];
 }
-static const int columns[] = {1, 2, 3, 4, 5, 6, 8, 13, 14, 15};
+static const int columns[] = {1, 2, 3, 4, 5, 6, 8, 13, 14, 15, 16, 17};
 enum { COLUMN_COUNT = sizeof(columns) / sizeof(columns[0]) };
 
 static void fill_numbers(struct tunnel_row *place, const struct store_row *row)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "browser.h"
 #include "door_one.h"
 #include "enrolment.h"
 #include "login.h"
@@ -325,6 +326,20 @@ static int on_resources(void *self, const struct worker_broker_resources *messag
 	return 0;
 }
 
+static int on_browser_token(void *self, const struct worker_broker_browser_token *message, int *fd)
+{
+	(void)fd;
+	browser_on_token(self, message);
+	return 0;
+}
+
+static int on_proxy_script(void *self, const struct worker_broker_proxy_script *message, int *fd)
+{
+	(void)fd;
+	browser_on_script(self, message);
+	return 0;
+}
+
 static int on_events(void *self, const struct worker_broker_events *message, int *fd)
 {
 	(void)fd;
@@ -342,8 +357,7 @@ static int on_events_stop(void *self, const struct worker_broker_events_stop *me
 static int on_open(void *self, const struct worker_broker_open *message, int *fd)
 {
 	(void)fd;
-	tunnel_open(self, message);
-	return 0;
+	return tunnel_open(self, message);
 }
 
 static int on_open_cancel(void *self, const struct worker_broker_open_cancel *message, int *fd)
@@ -431,6 +445,8 @@ static const struct worker_broker_handlers handlers = {
 	.session_renew = on_session_renew,
 	.session_end = on_session_end,
 	.resources = on_resources,
+	.browser_token = on_browser_token,
+	.proxy_script = on_proxy_script,
 	.events = on_events,
 	.events_stop = on_events_stop,
 	.open = on_open,

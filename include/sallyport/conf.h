@@ -76,6 +76,7 @@ enum conf_room {
 	/* the user's door */                                                                                         \
 	K(TEXT, pam_service, "sallyport", 1, 64, CONF_MONITOR | CONF_CONVERSATION, "PAM service of the user's door.")  \
 	K(REALMS, realm, "", 0, 32, CONF_MONITOR | CONF_BROKER | CONF_CONVERSATION, "Sections with a PAM service of their own: the first one that fits the user's groups and the device's tags is taken; without one pam_service.") \
+	K(FLAG, browser, "no", 0, 0, CONF_BROKER, "Let browsers in by sessions of the realm default that the portal has opened: a proxy request without a token, from the same device, counts for such a session. Other realms say so themselves; see REALMS.") \
 	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
 	K(PATH, factor_socket, "/run/sallyport/factor.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of pam_sallyport's second factor; root and conversation_user may use it.") \
 	K(PATH, factor_key, "/etc/sallyport/factor.key", 1, 4095, CONF_MONITOR, "Key that seals the second factors in the store; readable by root only, read at start. Without the file nobody has a second factor here.") \

@@ -10,14 +10,15 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 static const char *const session_columns[] = {"SESSION", "session", "USER", "user", "DEVICE", "device", "REALM", "realm", "ADDRESS", "address",
-					      "SINCE", "created_at", "UNTIL", "expires_at", "TUNNELS", "tunnels", NULL};
+					      "SINCE", "created_at", "UNTIL", "expires_at", "TUNNELS", "tunnels", "PORTAL", "portal", NULL};
 static const char *const session_pairs[] = {"session", "session", "user", "user", "device", "device", "realm", "realm", "address", "address",
 					    "connection", "connection", "since", "created_at", "until", "expires_at", "ended",
-					    "ended_at", "reason", "end_reason", "tunnels", "tunnels", NULL};
+					    "ended_at", "reason", "end_reason", "tunnels", "tunnels", "portal", "portal", NULL};
 static const char *const live_columns[] = {"TUNNEL", "tunnel", "USER", "user", "DEVICE", "device", "HOST", "host", "PORT", "port",
-					   "ADDRESS", "address", "RULE", "rule", "STATE", "state", "SINCE", "opened_at", NULL};
+					   "ADDRESS", "address", "RULE", "rule", "WAY", "way", "FORM", "form", "STATE", "state", "SINCE", "opened_at",
+					   NULL};
 static const char *const all_columns[] = {"TUNNEL", "tunnel", "USER", "user", "DEVICE", "device", "HOST", "host", "PORT", "port",
-					  "RULE", "rule", "OPENED", "opened_at", "CLOSED", "closed_at", "REASON", "close_reason",
+					  "RULE", "rule", "WAY", "way", "FORM", "form", "OPENED", "opened_at", "CLOSED", "closed_at", "REASON", "close_reason",
 					  "TO TARGET", "bytes_to_target", "TO CLIENT", "bytes_to_client", NULL};
 
 static bool is_one_of(const struct admin_values *values, const char *word)

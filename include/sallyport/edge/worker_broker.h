@@ -32,6 +32,9 @@ enum worker_broker_event_kind {
 	WORKER_BROKER_EVENT_ENDED,
 };
 
+/* What `open` is for: a tunnel of the client's, or a request that the worker carries to the target. */
+enum worker_broker_form { WORKER_BROKER_CONNECT, WORKER_BROKER_REQUEST, WORKER_BROKER_FORM_COUNT };
+
 #define WORKER_BROKER_TOKEN_MAX 128
 #define WORKER_BROKER_CONVERSATION_MAX 32 /* hexadecimal id of a conversation */
 
@@ -73,8 +76,14 @@ enum worker_broker_event_kind {
 	/* broker: one resource; `resources_end` (or login_granted) follows after the last */                 \
 	M(worker_broker, resource_item, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
 	M(worker_broker, resources_end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	/* worker: the portal wants a token for a browser's proxy dialogue; broker: here it is, committed */  \
+	M(worker_broker, browser_token, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                  \
+	M(worker_broker, browser_token_made, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                          \
+	/* worker: what a browser shall send through the gateway; answered as `resources` */                  \
+	M(worker_broker, proxy_script, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
 	/* ---- tunnels ---- */                                                                               \
-	/* worker: open a tunnel; host as the client wrote it; user is empty unless Basic named one */        \
+	/* worker: open a tunnel; host as the client wrote it; user is empty unless Basic named one. Without a \
+	 * token: for the one session of this device that the portal has opened, if its realm has `browser` */ \
 	M(worker_broker, open, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                           \
 	/* worker: the client no longer waits for that `open`; if it was opened, close it */                  \
 	M(worker_broker, open_cancel, EDGE_FROM_FIRST, WORKER_BROKER_REPORTS, EDGE_NO_FD)                     \
@@ -136,8 +145,8 @@ enum worker_broker_event_kind {
 /* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING; host: WORKER_BROKER_HOST */
 #define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0) F(u8, host, 0)
 #define worker_broker_rejected_FIELDS(F) F(str, code, 32)
-/* realm: empty: the gateway chooses */
-#define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256) F(str, realm, 32)
+/* realm: empty: the gateway chooses. portal: 1: a login by the portal; its token becomes a cookie */
+#define worker_broker_login_start_FIELDS(F) F(u32, request, 0) F(str, user, 256) F(str, realm, 32) F(u8, portal, 0)
 #define worker_broker_answer_item_FIELDS(F) F(u32, request, 0) F(secret, text, 65536)
 #define worker_broker_login_answer_FIELDS(F)                                                          \
 	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u32, answers, 0)
@@ -151,14 +160,16 @@ enum worker_broker_event_kind {
 #define worker_broker_login_state_FIELDS(F)                                                           \
 	F(u32, request, 0) F(str, conversation, WORKER_BROKER_CONVERSATION_MAX) F(u8, prompting, 0)
 #define worker_broker_login_granted_FIELDS(F)                                                         \
-	F(u32, request, 0) F(str, user, 256) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(u64, expires_at_ms, 0)
+	F(u32, request, 0) F(str, user, 256) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(u64, expires_at_ms, 0) \
+	F(u8, portal, 0)
 #define worker_broker_session_get_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_session_renew_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_session_end_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* portal: the portal has opened it; browser: its realm lets a browser in by it, without a token */
 #define worker_broker_session_state_FIELDS(F)                                                         \
 	F(u32, request, 0) F(str, session, 32) F(str, user, 256) F(str, device, 64)                   \
 	F(u64, created_at_ms, 0) F(u64, expires_at_ms, 0) F(u64, login_at_ms, 0) F(u32, tunnels, 0)                   \
-	F(str, realm, 32)
+	F(str, realm, 32) F(u8, portal, 0) F(u8, browser, 0)
 #define worker_broker_session_ended_FIELDS(F) F(u32, request, 0) F(u32, tunnels, 0)
 #define worker_broker_resources_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 /* kind: as in the policy; addresses: one per line; missing: empty when allowed, else what the user may know is missing */
@@ -166,9 +177,15 @@ enum worker_broker_event_kind {
 	F(u32, request, 0) F(str, name, 128) F(str, description, 512) F(str, kind, 16) F(str, addresses, 8192) \
 	F(u8, allowed, 0) F(str, missing, 256)
 #define worker_broker_resources_end_FIELDS(F) F(u32, request, 0)
+#define worker_broker_browser_token_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_browser_token_made_FIELDS(F)                                                    \
+	F(u32, request, 0) F(str, user, 256) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* token: as for `open` */
+#define worker_broker_proxy_script_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* form: enum worker_broker_form */
 #define worker_broker_open_FIELDS(F)                                                                  \
 	F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(str, user, 256)                \
-	F(str, host, 255) F(u32, port, 0)
+	F(str, host, 255) F(u32, port, 0) F(u8, form, 0)
 #define worker_broker_open_cancel_FIELDS(F) F(u32, request, 0)
 /* rate: bytes a second, each way, that this worker's tunnels of the group share; 0: no limit */
 #define worker_broker_opened_FIELDS(F)                                                                \
