@@ -1,11 +1,15 @@
-/* answer.c: the one answer of an exchange, whatever the HTTP version: its head and its body. */
+/* answer.c: the one answer of an exchange, whatever the HTTP version: its head, its body, its cookie. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "browser.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
 #include "worker.h"
+
+enum { HEADERS_MAX = 16 };
 
 static void finish(struct exchange *exchange)
 {
@@ -13,6 +17,7 @@ static void finish(struct exchange *exchange)
 	exchange->answered = true;
 	exchange->deadline_ms = 0;
 	wipe(exchange->token, sizeof(exchange->token));
+	wipe(exchange->set_cookie, sizeof(exchange->set_cookie));
 	buf_wipe(&exchange->body);
 	json_decref(take_pointer(&exchange->items));
 	/* HTTP/2: the stream's end frees it. */
@@ -39,16 +44,43 @@ static void write_http1(struct exchange *exchange, unsigned status, const struct
 		client->closing_after = true;
 }
 
+/* No other page may take what we answer for something that it is not, or learn from where it was asked. */
+size_t answer_add_common(struct http_header *headers, size_t count)
+{
+	headers[count++] = HTTP_HEADER("cross-origin-resource-policy", "same-origin");
+	headers[count++] = HTTP_HEADER("x-content-type-options", "nosniff");
+	headers[count++] = HTTP_HEADER("referrer-policy", "no-referrer");
+	return count;
+}
+
 static void write_answer(struct exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
 			 struct view body)
 {
+	struct http_header all[HEADERS_MAX];
+	assert(count + ANSWER_COMMON_HEADERS + 1 <= HEADERS_MAX);
 	if (exchange->answered)
 		return;
+	for (size_t i = 0; i < count; i++)
+		all[i] = headers[i];
+	count = answer_add_common(all, count);
+	if (*exchange->set_cookie)
+		all[count++] = HTTP_HEADER("set-cookie", exchange->set_cookie);
 	if (!exchange->stream)
-		write_http1(exchange, status, headers, count, body);
+		write_http1(exchange, status, all, count, body);
 	else
-		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, headers, count, body);
+		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, all, count, body);
 	finish(exchange);
+}
+
+void exchange_grant_cookie(struct exchange *exchange, struct view token)
+{
+	browser_cookie_set(token, exchange->set_cookie, sizeof(exchange->set_cookie));
+}
+
+void exchange_drop_cookie(struct exchange *exchange)
+{
+	if (exchange->by_cookie)
+		browser_cookie_delete(exchange->set_cookie, sizeof(exchange->set_cookie));
 }
 
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *json)
@@ -105,6 +137,8 @@ void exchange_problem(struct exchange *exchange, const struct exchange_problem *
 					 HTTP_HEADER("cache-control", "no-store")};
 	size_t count = 2;
 	char seconds[16];
+	if (problem->status == 401)
+		exchange_drop_cookie(exchange);
 	snprintf(seconds, sizeof(seconds), "%u", problem->retry_after_s ? problem->retry_after_s : 1);
 	if (problem->status == 407) {
 		headers[count++] = HTTP_HEADER("proxy-authenticate", "Basic realm=\"sallyport\"");

@@ -88,10 +88,14 @@ static int on_login_granted(void *self, const struct worker_broker_login_granted
 {
 	struct exchange *exchange = exchange_find(self, message->request);
 	(void)fd;
-	if (exchange)
-		exchange_answer(exchange, 200, json_pack("{s:s, s:o, s:o, s:o, s:o}", "state", "granted", "user", json_of(message->user),
-							 "session", json_of(message->token), "expires_at",
-							 json_time(message->expires_at_ms), "resources", take_items(exchange)));
+	if (!exchange)
+		return 0;
+	/* No script ever sees the portal's token. */
+	if (message->portal)
+		exchange_grant_cookie(exchange, message->token);
+	exchange_answer(exchange, 200, json_pack("{s:s, s:o, s:o*, s:o, s:o}", "state", "granted", "user", json_of(message->user),
+						 "session", message->portal ? NULL : json_of(message->token), "expires_at",
+						 json_time(message->expires_at_ms), "resources", take_items(exchange)));
 	return 0;
 }
 
@@ -114,7 +118,8 @@ static int on_session_state(void *self, const struct worker_broker_session_state
 	(void)fd;
 	if (exchange)
 		exchange_answer(exchange, 200,
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "realm", json_of(message->realm),
+				json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "realm", json_of(message->realm),
+					  "portal", message->portal, "browser", message->browser,
 					  "session", json_of(message->session), "user",
 					  json_of(message->user), "device", json_of(message->device), "created_at",
 					  json_time(message->created_at_ms), "login_at", json_time(message->login_at_ms),
@@ -151,8 +156,19 @@ static int on_session_ended(void *self, const struct worker_broker_session_ended
 {
 	struct exchange *exchange = exchange_find(self, message->request);
 	(void)fd;
+	if (!exchange)
+		return 0;
+	exchange_drop_cookie(exchange);
+	exchange_answer(exchange, 200, json_pack("{s:i}", "tunnels_closed", (int)message->tunnels));
+	return 0;
+}
+
+static int on_browser_token_made(void *self, const struct worker_broker_browser_token_made *message, int *fd)
+{
+	struct exchange *exchange = exchange_find(self, message->request);
+	(void)fd;
 	if (exchange)
-		exchange_answer(exchange, 200, json_pack("{s:i}", "tunnels_closed", (int)message->tunnels));
+		exchange_answer(exchange, 200, json_pack("{s:o, s:o}", "user", json_of(message->user), "token", json_of(message->token)));
 	return 0;
 }
 
@@ -324,6 +340,7 @@ static const struct worker_broker_handlers handlers = {
 	.session_tunnel = on_session_tunnel,
 	.event = on_event,
 	.session_ended = on_session_ended,
+	.browser_token_made = on_browser_token_made,
 	.resource_item = on_resource_item,
 	.resources_end = on_resources_end,
 	.opened = on_opened,

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "browser.h"
 #include "request.h"
 #include "routes.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "sallyport/x509.h"
 
 /* ---- refusals ---- */
 
@@ -29,30 +31,34 @@ void exchange_refuse(struct exchange *exchange, unsigned status, const char *cod
 	EXCHANGE_ASK(exchange, refusal, .status = status, .code = view_string(code), .sentence = view_string(shown));
 }
 
-/* ---- CONNECT ---- */
+/* ---- a way to a target ---- */
 
-static void ask_tunnel(struct exchange *exchange, const struct http_request *request)
+void exchange_open(struct exchange *exchange, struct view proxy_authorization, const struct exchange_target *target)
 {
-	char host[256];
-	uint16_t port = 0;
 	struct diag diag;
-	if (str_split_authority(request->authority, host, sizeof(host), &port) < 0) {
-		exchange_refuse(exchange, 400, "bad_target", "The target of CONNECT must be HOST:PORT with a port from 1 to 65535.");
-		return;
-	}
-	if (!view_is_utf8(view_string(host))) {
+	if (!view_is_utf8(view_string(target->host))) {
 		exchange_refuse(exchange, 400, "bad_target", "The target's host is not valid text.");
 		return;
 	}
-	int result = request_authorization(request->proxy_authorization, exchange->user, exchange->token, &diag);
-	if (result < 0) {
+	/* Without a word the broker looks for the browser's session. */
+	int result = request_authorization(proxy_authorization, exchange->user, exchange->token, &diag);
+	if (result < 0 && result != ERR_NOT_FOUND) {
 		exchange_refuse(exchange, 407, "no_session", diag.text);
 		return;
 	}
 	exchange->is_open = true;
-	EXCHANGE_ASK(exchange, open, .token = view_string(exchange->token), .user = view_string(exchange->user), .host = view_string(host),
-	    .port = port);
+	EXCHANGE_ASK(exchange, open, .token = view_string(exchange->token), .user = view_string(exchange->user),
+		     .host = view_string(target->host), .port = target->port, .form = (uint8_t)target->form);
 	wipe(exchange->token, sizeof(exchange->token));
+}
+
+static void ask_tunnel(struct exchange *exchange, const struct http_request *request)
+{
+	struct exchange_target target = {.form = WORKER_BROKER_CONNECT};
+	if (str_split_authority(request->authority, target.host, sizeof(target.host), &target.port) < 0)
+		exchange_refuse(exchange, 400, "bad_target", "The target of CONNECT must be HOST:PORT with a port from 1 to 65535.");
+	else
+		exchange_open(exchange, request->proxy_authorization, &target);
 }
 
 /* ---- the life of an exchange ---- */
@@ -80,33 +86,71 @@ static void take_key_store(struct exchange *exchange, struct view path)
 			str_copy(exchange->key_store, sizeof(exchange->key_store), stores[i]);
 }
 
+/* The sentence for a path that is none, and its code. */
+static void refuse_path(struct exchange *exchange)
+{
+	if (*exchange->allow)
+		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");
+	else if (exchange->worker->client.host)
+		exchange_refuse(exchange, 403, "host_certificate",
+				"This certificate is a host's: it may ask for presence, and nothing else.");
+	else if (exchange->worker->client.returning)
+		exchange_refuse(exchange, 403, "certificate_expired",
+				"This device's certificate has expired: log in and renew it (sallyport renew).");
+	else
+		exchange_refuse(exchange, 404, "not_found", "There is nothing at that path.");
+}
+
+/* Whose request it is: by Authorization, or else by the cookie. */
+static void take_credentials(struct exchange *exchange, const struct http_request *request)
+{
+	bool is_basic = exchange->route->token == BASIC;
+	struct diag diag;
+	int result = ERR_NOT_FOUND;
+	if (!is_basic && !request->authorization.size)
+		result = browser_cookie_token(request->cookie, exchange->token);
+	exchange->by_cookie = result != ERR_NOT_FOUND;
+	if (result == ERR_NOT_FOUND)
+		result = request_authorization(request->authorization, exchange->user, exchange->token, &diag);
+	else if (result < 0)
+		(void)!diag_set(&diag, result, "The cookie holds no token of this gateway. Log in.");
+	if (result < 0)
+		exchange_refuse(exchange, 401, is_basic ? "no_invitation" : "no_session",
+				is_basic ? "Enrolment needs an invitation: its id and secret as Basic authorization." : diag.text);
+}
+
+/* Nobody logs in at the enrolment listener, and no device is known there: no page gains by sending a browser to it. What is
+ * for another server is judged there. */
+static const char *forbidden_by_browser(const struct exchange *exchange, const struct http_request *request)
+{
+	char host[BROWSER_HOST_MAX + 1];
+	if (routes_door(&exchange->worker->client) == ENROLMENT || view_is(request->scheme, "http") || !browser_is_one(request))
+		return NULL;
+	/* A name of somebody else's that leads here (DNS rebinding) would make his pages ours: same origin, but not our name. TLS
+	 * tells the browser so, and its user may have clicked that away. */
+	if (browser_host(request->authority, host, sizeof(host)) < 0 || !x509_names_host(exchange->worker->certificate, host))
+		return "This gateway has no such name. Open it by the name that its certificate says.";
+	return browser_forbids(request);
+}
+
 static void check_head(struct exchange *exchange, const struct http_request *request)
 {
-	struct diag diag;
+	const char *forbidden = forbidden_by_browser(exchange, request);
 	exchange->route = routes_find(exchange, request);
 	exchange->wants_page = request_wants_page(request->accept);
 	take_key_store(exchange, request->path);
-	if (!exchange->route && *exchange->allow)
-		exchange_refuse(exchange, 405, "method_not_allowed", "That method is not for this path.");
-	else if (!exchange->route && exchange->worker->client.host)
-		exchange_refuse(exchange, 403, "host_certificate",
-				"This certificate is a host's: it may ask for presence, and nothing else.");
-	else if (!exchange->route && exchange->worker->client.returning)
-		exchange_refuse(exchange, 403, "certificate_expired",
-				"This device's certificate has expired: log in and renew it (sallyport renew).");
+	if (forbidden)
+		exchange_refuse(exchange, 403, "cross_site", forbidden);
 	else if (!exchange->route)
-		exchange_refuse(exchange, 404, "not_found", "There is nothing at that path.");
+		refuse_path(exchange);
 	else if (exchange->route->body == JSON_BODY && !is_json(request->content_type))
 		exchange_refuse(exchange, 415, "bad_request", "The body must be application/json.");
 	else if (exchange->route->body == PKCS10_BODY && !view_is(request->content_type, "application/pkcs10"))
 		exchange_refuse(exchange, 415, "bad_request", "The body must be application/pkcs10 (base64).");
 	else if (request->content_length > (int64_t)exchange->worker->conf->body_bytes)
 		exchange_refuse(exchange, 413, "too_large", "The body is larger than this gateway takes.");
-	else if (exchange->route->token != NO_TOKEN &&
-		 request_authorization(request->authorization, exchange->user, exchange->token, &diag) < 0)
-		exchange_refuse(exchange, 401, exchange->route->token == BASIC ? "no_invitation" : "no_session",
-				exchange->route->token == BASIC ? "Enrolment needs an invitation: its id and secret as Basic authorization."
-								: diag.text);
+	else if (exchange->route->token != NO_TOKEN)
+		take_credentials(exchange, request);
 }
 
 static struct exchange *new_exchange(struct worker *worker, struct h2_stream *stream)

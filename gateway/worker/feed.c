@@ -27,12 +27,13 @@ static struct feed *find(const struct worker *worker, uint32_t number)
 static int answer_head(struct feed *feed)
 {
 	struct client *client = &feed->worker->client;
-	const struct http_header headers[] = {HTTP_HEADER("content-type", "application/x-ndjson"),
-					      HTTP_HEADER("cache-control", "no-store")};
+	struct http_header headers[2 + ANSWER_COMMON_HEADERS] = {HTTP_HEADER("content-type", "application/x-ndjson"),
+								 HTTP_HEADER("cache-control", "no-store")};
+	size_t count = answer_add_common(headers, 2);
 	OWN_BUF struct buf head = BUF_INIT(1024);
 	if (feed->stream)
-		return h2_respond_tunnel(client->h2, feed->stream, headers, 2);
-	int result = http1_write_head(&head, 200, headers, 2, -1, HTTP1_CLOSE);
+		return h2_respond_tunnel(client->h2, feed->stream, headers, count);
+	int result = http1_write_head(&head, 200, headers, count, -1, HTTP1_CLOSE);
 	return result < 0 ? result : tls_write(client->tls, buf_view(&head));
 }
 

@@ -99,6 +99,7 @@ void forked_live(int monitor, const struct inheritance *inheritance)
 	worker.conf = inheritance->conf;
 	worker.credentials = inheritance->credentials;
 	worker.authorities = inheritance->authorities;
+	worker.certificate = inheritance->certificate;
 	worker.loop = &loop;
 	worker.signer = -1;
 	LIST_INIT(&worker.exchanges);

@@ -27,7 +27,7 @@
 struct template {
 	struct room room;
 	struct tls_credentials *credentials;
-	struct buf authorities;
+	struct buf authorities, certificate;
 	struct filter calls;
 	bool stopped;
 };
@@ -54,6 +54,9 @@ static int load_credentials(struct template *template, struct diag *diag)
 		result = room_read_descriptor(&template->room, MONITOR_ROOM_PURPOSE_AUTHORITY, &authority, NULL, diag);
 	if (result == 0)
 		result = tls_credentials_server(buf_view(&chain), buf_view(&authority), &template->credentials, diag);
+	template->certificate = BUF_INIT(X509_INPUT_MAX);
+	if (result == 0)
+		result = x509_pem_to_der(buf_view(&chain), "CERTIFICATE", &template->certificate);
 	if (result == 0)
 		result = make_authorities(template, buf_view(&authority), diag);
 	return result < 0 ? result : filter_compile(&worker_calls, &template->calls, diag);
@@ -73,7 +76,8 @@ static int on_fork_worker(void *self, const struct monitor_room_fork_worker *mes
 	if (pid == 0) {
 		close(template->room.monitor);
 		forked_live(take_fd(fd), &(struct inheritance){&template->room.conf, template->credentials,
-							      buf_view(&template->authorities), &template->calls});
+							      buf_view(&template->authorities), buf_view(&template->certificate),
+							      &template->calls});
 	}
 	if (pid < 0) {
 		log_error("cannot fork a worker: %m");

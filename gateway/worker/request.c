@@ -70,15 +70,18 @@ static int take_text(const json_t *value, char *out_text, size_t capacity)
 int request_login(struct view body, struct request_login *out_login, struct diag *diag)
 {
 	OWN_JSON json_t *json = NULL;
-	int result = load_object(body, "user", (const char *const[]){"realm", NULL}, &json, diag);
+	int result = load_object(body, "user", (const char *const[]){"realm", "portal", NULL}, &json, diag);
 	if (result < 0)
 		return result;
-	const json_t *realm = json_object_get(json, "realm");
+	const json_t *realm = json_object_get(json, "realm"), *portal = json_object_get(json, "portal");
 	out_login->realm[0] = 0;
 	if (take_text(json_object_get(json, "user"), out_login->user, sizeof(out_login->user)) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "\"user\" must be a text of 1 to 256 bytes without NUL.");
 	if (realm && take_text(realm, out_login->realm, sizeof(out_login->realm)) < 0)
 		return diag_set(diag, ERR_BAD_INPUT, "\"realm\" must be a text of 1 to 32 bytes without NUL.");
+	if (portal && !json_is_boolean(portal))
+		return diag_set(diag, ERR_BAD_INPUT, "\"portal\" must be true or false.");
+	out_login->portal = json_is_true(portal);
 	return 0;
 }
 

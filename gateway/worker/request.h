@@ -7,10 +7,11 @@
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/err.h"
 
-/* {"user":"alice"}, perhaps with "realm", and nothing else. ERR_BAD_INPUT with a sentence. */
+/* {"user":"alice"}, perhaps with "realm" and "portal", and nothing else. ERR_BAD_INPUT with a sentence. */
 struct request_login {
 	char user[257];
 	char realm[33]; /* empty: none is asked for */
+	bool portal;    /* the token shall become a cookie */
 };
 [[nodiscard]] int request_login(struct view body, struct request_login *out_login, struct diag *diag);
 

@@ -19,6 +19,7 @@ static void login_cancel(struct exchange *exchange);
 static void session_get(struct exchange *exchange);
 static void session_renew(struct exchange *exchange);
 static void session_end(struct exchange *exchange);
+static void browser_token(struct exchange *exchange);
 static void resources(struct exchange *exchange);
 static void events(struct exchange *exchange);
 static void presence(struct exchange *exchange);
@@ -30,6 +31,7 @@ static const struct route routes[] = {
 	{MAIN, "GET", "/v1/session", NO_BODY, WITH_TOKEN, session_get},
 	{MAIN, "POST", "/v1/session/renew", NO_BODY, WITH_TOKEN, session_renew},
 	{MAIN, "DELETE", "/v1/session", NO_BODY, WITH_TOKEN, session_end},
+	{MAIN, "POST", "/v1/session/browser-token", NO_BODY, WITH_TOKEN, browser_token},
 	{MAIN, "GET", "/v1/events", NO_BODY, WITH_TOKEN, events},
 	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, portal_front},
@@ -94,7 +96,8 @@ static void login_start(struct exchange *exchange)
 	if (request_login(buf_view(&exchange->body), &login, &diag) < 0)
 		exchange_refuse(exchange, 400, "bad_request", diag.text);
 	else
-		EXCHANGE_ASK(exchange, login_start, .user = view_string(login.user), .realm = view_string(login.realm));
+		EXCHANGE_ASK(exchange, login_start, .user = view_string(login.user), .realm = view_string(login.realm),
+			     .portal = login.portal);
 }
 
 static void login_answer(struct exchange *exchange)
@@ -130,6 +133,11 @@ static void session_renew(struct exchange *exchange)
 static void session_end(struct exchange *exchange)
 {
 	EXCHANGE_ASK(exchange, session_end, .token = view_string(exchange->token));
+}
+
+static void browser_token(struct exchange *exchange)
+{
+	EXCHANGE_ASK(exchange, browser_token, .token = view_string(exchange->token));
 }
 
 static void resources(struct exchange *exchange)

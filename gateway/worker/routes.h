@@ -19,7 +19,7 @@ struct route {
 	unsigned doors;
 	const char *method, *path; /* a path that ends in '/' goes on with the id of a conversation */
 	enum body_rule body;
-	enum token_rule token;
+	enum token_rule token; /* WITH_TOKEN: the browser's cookie will do (browser.h) */
 	void (*serve)(struct exchange *exchange);
 };
 

@@ -7,13 +7,14 @@
  * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
  * exchange.c      one request, whatever the HTTP version: head, body, service, end
  * routes.c        which paths there are, and what each asks of the broker
- * answer.c        its one answer: heads, JSON, problems
+ * answer.c        its one answer: heads, JSON, problems, the cookie
  * enrolment.c     EST: authorities, first certificate, renewal
  * portal.c        the portal: a page for browsers, and its assets
  * tunnel.c        CONNECT, from the broker's socket to the last byte
  * shaper.c        tunnels that share a bandwidth
  * feed.c          events of a session, as long as it lives
  * broker_edge.c   what the broker answers and orders
+ * browser.c       what browsers say of a request, and their cookie, as pure functions
  * request.c       strangers' text, as pure functions (JSON, authorization)
  */
 #ifndef SALLYPORT_WORKER_WORKER_H
@@ -80,6 +81,8 @@ struct exchange {
 	struct h2_stream *stream;  /* NULL on HTTP/1.1 */
 	uint64_t deadline_ms;      /* until the request must be whole; 0: it is */
 	char token[WORKER_BROKER_TOKEN_MAX + 1];
+	bool by_cookie;            /* that came in the browser's cookie */
+	char set_cookie[256];      /* of the answer; empty: none. A secret */
 	char user[257];            /* of Basic */
 	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
 	char key_store[17];        /* renewal, enrolment: where the laptop says that its key lives */
@@ -144,6 +147,7 @@ struct worker {
 	const struct conf *conf;
 	const struct tls_credentials *credentials;
 	struct view authorities; /* EST's cacerts, base64: made by the template */
+	struct view certificate; /* the gateway's own (DER): which names are its */
 	struct link monitor, broker;
 	int signer;
 	struct client client;
@@ -164,6 +168,7 @@ struct inheritance {
 	const struct conf *conf;
 	const struct tls_credentials *credentials;
 	struct view authorities; /* base64 of a certs-only message: what EST's cacerts answers */
+	struct view certificate; /* the gateway's own (DER) */
 	const struct filter *calls;
 };
 [[noreturn]] void forked_live(int monitor, const struct inheritance *inheritance);
@@ -233,7 +238,21 @@ struct exchange *exchange_find(struct worker *worker, uint32_t number);
 /* A refusal of the worker's own: it goes to the broker, and the answer out when it is recorded. */
 void exchange_refuse(struct exchange *exchange, unsigned status, const char *code, const char *sentence);
 
+/* Asks the broker for a way to a target, for whoever the authorization says; `opened` answers, or a problem. */
+struct exchange_target {
+	char host[256];
+	uint16_t port;
+	enum worker_broker_form form;
+};
+void exchange_open(struct exchange *exchange, struct view proxy_authorization, const struct exchange_target *target);
+
 /* ---- answer.c ---- */
+/* Adds what stands in every answer of ours behind `count` headers, which leave room for it; returns how many there are. */
+enum { ANSWER_COMMON_HEADERS = 3 };
+size_t answer_add_common(struct http_header *headers, size_t count);
+/* Before the answer: that it sets the session's cookie; that it deletes the one by which the request came, if it did. */
+void exchange_grant_cookie(struct exchange *exchange, struct view token);
+void exchange_drop_cookie(struct exchange *exchange);
 /* A whole answer. `headers` besides content-type. */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *json);
 void exchange_empty(struct exchange *exchange, unsigned status);

@@ -107,6 +107,8 @@ struct x509_facts {
 [[nodiscard]] int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag *diag);
 /* Whether that authority's certificate (PEM or DER both) names itself as the issuer of it and has signed it. */
 bool x509_is_signed_by(struct view certificate, struct view authority);
+/* Whether a certificate (PEM or DER) is good for a server of that name (DNS name or IP literal; RFC 6125). */
+bool x509_names_host(struct view certificate, const char *host);
 /* The public key of a certificate in PEM or DER. */
 [[nodiscard]] int x509_certificate_public_key(struct view certificate, struct buf *out_public_key, struct diag *diag);
 /* A request for that key, signed by it (PEM). The name is only a label. */

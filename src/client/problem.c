@@ -35,6 +35,8 @@ static const struct row rows[] = {
 	{"realm_unknown", STATUS_LOGIN_NEEDED, false, NULL, N_("leave --realm out, or ask your administrator for its name")},
 	{"not_allowed", STATUS_NOT_ALLOWED, false, NULL, N_("see what you may reach with: sallyport ls; or ask your administrator")},
 	{"address_forbidden", STATUS_NOT_ALLOWED, false, NULL, ASK},
+	{"several_sessions", STATUS_LOGIN_NEEDED, false, NULL, LOGIN},
+	{"cross_site", STATUS_NOT_ALLOWED, false, NULL, ASK},
 	{"host_certificate", STATUS_NOT_ALLOWED, false, NULL, N_("use the certificate of a laptop (--cert)")},
 	{"no_invitation", STATUS_LOGIN_NEEDED, false, NULL, N_("paste the whole line of the invitation")},
 	{"invitation_invalid", STATUS_LOGIN_NEEDED, false, NULL, N_("ask your administrator for a new invitation")},

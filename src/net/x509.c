@@ -298,6 +298,13 @@ bool x509_is_signed_by(struct view input, struct view authority_input)
 	       verdict == 0;
 }
 
+bool x509_names_host(struct view input, const char *host)
+{
+	OWN(own_certificate) gnutls_x509_crt_t certificate = NULL;
+	struct diag ignored;
+	return x509_read_certificate(input, &certificate, &ignored) == 0 && gnutls_x509_crt_check_hostname(certificate, host) != 0;
+}
+
 int x509_key_public(struct view key_pem, struct buf *out_public_key, struct diag *diag)
 {
 	OWN(own_private_key) gnutls_privkey_t key = NULL;

@@ -18,6 +18,8 @@ static void test_login_bodies(void **state)
 		const char *body, *user; /* NULL: refused */
 	} rows[] = {
 		{"{\"user\":\"alice\"}", "alice"}, {"{\"user\":\"alice\",\"realm\":\"staff\"}", "alice"},
+		{"{\"user\":\"alice\",\"portal\":true}", "alice"}, {"{\"user\":\"alice\",\"portal\":false}", "alice"},
+		{"{\"user\":\"a\",\"portal\":1}", NULL}, {"{\"user\":\"a\",\"portal\":\"true\"}", NULL}, {"{\"portal\":true}", NULL},
 		{"{\"user\":\"a\",\"realm\":\"\"}", NULL}, {"{\"user\":\"a\",\"realm\":1}", NULL}, {"{\"realm\":\"staff\"}", NULL},
 		{"{\"user\":\"a\",\"realm\":\"012345678901234567890123456789012\"}", NULL}, {" { \"user\" : \"\\u00e4\" } ", "\xc3\xa4"}, {"", NULL}, {"{", NULL}, {"[]", NULL},
 		{"null", NULL}, {"{}", NULL}, {"{\"user\":1}", NULL}, {"{\"user\":\"\"}", NULL}, {"{\"user\":\"a\",\"x\":1}", NULL},
@@ -33,6 +35,8 @@ static void test_login_bodies(void **state)
 			assert_string_equal(login.user, rows[i].user);
 		if (result == 0)
 			assert_string_equal(login.realm, strstr(rows[i].body, "realm") ? "staff" : "");
+		if (result == 0)
+			assert_int_equal(login.portal, strstr(rows[i].body, "true") != NULL);
 		assert_int_equal(diag.text[0] != 0, rows[i].user == NULL);
 	}
 	char longest[300];
