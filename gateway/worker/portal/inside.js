@@ -150,8 +150,10 @@ function warn(event) {
 		tell(`${what} was ended${why(event)}.`);
 }
 
-/* The session of this feed is over. A login again may have made another one. */
+/* The session of this feed is over. A login again may have made, or be making, another one. */
 async function sessionEnded(event, mine) {
+	while (event.reason === "replaced" && mine.paused && !mine.signal.aborted)
+		await pause(200, mine.signal);
 	const after = await ask("GET", "/v1/session", undefined, mine.signal).catch(error => error);
 	if (after instanceof Error && !mine.signal.aborted)
 		mine.end(new Refusal(401, {detail: `Your session was ended${why(event)}.`}, 0));

@@ -123,8 +123,11 @@ async function rounds(place, who, signal) {
 			step = await ask("POST", path, {answers}, both);
 		}
 	} catch (error) {
-		if (error.name !== "AbortError")
+		if (error.name !== "AbortError") {
+			if (!error.status)
+				leave();
 			throw error;
+		}
 	}
 	if (step?.state === "granted")
 		return step;
