@@ -1,19 +1,10 @@
-/* qr.c: QR codes for terminals. The only file that knows libqrencode. */
+/* qr.c: QR codes for terminals. For web pages: svg.c. */
 #include "sallyport/qr.h"
 
-#include <qrencode.h>
-
+#include "code.h"
 #include "sallyport/err.h"
-#include "sallyport/own.h"
 
 enum { QUIET = 2 };
-
-DEFINE_OWN(qr, QRcode *, QRcode_free)
-
-static bool is_dark(const QRcode *code, int x, int y)
-{
-	return x >= 0 && y >= 0 && x < code->width && y < code->width && code->data[y * code->width + x] & 1;
-}
 
 int qr_draw(const char *text, struct buf *out_picture)
 {
@@ -22,7 +13,7 @@ int qr_draw(const char *text, struct buf *out_picture)
 	int result = code ? 0 : ERR_SYSTEM;
 	for (int y = -QUIET; result == 0 && y < code->width + QUIET; y += 2) {
 		for (int x = -QUIET; result == 0 && x < code->width + QUIET; x++)
-			result = buf_add_string(out_picture, halves[is_dark(code, x, y + 1) | is_dark(code, x, y) << 1]);
+			result = buf_add_string(out_picture, halves[qr_code_is_dark(code, x, y + 1) | qr_code_is_dark(code, x, y) << 1]);
 		if (result == 0)
 			result = buf_add_string(out_picture, "\n");
 	}
