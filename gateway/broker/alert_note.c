@@ -199,6 +199,7 @@ static const struct row {
 	{"alarm", "many_refusals", ALERT_MANY_REFUSALS},
 	{"alarm", "many_refusals_sum", ALERT_MANY_REFUSALS},
 	{"alarm", "store_trouble", ALERT_STORE_TROUBLE},
+	{"device_lost", "", ALERT_DEVICE_LOST},
 	{"two_networks", "", ALERT_TWO_NETWORKS},
 	{"login", "not_bound", ALERT_WRONG_DEVICE},
 	{"door_one", "device_revoked", ALERT_BARRED_DEVICE},

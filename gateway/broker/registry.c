@@ -94,6 +94,16 @@ bool device_is_bound_to(const struct device *device, const char *user)
 	return false;
 }
 
+bool device_is_own(const struct device *device, const char *user)
+{
+	size_t position = 0;
+	struct view item;
+	while (!device->is_host && conf_list_next(device->users, &position, &item))
+		if (!view_is(item, DEVICE_ANY_USER) && view_is(item, user))
+			return true;
+	return false;
+}
+
 const char *registry_key_kind(const struct device *device)
 {
 	const struct certificate *certificate;

@@ -124,6 +124,8 @@ struct certificate *registry_certificate(const struct registry *registry, struct
 const struct device *registry_foreign_name(const struct registry *registry, struct view names, const struct device *own);
 /* Exact match with one of the device's users; an empty name is never bound (A4). */
 bool device_is_bound_to(const struct device *device, const char *user);
+/* Bound to him by his name: a device of everybody's (DEVICE_ANY_USER) is nobody's own. */
+bool device_is_own(const struct device *device, const char *user);
 /* "ec-p256": of its newest certificate that is active; NULL when it has none. */
 const char *registry_key_kind(const struct device *device);
 bool registry_name_is_good(const char *name);
@@ -153,6 +155,15 @@ void registry_add(struct broker *broker, const struct registry_request *request,
  * (ERR_DENIED). What is already so is done again, and so ends what may still live. */
 void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
 void registry_unlock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context);
+/* A user's: he has lost it, and it is locked as by an admin. The row is `entry` (copied) with event and device filled in. With
+ * answers_first `done` is called when that stands and before anything ends, with what will: the one who asks may be on the
+ * very device. */
+struct registry_loss {
+	const struct device *device;
+	const struct audit_entry *entry;
+	bool answers_first;
+};
+void registry_lose(struct broker *broker, const struct registry_loss *loss, act_done done, void *context);
 /* Its authority says no: its connections and tunnels end, and where the certificate is revoked its sessions too; its state
  * stays. The literals: code and reason of the endings ("certificate_revoked", "crl_stale"). */
 void registry_bar(struct broker *broker, const struct device *device, const char *code, const char *detail);

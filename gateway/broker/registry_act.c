@@ -1,4 +1,5 @@
-/* registry_act.c: what an admin does to devices: lock, unlock, revoke. Adding one: registry_add.c. */
+/* registry_act.c: what an admin does to devices: lock, unlock, revoke; and a user to one that he has lost. Adding one:
+ * registry_add.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 #include "session_memory.h"
+#include "worker.h"
 
 /* One kind of act. */
 struct act_kind {
@@ -21,6 +23,7 @@ struct act_kind {
 };
 static const struct act_kind act_lock = {"device_locked", DEVICE_LOCKED, "device_locked"};
 static const struct act_kind act_unlock = {"device_unlocked", DEVICE_ACTIVE, NULL};
+static const struct act_kind act_lose = {"device_lost", DEVICE_LOCKED, "device_locked"};
 static const struct act_kind act_revoke = {"device_revoked", DEVICE_REVOKED, "device_revoked"};
 /* No acts of an admin: what its authority says (issuers.h). */
 static const struct act_kind bars[] = {
@@ -36,14 +39,16 @@ struct act {
 	struct device *device; /* NULL: there is none of that name */
 	const struct act_kind *kind;
 	struct audit_entry entry;
-	act_done done;
+	bool answers_first;
+	act_done done; /* NULL: answered */
 	void *context;
 	struct act_result result;
 };
 
 static void answer(struct act *act)
 {
-	act->done(act->context, &act->result);
+	if (act->done)
+		act->done(act->context, &act->result);
 	free(act);
 }
 
@@ -102,8 +107,25 @@ unsigned registry_end_device(struct ending *ending, struct device *device)
 	return sessions;
 }
 
+/* Before the orders: whoever asks is behind one of the connections that end. */
+static void answer_first(struct act *act)
+{
+	const struct session *session;
+	const struct worker *worker;
+	const struct tunnel *tunnel;
+	LIST_FOREACH(session, &act->device->sessions, of_device)
+		act->result.sessions_ended++;
+	LIST_FOREACH(worker, &act->device->workers, of_device)
+		LIST_FOREACH(tunnel, &worker->tunnels, of_worker)
+			act->result.tunnels_closed += tunnel->state == TUNNEL_OPEN;
+	act->done(act->context, &act->result);
+	act->done = NULL;
+}
+
 static void end_everything(struct act *act)
 {
+	if (act->answers_first)
+		answer_first(act);
 	if (act->kind->state == DEVICE_REVOKED) {
 		registry_revoke_certificates(act->broker, act->device);
 		invitations_withdraw_device(&act->broker->invitations, act->device->id);
@@ -151,15 +173,15 @@ static void check(struct act *act, const char *name)
 			diag_set(&act->result.diag, ERR_DENIED, "the device \"%s\" is revoked, and stays so", name);
 }
 
-static void begin(struct broker *broker, const char *name, const struct act_kind *kind, const struct act_by *by,
-		  act_done done, void *context)
+/* NULL without memory: `done` was told so. */
+static struct act *act_new(struct broker *broker, const char *name, const struct act_kind *kind, act_done done, void *context)
 {
 	struct act *act = calloc(1, sizeof(*act));
 	if (!act) {
 		struct act_result failed = {.result = 0};
 		failed.result = diag_system(&failed.diag, "memory");
 		done(context, &failed);
-		return;
+		return NULL;
 	}
 	act->broker = broker;
 	act->device = registry_device(&broker->registry, name);
@@ -167,15 +189,41 @@ static void begin(struct broker *broker, const char *name, const struct act_kind
 	act->done = done;
 	act->context = context;
 	check(act, name);
+	return act;
+}
+
+static void submit(struct act *act)
+{
+	bool refused = act->result.result < 0;
+	act->operation = (struct store_operation){
+		.work = refused ? NULL : record, .done = refused ? on_refused : on_recorded, .context = act};
+	store_submit(act->broker->store, &act->operation);
+}
+
+static void begin(struct broker *broker, const char *name, const struct act_kind *kind, const struct act_by *by,
+		  act_done done, void *context)
+{
+	struct act *act = act_new(broker, name, kind, done, context);
+	if (!act)
+		return;
 	str_copy(act->entry.device, sizeof(act->entry.device), name);
 	str_copy(act->entry.address, sizeof(act->entry.address), "admin");
 	if (kind->keeps_state)
 		str_copy(act->entry.code, sizeof(act->entry.code), kind->reason);
 	audit_fill(&act->entry, kind->event, kind->keeps_state ? "%s" : "by %s", by->admin);
-	bool refused = act->result.result < 0;
-	act->operation = (struct store_operation){
-		.work = refused ? NULL : record, .done = refused ? on_refused : on_recorded, .context = act};
-	store_submit(broker->store, &act->operation);
+	submit(act);
+}
+
+void registry_lose(struct broker *broker, const struct registry_loss *loss, act_done done, void *context)
+{
+	struct act *act = act_new(broker, loss->device->name, &act_lose, done, context);
+	if (!act)
+		return;
+	act->answers_first = loss->answers_first;
+	act->entry = *loss->entry;
+	act->entry.event = act_lose.event;
+	str_copy(act->entry.device, sizeof(act->entry.device), loss->device->name);
+	submit(act);
 }
 
 void registry_lock(struct broker *broker, const char *name, const struct act_by *by, act_done done, void *context)

@@ -29,6 +29,7 @@
 	E(ODD_HOURS, "odd-hours", false, 4, "a login outside of the alert's work_hours")                             \
 	E(WRONG_DEVICE, "wrong-device", false, 4, "good credentials on a device that is not that user's")             \
 	E(BARRED_DEVICE, "barred-device", false, 4, "a locked or revoked device was used")                            \
+	E(DEVICE_LOST, "device-lost", false, 4, "a user has declared a device lost, and it is locked")               \
 	E(LOCK_OUT, "lock-out", false, 4, "so many failed logins that a user or a device must wait")                  \
 	E(MANY_REFUSALS, "many-refusals", false, 4, "many refusals in a short time, wherever they come from; and their sum") \
 	E(BREACH, "breach", false, 2, "a worker broke the protocol between the rooms and was killed")                 \
