@@ -72,6 +72,9 @@
 	S(session_end_device, "UPDATE session SET ended_at = $1, end_reason = $2 WHERE device = $3 AND ended_at IS NULL") \
 	S(session_end_user_device, "UPDATE session SET ended_at = $1, end_reason = $2 "                            \
 				   "WHERE device = $3 AND \"user\" = $4 AND ended_at IS NULL")                     \
+	S(session_places, "SELECT address, max(created_at) FROM (SELECT address, created_at FROM session WHERE device = $1 " \
+			  "AND \"user\" = $2 ORDER BY created_at DESC LIMIT 500) AS newest GROUP BY address "     \
+			  "ORDER BY max(created_at) DESC LIMIT $3")                                                \
 	/* ---- tunnels ---- */                                                                                    \
 	S(tunnel_last, "SELECT coalesce(max(id), 0) FROM tunnel")                                                  \
 	S(tunnel_insert, "INSERT INTO tunnel (id, session, device, \"user\", rule, resource, requested_host, "     \
@@ -115,13 +118,18 @@
 	/* ---- second factor ---- */                                                                              \
 	S(factor_get, "SELECT state, secret, last_step, failures, failed_at, created_at, coalesce(used_at, 0), "   \
 		      "(SELECT count(*) FROM factor_recovery WHERE factor_recovery.\"user\" = factor.\"user\" "    \
-		      "AND factor_recovery.used_at IS NULL) FROM factor WHERE \"user\" = $1")                      \
+		      "AND factor_recovery.used_at IS NULL), next_secret, next_at, next_failures FROM factor "     \
+		      "WHERE \"user\" = $1")                                                                       \
 	S(factor_put, "INSERT INTO factor (\"user\", state, secret, last_step, failures, failed_at, created_at) "  \
 		      "VALUES ($1, $2, $3, 0, 0, 0, $4) ON CONFLICT (\"user\") DO UPDATE SET "                     \
 		      "secret = excluded.secret, created_at = excluded.created_at WHERE factor.state = 'pending'") \
 	S(factor_accept, "UPDATE factor SET state = 'active', last_step = $1, failures = 0, used_at = $2 "         \
 			 "WHERE \"user\" = $3")                                                                    \
 	S(factor_fail, "UPDATE factor SET failures = failures + 1, failed_at = $1 WHERE \"user\" = $2")            \
+	S(factor_next_put, "UPDATE factor SET next_secret = $1, next_at = $2, next_failures = 0 WHERE \"user\" = $3") \
+	S(factor_next_fail, "UPDATE factor SET next_failures = next_failures + 1 WHERE \"user\" = $1")             \
+	S(factor_next_accept, "UPDATE factor SET secret = next_secret, next_secret = '', last_step = $1, failures = 0, " \
+			      "created_at = $2, used_at = $3 WHERE \"user\" = $4")                                 \
 	S(factor_delete, "DELETE FROM factor WHERE \"user\" = $1")                                                 \
 	S(factor_recovery_insert, "INSERT INTO factor_recovery (\"user\", hash) VALUES ($1, $2)")                  \
 	S(factor_recovery_use, "UPDATE factor_recovery SET used_at = $1 WHERE \"user\" = $2 AND hash = $3 "        \

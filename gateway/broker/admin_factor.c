@@ -3,42 +3,20 @@
  * factor.c decides. On the factor socket: POST /v1/factor/begin {user} and /v1/factor/check {user, code}, both with
  * request_id and service where there are any. On the admin socket: /v1/accounts/USER/factor.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "admin_call.h"
 #include "admin_json.h"
 #include "factor.h"
+#include "login.h"
+#include "sallyport/own.h"
 
 /* ---- answers ---- */
 
-/* Appends text as a URI takes it (RFC 3986 2.1). */
-static int add_escaped(struct buf *uri, const char *text)
-{
-	int result = 0;
-	for (; result == 0 && *text; text++)
-		result = isalnum((unsigned char)*text) || strchr("-._~", *text)
-				 ? buf_add(uri, view_of(text, 1))
-				 : buf_add_format(uri, "%%%02X", (unsigned char)*text);
-	return result;
-}
-
-/* What authenticator programs read from a QR code. */
 static json_t *uri_of(const struct admin_call *call, const char *user, const char *secret)
 {
-	OWN_SECRET_BUF struct buf uri = BUF_INIT(4096);
-	const char *gateway = call->broker->room->conf.name;
-	int result = buf_add_string(&uri, "otpauth://totp/");
-	if (result == 0)
-		result = add_escaped(&uri, gateway);
-	if (result == 0)
-		result = buf_add_string(&uri, ":");
-	if (result == 0)
-		result = add_escaped(&uri, user);
-	if (result == 0)
-		result = buf_add_format(&uri, "?secret=%s&issuer=", secret);
-	if (result == 0)
-		result = add_escaped(&uri, gateway);
+	OWN_SECRET_BUF struct buf uri = BUF_INIT(OATH_URI_MAX);
+	int result = oath_spell_uri(call->broker->room->conf.name, user, secret, &uri);
 	return result < 0 ? json_null() : json_stringn((const char *)uri.data, uri.size);
 }
 
@@ -46,8 +24,10 @@ static json_t *recovery_of(const struct factor_answer *answer)
 {
 	json_t *array = json_array();
 	for (unsigned i = 0; i < answer->recovery_count; i++) {
-		const char *code = answer->recovery[i];
-		json_array_append_new(array, json_sprintf("%.4s-%.4s-%.4s", code, code + 4, code + 8));
+		char code[OATH_RECOVERY_SPELLED + 1];
+		oath_spell_recovery(answer->recovery[i], code);
+		json_array_append_new(array, json_string(code));
+		wipe(code, sizeof(code));
 	}
 	return array;
 }
@@ -85,6 +65,9 @@ static void on_begun(void *context, const struct factor_answer *answer)
 static void on_checked(void *context, const struct factor_answer *answer)
 {
 	struct admin_call *call = context;
+	const char *request_id = json_string_value(json_object_get(call->body, "request_id"));
+	if (answer->good && request_id)
+		login_passed_factor(call->broker, request_id, user_of(call));
 	if (answer->result < 0)
 		admin_fail(call, status_of(answer), "%s", answer->diag.text);
 	else

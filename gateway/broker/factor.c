@@ -1,4 +1,5 @@
-/* factor.c: second factors: begun, checked, added, removed: a store operation each. Counterpart: pam_module/. */
+/* factor.c: second factors: begun, checked, added, removed: a store operation each. Counterpart: pam_module/. What a user
+ * changes by himself: factor_next.c. */
 #include "factor.h"
 
 #include <inttypes.h>
@@ -6,36 +7,13 @@
 #include <string.h>
 
 #include "broker.h"
+#include "factor_act.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
 
 enum { WAIT_FIRST_MS = 30000, WAIT_MOST_MS = 3600000 };
-
-/* The store's row, opened. */
-struct factor {
-	enum factor_state state;
-	int64_t last_step, failed_at, failures;
-	uint8_t secret[SEAL_SECRET_MAX];
-	size_t secret_size;
-};
-
-struct factor_act {
-	struct store_operation operation;
-	const struct seal *seal;
-	char user[257], typed[129];
-	char by[129];
-	/* Of the settings, when it was asked. */
-	bool may_enroll;
-	unsigned window;
-	int64_t attempts;
-	struct audit_entry entry;
-	struct factor_answer answer;
-	struct factor factor;
-	factor_done done;
-	void *context;
-};
 
 static const char *const state_names[] = {
 	[FACTOR_NONE] = "none", [FACTOR_PENDING] = "pending", [FACTOR_ACTIVE] = "active"};
@@ -47,6 +25,13 @@ const char *factor_state_name(enum factor_state state)
 
 /* ---- the row ---- */
 
+static int open_secret(const struct factor_act *act, const char *text, struct factor_secret *secret, struct diag *diag)
+{
+	if (!*text || seal_open(act->seal, act->user, text, secret->bytes, &secret->size) == 0)
+		return 0;
+	return diag_set(diag, ERR_SYSTEM, "the second factor of %s cannot be opened: factor_key is another one", act->user);
+}
+
 static int take_row(void *self, const struct store_row *row, struct diag *diag)
 {
 	struct factor_act *act = self;
@@ -55,39 +40,44 @@ static int take_row(void *self, const struct store_row *row, struct diag *diag)
 	factor->last_step = store_row_number(row, 2);
 	factor->failures = store_row_number(row, 3);
 	factor->failed_at = store_row_number(row, 4);
+	factor->next_at = store_row_number(row, 9);
+	factor->next_failures = store_row_number(row, 10);
 	act->answer.failures = (uint64_t)factor->failures;
 	act->answer.created_at_ms = (uint64_t)store_row_number(row, 5);
 	act->answer.used_at_ms = (uint64_t)store_row_number(row, 6);
 	act->answer.recovery_left = (uint64_t)store_row_number(row, 7);
-	if (seal_open(act->seal, act->user, store_row_text(row, 1), factor->secret, &factor->secret_size) < 0)
-		return diag_set(diag, ERR_SYSTEM, "the second factor of %s cannot be opened: factor_key is another one",
-				act->user);
-	return 0;
+	int result = open_secret(act, store_row_text(row, 1), &factor->secret, diag);
+	return result < 0 ? result : open_secret(act, store_row_text(row, 8), &factor->next, diag);
 }
 
-static int read_row(struct store_db *db, struct factor_act *act, struct diag *diag)
+int factor_read(struct store_db *db, struct factor_act *act, struct diag *diag)
 {
 	int result = STORE_QUERY(db, diag, factor_get, take_row, act, TEXT(act->user));
 	act->answer.state = act->factor.state;
 	return result;
 }
 
-static int put_row(struct store_db *db, struct factor_act *act, const char *state, struct diag *diag)
+int factor_make_secret(struct factor_act *act, char out_closed[SEAL_TEXT_MAX], struct diag *diag)
 {
 	uint8_t secret[OATH_SECRET_BYTES];
-	char closed[SEAL_TEXT_MAX];
 	fd_random(secret, sizeof(secret));
 	oath_spell_secret(secret, act->answer.secret);
-	int result = seal_close(act->seal, act->user, view_of(secret, sizeof(secret)), closed);
+	int result = seal_close(act->seal, act->user, view_of(secret, sizeof(secret)), out_closed);
 	wipe(secret, sizeof(secret));
-	if (result < 0)
-		return diag_set(diag, ERR_BUG, "a secret cannot be sealed");
-	return STORE_RUN(db, diag, factor_put, TEXT(act->user), TEXT(state), TEXT(closed), NUMBER(clock_wall_ms()));
+	return result < 0 ? diag_set(diag, ERR_BUG, "a secret cannot be sealed") : 0;
 }
 
-static int put_recovery(struct store_db *db, struct factor_act *act, struct diag *diag)
+int factor_put_row(struct store_db *db, struct factor_act *act, const char *state, struct diag *diag)
 {
-	int result = 0;
+	char closed[SEAL_TEXT_MAX];
+	int result = factor_make_secret(act, closed, diag);
+	return result < 0 ? result
+			  : STORE_RUN(db, diag, factor_put, TEXT(act->user), TEXT(state), TEXT(closed), NUMBER(clock_wall_ms()));
+}
+
+int factor_put_recovery(struct store_db *db, struct factor_act *act, struct diag *diag)
+{
+	int result = STORE_RUN(db, diag, factor_recovery_delete, TEXT(act->user));
 	for (unsigned i = 0; result == 0 && i < FACTOR_RECOVERY_CODES; i++) {
 		char mark[SEAL_MARK_CHARACTERS + 1];
 		oath_make_recovery(act->answer.recovery[i]);
@@ -104,7 +94,7 @@ static int delete_row(struct store_db *db, const struct factor_act *act, struct 
 	return result < 0 ? result : STORE_RUN(db, diag, factor_delete, TEXT(act->user));
 }
 
-static int record(struct store_db *db, struct factor_act *act, const char *event, const char *code, const char *detail,
+int factor_record(struct store_db *db, struct factor_act *act, const char *event, const char *code, const char *detail,
 		  struct diag *diag)
 {
 	act->answer.code = code;
@@ -118,12 +108,12 @@ static int record(struct store_db *db, struct factor_act *act, const char *event
 static int work_begin(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct factor_act *act = operation->context;
-	int result = read_row(db, act, diag);
+	int result = factor_read(db, act, diag);
 	if (result < 0 || act->factor.state == FACTOR_ACTIVE || !act->may_enroll)
 		return result;
 	act->answer.state = FACTOR_PENDING;
-	result = put_row(db, act, "pending", diag);
-	return result < 0 ? result : record(db, act, "factor_offered", "", "a second factor is shown to the user", diag);
+	result = factor_put_row(db, act, "pending", diag);
+	return result < 0 ? result : factor_record(db, act, "factor_offered", "", "a second factor is shown to the user", diag);
 }
 
 /* ---- a code ---- */
@@ -141,9 +131,9 @@ static int take_code(struct store_db *db, struct factor_act *act, int64_t step, 
 	bool is_new = act->factor.state == FACTOR_PENDING;
 	int result = STORE_RUN(db, diag, factor_accept, NUMBER(step), NUMBER(clock_wall_ms()), TEXT(act->user));
 	if (result == 0 && is_new)
-		result = put_recovery(db, act, diag);
+		result = factor_put_recovery(db, act, diag);
 	if (result == 0)
-		result = record(db, act, is_new ? "factor_enrolled" : "factor", "", detail, diag);
+		result = factor_record(db, act, is_new ? "factor_enrolled" : "factor", "", detail, diag);
 	act->answer.good = result == 0;
 	return result;
 }
@@ -151,7 +141,7 @@ static int take_code(struct store_db *db, struct factor_act *act, int64_t step, 
 static int refuse(struct store_db *db, struct factor_act *act, const char *code, const char *detail, struct diag *diag)
 {
 	int result = STORE_RUN(db, diag, factor_fail, NUMBER(clock_wall_ms()), TEXT(act->user));
-	return result < 0 ? result : record(db, act, "factor", code, detail, diag);
+	return result < 0 ? result : factor_record(db, act, "factor", code, detail, diag);
 }
 
 static int check_recovery(struct store_db *db, struct factor_act *act, const char *code, struct diag *diag)
@@ -169,7 +159,7 @@ static int check_recovery(struct store_db *db, struct factor_act *act, const cha
 static int check_code(struct store_db *db, struct factor_act *act, const char *code, struct diag *diag)
 {
 	int64_t step = 0;
-	struct view secret = view_of(act->factor.secret, act->factor.secret_size);
+	struct view secret = view_of(act->factor.secret.bytes, act->factor.secret.size);
 	if (strlen(code) != OATH_DIGITS)
 		return check_recovery(db, act, code, diag);
 	int64_t now = (int64_t)(clock_wall_ms() / OATH_STEP_MS);
@@ -183,22 +173,25 @@ static int check_code(struct store_db *db, struct factor_act *act, const char *c
 	}
 }
 
-static int work_check(struct store_db *db, struct store_operation *operation, struct diag *diag)
+int factor_judge(struct store_db *db, struct factor_act *act, struct diag *diag)
 {
-	struct factor_act *act = operation->context;
 	char code[OATH_RECOVERY_CHARACTERS + 1] = "";
-	int result = read_row(db, act, diag);
-	if (result < 0)
-		return result;
 	if (act->factor.state == FACTOR_NONE || (act->factor.state == FACTOR_PENDING && !act->may_enroll))
-		return record(db, act, "factor", "factor_none", "the user has no second factor", diag);
+		return factor_record(db, act, "factor", "factor_none", "the user has no second factor", diag);
 	if ((int64_t)clock_wall_ms() < act->factor.failed_at + wait_ms(act))
-		return record(db, act, "factor", "factor_wait", "too many wrong codes; this one was not looked at", diag);
-	result = oath_read_code(act->typed, code);
+		return factor_record(db, act, "factor", "factor_wait", "too many wrong codes; this one was not looked at", diag);
+	int result = oath_read_code(act->typed, code);
 	result = result < 0 ? refuse(db, act, "factor_wrong", "what was typed is no code", diag)
 			    : check_code(db, act, code, diag);
 	wipe(code, sizeof(code));
 	return result;
+}
+
+static int work_check(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	struct factor_act *act = operation->context;
+	int result = factor_read(db, act, diag);
+	return result < 0 ? result : factor_judge(db, act, diag);
 }
 
 /* ---- an admin's ---- */
@@ -206,31 +199,28 @@ static int work_check(struct store_db *db, struct store_operation *operation, st
 static int work_add(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct factor_act *act = operation->context;
-	int result = read_row(db, act, diag);
+	int result = factor_read(db, act, diag);
 	if (result == 0 && act->factor.state == FACTOR_ACTIVE)
 		return diag_set(diag, ERR_DENIED, "%s has a second factor; remove it first", act->user);
 	if (result == 0)
 		result = delete_row(db, act, diag);
 	if (result == 0)
-		result = put_row(db, act, "active", diag);
+		result = factor_put_row(db, act, "active", diag);
 	if (result == 0)
-		result = put_recovery(db, act, diag);
+		result = factor_put_recovery(db, act, diag);
 	act->answer.state = FACTOR_ACTIVE;
-	return result < 0 ? result : record(db, act, "factor_added", "", "a second factor", diag);
+	return result < 0 ? result : factor_record(db, act, "factor_added", "", "a second factor", diag);
 }
 
-/* In place of those that are left: whoever has an old list has nothing. */
 static int work_codes(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct factor_act *act = operation->context;
-	int result = read_row(db, act, diag);
+	int result = factor_read(db, act, diag);
 	if (result == 0 && act->factor.state != FACTOR_ACTIVE)
 		return diag_set(diag, ERR_NOT_FOUND, "%s has no second factor; add one first", act->user);
 	if (result == 0)
-		result = STORE_RUN(db, diag, factor_recovery_delete, TEXT(act->user));
-	if (result == 0)
-		result = put_recovery(db, act, diag);
-	return result < 0 ? result : record(db, act, "factor_codes", "", "new recovery codes, in place of the former ones", diag);
+		result = factor_put_recovery(db, act, diag);
+	return result < 0 ? result : factor_record(db, act, "factor_codes", "", "new recovery codes, in place of the former ones", diag);
 }
 
 static int work_remove(struct store_db *db, struct store_operation *operation, struct diag *diag)
@@ -241,12 +231,12 @@ static int work_remove(struct store_db *db, struct store_operation *operation, s
 		return diag_set(diag, ERR_NOT_FOUND, "%s has no second factor", act->user);
 	if (result < 0)
 		return result;
-	return record(db, act, "factor_removed", "", "the second factor and its recovery codes", diag);
+	return factor_record(db, act, "factor_removed", "", "the second factor and its recovery codes", diag);
 }
 
 static int work_show(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
-	return read_row(db, operation->context, diag);
+	return factor_read(db, operation->context, diag);
 }
 
 /* ---- asking ---- */
@@ -268,8 +258,7 @@ static void fail(factor_done done, void *context, int result, const char *senten
 	done(context, &answer);
 }
 
-static void ask(struct broker *broker, const struct factor_request *request, store_work work, factor_done done,
-		void *context)
+void factor_ask(struct broker *broker, const struct factor_request *request, store_work work, factor_done done, void *context)
 {
 	const struct conf *conf = &broker->room->conf;
 	if (!broker->seal.present) {
@@ -284,7 +273,8 @@ static void ask(struct broker *broker, const struct factor_request *request, sto
 	}
 	*act = (struct factor_act){.seal = &broker->seal, .window = (unsigned)conf->factor_window,
 				   .may_enroll = strcmp(conf->factor_enroll, "first-login") == 0,
-				   .attempts = (int64_t)conf->factor_attempts, .done = done, .context = context,
+				   .attempts = (int64_t)conf->factor_attempts, .may_replace = request->may_replace,
+				   .next_life_ms = (int64_t)conf->self_service_fresh_login_ms, .done = done, .context = context,
 				   .answer = {.code = ""},
 				   .operation = {.work = work, .done = on_done, .context = act}};
 	/* What is too long is no user's name and no code: cut, it fits nobody's. */
@@ -293,37 +283,39 @@ static void ask(struct broker *broker, const struct factor_request *request, sto
 	str_copy(act->by, sizeof(act->by), request->by);
 	str_copy(act->entry.user, sizeof(act->entry.user), request->user);
 	str_copy(act->entry.request_id, sizeof(act->entry.request_id), request->request_id);
+	str_copy(act->entry.device, sizeof(act->entry.device), request->device ? request->device : "");
+	str_copy(act->entry.address, sizeof(act->entry.address), request->address ? request->address : "");
 	store_submit(broker->store, &act->operation);
 }
 
 void factor_begin(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_begin, done, context);
+	factor_ask(broker, request, work_begin, done, context);
 }
 
 void factor_check(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_check, done, context);
+	factor_ask(broker, request, work_check, done, context);
 }
 
 void factor_add(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_add, done, context);
+	factor_ask(broker, request, work_add, done, context);
 }
 
 void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_codes, done, context);
+	factor_ask(broker, request, work_codes, done, context);
 }
 
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_remove, done, context);
+	factor_ask(broker, request, work_remove, done, context);
 }
 
 void factor_show(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
-	ask(broker, request, work_show, done, context);
+	factor_ask(broker, request, work_show, done, context);
 }
 
 int factor_load(struct broker *broker, int fd, struct diag *diag)

@@ -1,8 +1,8 @@
 /* factor.h: the second factor of a user: a one-time code or a recovery code, each taken once (A11).
  *
  * Everything is decided inside one operation of the store, on its thread: of two who bring the same code at the same
- * moment the second one finds it used. What is answered is committed before. HTTP is admin_factor.c's; the one who asks
- * is pam_module/ or sallyport-admin.
+ * moment the second one finds it used. What is answered is committed before. HTTP is admin_factor.c's, a
+ * user's own wishes are self_factor.c's; the one who asks is pam_module/, sallyport-admin or a worker.
  */
 #ifndef SALLYPORT_BROKER_FACTOR_H
 #define SALLYPORT_BROKER_FACTOR_H
@@ -40,6 +40,8 @@ struct factor_request {
 	const char *user, *code; /* the code as it was typed; copied */
 	const char *request_id;  /* of the login, or "" */
 	const char *by;          /* who asks, for the record */
+	const char *device, *address; /* of his connection; NULL: none */
+	bool may_replace;        /* factor_next.c: the present factor was given in the login that asks */
 };
 
 /* Reads the key (fd is taken over; -1: there is none, and every question is answered with ERR_BAD_CONFIG). */
@@ -54,5 +56,15 @@ void factor_add(struct broker *broker, const struct factor_request *request, fac
 void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_show(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
+
+/* ---- factor_next.c: a user's own, by self-service. A refusal has its code in the answer and result 0 ---- */
+/* A new one. Where none is active and users may enrol themselves: pending, as of factor_begin. Where one is: it stays good
+ * until the new one is confirmed, at most self_service_fresh_login later. "factor_by_admin" "fresh_login_required" */
+void factor_next_begin(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
+/* The first code of the new one, which makes it the user's, with new recovery codes. A few wrong ones, and it must be begun
+ * anew. "factor_none" "factor_wrong" "factor_replayed" "factor_wait" */
+void factor_next_confirm(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
+/* New recovery codes of an active one. "factor_none" "fresh_login_required" */
+void factor_next_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 
 #endif

@@ -229,6 +229,7 @@ static void finish_good(struct login *login)
 	account_succeeded(login->broker, login->user, login->device);
 	session_grant(login->waiter, login->waiter_request,
 		      &(struct session_wish){.user = login->result_user, .realm = login->realm, .portal = login->portal,
+					     .with_factor = strcmp(login->factor_user, login->result_user) == 0,
 					     .pam_session = conversation_take(login)});
 	leave(login);
 }
@@ -582,6 +583,14 @@ int login_cancel(struct worker *worker, const struct worker_broker_login_cancel 
 		    .prompting = 0);
 	refuse(login, (struct refusal){.status = 401, .code = "cancelled", .sentence = "The login was cancelled."});
 	return 0;
+}
+
+void login_passed_factor(struct broker *broker, const char *request_id, const char *user)
+{
+	struct login *login;
+	LIST_FOREACH(login, &broker->conversations->all, all)
+		if (strcmp(login->request_id, request_id) == 0)
+			str_copy(login->factor_user, sizeof(login->factor_user), user);
 }
 
 /* ---- the monitor's answers ---- */

@@ -68,6 +68,7 @@ struct login {
 	/* After a good result, where the stack has a session part: the PAM session is opened before ours is granted. */
 	bool has_session, is_opening, is_opened;
 	char result_user[257];
+	char factor_user[257]; /* whose second factor was given; empty: nobody's */
 	char reason[640]; /* of a refusal, for the record */
 	struct worker *waiter; /* held; NULL: no request waits */
 	uint32_t waiter_request;
@@ -102,6 +103,9 @@ void login_left(struct worker *worker, uint32_t request);
 void login_forget_worker(struct worker *worker);
 /* The device was locked or revoked: its logins are refused. */
 void login_end_device(struct broker *broker, struct device *device);
+
+/* From the factor socket: in the login that began with that request, this user's second factor was given. */
+void login_passed_factor(struct broker *broker, const char *request_id, const char *user);
 
 /* The monitor's answers, in order. The descriptor is taken over. */
 void login_connect(struct broker *broker, int fd);

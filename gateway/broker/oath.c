@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <liboath/oath.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sallyport/fd.h"
@@ -55,6 +56,36 @@ void oath_make_recovery(char out_text[OATH_RECOVERY_CHARACTERS + 1])
 		out_text[i] = (char)tolower(letters[random[i] & 31]);
 	out_text[OATH_RECOVERY_CHARACTERS] = 0;
 	wipe(random, sizeof(random));
+}
+
+void oath_spell_recovery(const char *code, char out_text[OATH_RECOVERY_SPELLED + 1])
+{
+	snprintf(out_text, OATH_RECOVERY_SPELLED + 1, "%.4s-%.4s-%.4s", code, code + 4, code + 8);
+}
+
+/* Appends text as a URI takes it (RFC 3986 2.1). */
+static int add_escaped(struct buf *uri, const char *text)
+{
+	int result = 0;
+	for (; result == 0 && *text; text++)
+		result = isalnum((unsigned char)*text) || strchr("-._~", *text)
+				 ? buf_add(uri, view_of(text, 1))
+				 : buf_add_format(uri, "%%%02X", (unsigned char)*text);
+	return result;
+}
+
+int oath_spell_uri(const char *gateway, const char *user, const char *secret, struct buf *out_uri)
+{
+	int result = buf_add_string(out_uri, "otpauth://totp/");
+	if (result == 0)
+		result = add_escaped(out_uri, gateway);
+	if (result == 0)
+		result = buf_add_string(out_uri, ":");
+	if (result == 0)
+		result = add_escaped(out_uri, user);
+	if (result == 0)
+		result = buf_add_format(out_uri, "?secret=%s&issuer=", secret);
+	return result < 0 ? result : add_escaped(out_uri, gateway);
 }
 
 int oath_read_code(const char *typed, char out_code[OATH_RECOVERY_CHARACTERS + 1])

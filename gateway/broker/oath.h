@@ -24,6 +24,12 @@ enum oath_match oath_judge(struct view secret, const char *code, int64_t step, u
 void oath_spell_secret(const uint8_t *secret, char out_text[OATH_SECRET_CHARACTERS + 1]);
 /* A random recovery code of 60 bits, as it is kept: lower-case letters and digits. */
 void oath_make_recovery(char out_text[OATH_RECOVERY_CHARACTERS + 1]);
+/* The same as people read it: "abcd-efgh-ijkl". */
+#define OATH_RECOVERY_SPELLED 14
+void oath_spell_recovery(const char *code, char out_text[OATH_RECOVERY_SPELLED + 1]);
+/* Appends what authenticator programs read from a QR code (otpauth:); ERR_LIMIT. */
+#define OATH_URI_MAX 4096
+[[nodiscard]] int oath_spell_uri(const char *gateway, const char *user, const char *secret, struct buf *out_uri);
 /* What a user typed, without spaces and dashes, in lower case. ERR_BAD_INPUT when it is no code of either kind. */
 [[nodiscard]] int oath_read_code(const char *typed, char out_code[OATH_RECOVERY_CHARACTERS + 1]);
 

@@ -36,6 +36,7 @@ struct session {
 	struct device *device;
 	char *user;
 	char realm[33];             /* that let him in (realm.h) */
+	bool with_factor;           /* his second factor (factor.h) was given in that last login; not known across a restart */
 	struct link *pam_session;   /* the process of the open PAM session (pam_session.h); NULL: none */
 	uint64_t created_at_ms, expires_at_ms, ended_at_ms; /* ended_at 0: live */
 	/* The same by the monotonic clock, which nobody can set; negative: before the machine started. */

@@ -94,6 +94,7 @@ static void refresh_others(const struct session *session)
 		if (strcmp(other->user, session->user) != 0 || strcmp(other->realm, session->realm) != 0)
 			continue;
 		other->login_at_ms = session->login_at_ms;
+		other->with_factor = session->with_factor;
 		/* What the login makes last longer is seen at the next look. */
 		LIST_FOREACH(tunnel, &other->tunnels, of_session)
 			tunnel->judge_at_ms = 0;
@@ -173,6 +174,7 @@ static int make_session(struct grant *grant, const struct session_wish *wish)
 	str_copy(session->connection, sizeof(session->connection), worker->connection);
 	str_copy(session->realm, sizeof(session->realm), wish->realm);
 	session->portal = wish->portal;
+	session->with_factor = wish->with_factor;
 	make_token(grant);
 	return 0;
 }

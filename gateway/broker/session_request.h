@@ -36,6 +36,7 @@ struct session_wish {
 	const char *user;
 	const char *realm; /* that let him in */
 	bool portal;       /* a browser wishes it, at the portal */
+	bool with_factor;  /* his second factor was given */
 	struct link *pam_session; /* the process of his open PAM session, taken over; NULL: none */
 };
 void session_grant(struct worker *worker, uint32_t request, const struct session_wish *wish);

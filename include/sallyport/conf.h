@@ -80,9 +80,11 @@ enum conf_room {
 	K(PATH, pam_directory, "", 0, 4095, CONF_MONITOR | CONF_CONVERSATION, "Folder of the PAM service file, instead of /etc/pam.d.") \
 	K(PATH, factor_socket, "/run/sallyport/factor.sock", 1, 107, CONF_MONITOR | CONF_BROKER, "Socket of pam_sallyport's second factor; root and conversation_user may use it.") \
 	K(PATH, factor_key, "/etc/sallyport/factor.key", 1, 4095, CONF_MONITOR, "Key that seals the second factors in the store; readable by root only, read at start. Without the file nobody has a second factor here.") \
-	K(TEXT, factor_enroll, "admin", 1, 16, CONF_BROKER, "Who enrols a second factor: admin, or first-login: the user himself too, in the conversation.") \
+	K(TEXT, factor_enroll, "admin", 1, 16, CONF_BROKER, "Who enrols a second factor: admin, or first-login: the user himself too, in the conversation or when he is logged in.") \
 	K(COUNT, factor_window, "1", 0, 20, CONF_BROKER, "A one-time code is taken so many steps of 30 s before and after its own.") \
 	K(COUNT, factor_attempts, "5", 1, 1000, CONF_BROKER, "From so many wrong codes in a row on, each further one doubles the wait, from 30 s to an hour.") \
+	K(FLAG, self_service, "yes", 0, 0, CONF_BROKER, "Users may themselves declare a device of theirs lost, which locks it, replace their second factor, and make new recovery codes. What they have they see in any case.") \
+	K(DURATION, self_service_fresh_login, "10m", CONF_SECOND, CONF_DAY, CONF_BROKER, "For a new second factor or new recovery codes the login may be so old at most; where there is a factor, it must have been given in that login.") \
 	K(LIST, pam_writable, "/run/faillock\n/var/run/faillock\n/var/lib/sallyport-pam\n", 0, 32, CONF_CONVERSATION, "Paths below which PAM modules may write.") \
 	K(DURATION, login_time_limit, "2m", CONF_SECOND, CONF_HOUR, CONF_BROKER | CONF_CONVERSATION, "Longest time of one login.") \
 	K(DURATION, login_absence, "1m", CONF_SECOND, CONF_HOUR, CONF_BROKER, "A login whose connection was cut, and not closed in good order, is given up when nobody comes back to it for so long.") \

@@ -66,6 +66,20 @@ static void test_secret_is_spelled_as_authenticators_read_it(void **state)
 	assert_string_equal(text, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
 }
 
+static void test_what_apps_scan_and_people_write_down(void **state)
+{
+	(void)state;
+	char code[OATH_RECOVERY_SPELLED + 1];
+	OWN_BUF struct buf uri = BUF_INIT(OATH_URI_MAX);
+	OWN_BUF struct buf small = BUF_INIT(40);
+	oath_spell_recovery("abcdefghijkl", code);
+	assert_string_equal(code, "abcd-efgh-ijkl");
+	assert_int_equal(oath_spell_uri("gw.example", "a b&secret=\xc3\xa4", "ABCD", &uri), 0);
+	assert_int_equal(buf_add(&uri, view_of("", 1)), 0);
+	assert_string_equal((const char *)uri.data, "otpauth://totp/gw.example:a%20b%26secret%3D%C3%A4?secret=ABCD&issuer=gw.example");
+	assert_int_equal(oath_spell_uri("gw.example", "alice", "ABCD", &small), ERR_LIMIT);
+}
+
 static void test_what_users_type(void **state)
 {
 	(void)state;
@@ -155,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_A11_a_code_that_was_used_or_an_older_one_is_replayed),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_secret_is_spelled_as_authenticators_read_it),
+		cmocka_unit_test(test_what_apps_scan_and_people_write_down),
 		cmocka_unit_test(test_what_users_type),
 		cmocka_unit_test(test_sealed_text_opens_for_its_owner_only),
 		cmocka_unit_test(test_marks_belong_to_key_and_owner),
