@@ -1,6 +1,6 @@
 /* worker_edge.c: the broker's end of a worker's edge: who is there, who may say what, who is killed.
  *
- * What is asked is answered elsewhere: door_one.c, login.c, session_request.c, tunnel.c.
+ * What is asked is answered elsewhere: door_one.c, login.c, session_request.c, self_service.c, tunnel.c.
  * Counterpart: gateway/worker/broker_edge.c.
  */
 #include <stdio.h>
@@ -19,6 +19,7 @@
 #include "sallyport/log.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
+#include "self_service.h"
 #include "session_request.h"
 #include "target.h"
 #include "worker.h"
@@ -455,6 +456,12 @@ static const struct worker_broker_handlers handlers = {
 	.renew = on_renew,
 	.revocations = on_revocations,
 	.presence = on_presence,
+	.devices = self_service_devices,
+	.device_lost = self_service_lost,
+	.factor_get = self_factor_get,
+	.factor_new = self_factor_new,
+	.factor_confirm = self_factor_confirm,
+	.factor_codes = self_factor_codes,
 	.tunnel_closed = on_tunnel_closed,
 	.refusal = on_refusal,
 	.ended = on_ended,

@@ -5,42 +5,12 @@
  */
 #include <stdlib.h>
 
-#include "sallyport/clock.h"
+#include "broker_json.h"
 #include "sallyport/edge/broker_conversation.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
+#include "self_service.h"
 #include "worker.h"
-
-static json_t *json_of(struct view text)
-{
-	return json_stringn(text.size ? (const char *)text.data : "", text.size);
-}
-
-static json_t *json_time(uint64_t wall_ms)
-{
-	char text[32];
-	clock_format(wall_ms, text, sizeof(text));
-	return json_string(text);
-}
-
-/* What came before the end of an answer: messages, or resources. Always an array, also when there was none. */
-static json_t *take_items(struct exchange *exchange)
-{
-	json_t *items = take_pointer(&exchange->items);
-	return items ? items : json_array();
-}
-
-static void add_item(struct worker *worker, uint32_t request, json_t *item)
-{
-	struct exchange *exchange = exchange_find(worker, request);
-	if (!exchange) {
-		json_decref(item);
-		return;
-	}
-	if (!exchange->items)
-		exchange->items = json_array();
-	json_array_append_new(exchange->items, item);
-}
 
 /* ---- door one ---- */
 
@@ -170,20 +140,6 @@ static int on_browser_token_made(void *self, const struct worker_broker_browser_
 	if (exchange)
 		exchange_answer(exchange, 200, json_pack("{s:o, s:o}", "user", json_of(message->user), "token", json_of(message->token)));
 	return 0;
-}
-
-static json_t *lines(struct view text)
-{
-	json_t *array = json_array();
-	while (text.size) {
-		size_t length = 0;
-		while (length < text.size && text.data[length] != '\n')
-			length++;
-		json_array_append_new(array, json_of(view_of(text.data, length)));
-		length += length < text.size;
-		text = view_of(text.data + length, text.size - length);
-	}
-	return array;
 }
 
 static int on_resource_item(void *self, const struct worker_broker_resource_item *message, int *fd)
@@ -336,6 +292,12 @@ static const struct worker_broker_handlers handlers = {
 	.login_state = on_login_state,
 	.login_granted = on_login_granted,
 	.presence_state = on_presence_state,
+	.device_item = self_service_on_device,
+	.devices_end = self_service_on_devices_end,
+	.device_locked = self_service_on_device_locked,
+	.factor_state = self_service_on_factor_state,
+	.factor_made = self_service_on_factor_made,
+	.recovery_codes = self_service_on_recovery_codes,
 	.session_state = on_session_state,
 	.session_tunnel = on_session_tunnel,
 	.event = on_event,

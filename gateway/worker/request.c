@@ -85,6 +85,15 @@ int request_login(struct view body, struct request_login *out_login, struct diag
 	return 0;
 }
 
+int request_member(struct view body, const char *member, char *out_text, size_t capacity, struct diag *diag)
+{
+	OWN_JSON json_t *json = NULL;
+	int result = load_object(body, member, (const char *const[]){NULL}, &json, diag);
+	if (result == 0 && take_text(json_object_get(json, member), out_text, capacity) < 0)
+		result = diag_set(diag, ERR_BAD_INPUT, "\"%s\" must be a text of 1 to %zu bytes without NUL.", member, capacity - 1);
+	return result;
+}
+
 /* ---- presence ---- */
 
 /* A listener for both families sees IPv4 inside IPv6 (RFC 4291 2.5.5.2). */

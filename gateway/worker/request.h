@@ -36,6 +36,9 @@ struct request_answers {
 [[nodiscard]] int request_answers(struct view body, struct request_answers *out_answers, struct diag *diag);
 void request_answers_fini(struct request_answers *answers);
 
+/* {"MEMBER":"text"} and nothing else: the text, of 1 to capacity - 1 bytes. */
+[[nodiscard]] int request_member(struct view body, const char *member, char *out_text, size_t capacity, struct diag *diag);
+
 /* "Bearer TOKEN", or "Basic base64(USER:TOKEN)" (RFC 6750, RFC 7617; the scheme in any case). out_user is empty for
  * Bearer (257 characters); out_token takes WORKER_BROKER_TOKEN_MAX + 1. ERR_NOT_FOUND for an empty header,
  * ERR_BAD_INPUT with a sentence. */

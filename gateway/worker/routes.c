@@ -10,6 +10,7 @@
 #include "portal_assets.h"
 #include "request.h"
 #include "sallyport/edge/monitor_room.h"
+#include "self_service.h"
 
 /* ---- the table ---- */
 
@@ -34,6 +35,13 @@ static const struct route routes[] = {
 	{MAIN, "POST", "/v1/session/browser-token", NO_BODY, WITH_TOKEN, browser_token},
 	{MAIN, "GET", "/v1/events", NO_BODY, WITH_TOKEN, events},
 	{MAIN, "GET", "/v1/resources", NO_BODY, WITH_TOKEN, resources},
+	{MAIN, "GET", "/v1/devices", NO_BODY, WITH_TOKEN, self_service_devices},
+	{MAIN, "POST", "/v1/lost", JSON_BODY, WITH_TOKEN, self_service_lost},
+	{MAIN, "GET", "/v1/factor", NO_BODY, WITH_TOKEN, self_service_factor},
+	{MAIN, "POST", "/v1/factor", NO_BODY, WITH_TOKEN, self_service_new_factor},
+	{MAIN, "POST", "/v1/factor/confirm", JSON_BODY, WITH_TOKEN, self_service_confirm},
+	{MAIN, "POST", "/v1/factor/codes", NO_BODY, WITH_TOKEN, self_service_codes},
+	{MAIN | RETURNING, "POST", "/v1/qr", JSON_BODY, NO_TOKEN, self_service_qr},
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, portal_front},
 	{MAIN, "GET", portal_css_path, NO_BODY, NO_TOKEN, portal_style},
 	{MAIN, "GET", portal_js_path, NO_BODY, NO_TOKEN, portal_script},

@@ -13,6 +13,7 @@
  * tunnel.c        CONNECT, from the broker's socket to the last byte
  * shaper.c        tunnels that share a bandwidth
  * feed.c          events of a session, as long as it lives
+ * self_service.c  a user's own devices and second factor; QR pictures
  * broker_edge.c   what the broker answers and orders
  * browser.c       what browsers say of a request, and their cookie, as pure functions
  * request.c       strangers' text, as pure functions (JSON, authorization)

@@ -16,6 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request_presence presence;
 	if (request_presence(text, &presence, &diag) == 0)
 		MUST(presence.user[0] && !presence.source.size == !presence.target.size && presence.target.size <= 16);
+	char device[65] = "";
+	if (request_member(text, "device", device, sizeof(device), &diag) == 0)
+		MUST(device[0] && view_is_utf8(view_string(device)));
 	if (request_answers(text, &answers, &diag) == 0) {
 		MUST(answers.count <= CONVERSATION_MESSAGES_MAX);
 		request_answers_fini(&answers);

@@ -47,6 +47,25 @@ static void test_login_bodies(void **state)
 	assert_int_equal(request_login(view_string(longest), &login, NULL), ERR_BAD_INPUT);
 }
 
+static void test_a_body_with_one_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *text; /* NULL: refused */
+	} rows[] = {{"{\"device\":\"laptop2\"}", "laptop2"}, {"{\"device\":\"12345678\"}", "12345678"}, {"{\"device\":\"123456789\"}", NULL},
+		    {"{\"device\":\"\"}", NULL}, {"{\"device\":1}", NULL}, {"{\"device\":null}", NULL}, {"{\"device\":\"a\\u0000\"}", NULL},
+		    {"{\"device\":\"a\",\"user\":\"bob\"}", NULL}, {"{\"device\":\"a\",\"device\":\"b\"}", NULL}, {"{}", NULL}, {"", NULL},
+		    {"\"laptop2\"", NULL}, {"[\"device\"]", NULL}, {"{\"device\":\"\xff\"}", NULL}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[9] = "";
+		struct diag diag = {""};
+		int result = request_member(view_string(rows[i].body), "device", text, sizeof(text), &diag);
+		assert_int_equal(result, rows[i].text ? 0 : ERR_BAD_INPUT);
+		assert_string_equal(text, rows[i].text ? rows[i].text : "");
+		assert_int_equal(diag.text[0] != 0, rows[i].text == NULL);
+	}
+}
+
 static int count_answers(const char *body)
 {
 	struct request_answers answers;
@@ -160,7 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_wants_a_page),
-		cmocka_unit_test(test_login_bodies), cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_login_bodies), cmocka_unit_test(test_a_body_with_one_text), cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_sentences_about_answers),
 		cmocka_unit_test(test_an_answer_of_64_kib_and_one_byte_more), cmocka_unit_test(test_authorization),
 	};

@@ -107,6 +107,23 @@ enum worker_broker_form { WORKER_BROKER_CONNECT, WORKER_BROKER_REQUEST, WORKER_B
 	/* worker: a host asks whether that user is here now; broker: the answer, recorded */                 \
 	M(worker_broker, presence, EDGE_FROM_FIRST, WORKER_BROKER_HOST, EDGE_NO_FD)                           \
 	M(worker_broker, presence_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
+	/* ---- what a user does by himself ---- */                                                           \
+	/* worker: which devices are this user's? `device_item`s, then `devices_end` */                       \
+	M(worker_broker, devices, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                        \
+	M(worker_broker, device_item, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
+	M(worker_broker, devices_end, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
+	/* worker: that device of his is lost; broker: it is locked (and `end` follows, when it is this one) */ \
+	M(worker_broker, device_lost, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                    \
+	M(worker_broker, device_locked, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                               \
+	/* worker: his second factor; a new one, its first code, new recovery codes */                        \
+	M(worker_broker, factor_get, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                     \
+	M(worker_broker, factor_new, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                     \
+	M(worker_broker, factor_confirm, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                 \
+	M(worker_broker, factor_codes, EDGE_FROM_FIRST, WORKER_BROKER_ACCEPTED, EDGE_NO_FD)                   \
+	/* broker: answers factor_get; factor_new; factor_confirm and factor_codes */                         \
+	M(worker_broker, factor_state, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                \
+	M(worker_broker, factor_made, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                 \
+	M(worker_broker, recovery_codes, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                              \
 	/* ---- refusals, orders ---- */                                                                      \
 	/* broker: the answer to any request that is refused */                                               \
 	M(worker_broker, problem, EDGE_FROM_SECOND, EDGE_ANY, EDGE_NO_FD)                                     \
@@ -222,6 +239,29 @@ enum worker_broker_form { WORKER_BROKER_CONNECT, WORKER_BROKER_REQUEST, WORKER_B
 	F(bytes, source, 16) F(u32, source_port, 0) F(bytes, target, 16) F(u32, target_port, 0)
 /* code: why not; empty when present */
 #define worker_broker_presence_state_FIELDS(F) F(u32, request, 0) F(u8, present, 0) F(str, code, 32)
+#define worker_broker_devices_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* times 0: never, or none; places: "MILLISECONDS ADDRESS", one a line, the newest first; sessions: his live ones there */
+#define worker_broker_device_item_FIELDS(F)                                                           \
+	F(u32, request, 0) F(str, name, 64) F(str, state, 16) F(u8, is_this, 0) F(u64, enrolled_at_ms, 0) \
+	F(u64, expires_at_ms, 0) F(u64, last_seen_at_ms, 0) F(str, last_address, 64)                  \
+	F(str, places, 1024) F(u32, sessions, 0)
+/* self_service: the user may change something himself */
+#define worker_broker_devices_end_FIELDS(F) F(u32, request, 0) F(u8, self_service, 0)
+#define worker_broker_device_lost_FIELDS(F)                                                           \
+	F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(str, device, 64)
+#define worker_broker_device_locked_FIELDS(F) F(u32, request, 0) F(u32, sessions, 0) F(u32, tunnels, 0)
+#define worker_broker_factor_get_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_factor_new_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+#define worker_broker_factor_confirm_FIELDS(F)                                                        \
+	F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX) F(secret, code, 128)
+#define worker_broker_factor_codes_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
+/* managed: the gateway keeps second factors; state: "none" "pending" "active"; times 0: never */
+#define worker_broker_factor_state_FIELDS(F)                                                          \
+	F(u32, request, 0) F(u8, managed, 0) F(u8, self_service, 0) F(str, state, 16)                 \
+	F(u64, created_at_ms, 0) F(u64, used_at_ms, 0) F(u32, recovery_left, 0)
+#define worker_broker_factor_made_FIELDS(F) F(u32, request, 0) F(secret, secret, 64) F(secret, uri, 4096)
+/* one a line */
+#define worker_broker_recovery_codes_FIELDS(F) F(u32, request, 0) F(secret, codes, 512)
 #define worker_broker_problem_FIELDS(F)                                                               \
 	F(u32, request, 0) F(u32, status, 0) F(str, code, 32) F(str, sentence, 512) F(u32, retry_after_s, 0)
 #define worker_broker_handover_FIELDS(F) F(u64, taken, 0)
