@@ -106,6 +106,8 @@ struct asking {
 	uint32_t request;
 	uint64_t expires_at_ms;
 	int64_t lease_end_ms;
+	unsigned ends, tunnels; /* logout: how many sessions are still to end; what they had open */
+	int result;
 	struct audit_entry entry;
 };
 
@@ -178,11 +180,34 @@ static void on_logged_out(void *context, int result, const struct diag *diag, un
 {
 	struct asking *asking = context;
 	(void)diag;
-	if (result < 0)
+	asking->tunnels += tunnels;
+	asking->result = result < 0 ? result : asking->result;
+	if (--asking->ends > 0)
+		return;
+	if (asking->result < 0)
 		worker_unavailable(asking->worker, asking->request);
 	else
-		WORKER_SEND(asking->worker, session_ended, -1, .request = asking->request, .tunnels = tunnels);
+		WORKER_SEND(asking->worker, session_ended, -1, .request = asking->request, .tunnels = asking->tunnels);
 	asking_free(asking);
+}
+
+static void log_out(struct asking *asking, struct session *session)
+{
+	struct audit_entry entry = asking->entry;
+	audit_fill(&entry, "session_ended", "session %s: logout", session->id);
+	asking->ends++;
+	session_finish(asking->worker->broker, session, "logout", &entry, on_logged_out, asking);
+}
+
+/* A new login at the portal takes the place of a cookie, and the former session lives on behind it: by that one, or by another
+ * browser's, requests without a token would still count for who has logged out. */
+static void log_out_browsers(struct asking *asking)
+{
+	struct session *session;
+	LIST_FOREACH(session, &asking->session->device->sessions, of_device)
+		if (session != asking->session && session->portal && !session->is_ending &&
+		    strcmp(session->user, asking->session->user) == 0)
+			log_out(asking, session);
 }
 
 void session_on_end(struct worker *worker, const struct worker_broker_session_end *message)
@@ -191,8 +216,11 @@ void session_on_end(struct worker *worker, const struct worker_broker_session_en
 	struct asking *asking = session ? asking_new(worker, message->request, session) : NULL;
 	if (!asking)
 		return;
-	audit_fill(&asking->entry, "session_ended", "session %s: logout", session->id);
-	session_finish(worker->broker, session, "logout", &asking->entry, on_logged_out, asking);
+	asking->ends = 1;
+	log_out(asking, session);
+	if (session->portal)
+		log_out_browsers(asking);
+	on_logged_out(asking, 0, NULL, 0);
 }
 
 /* ---- what may I reach? ---- */

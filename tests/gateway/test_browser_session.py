@@ -356,9 +356,31 @@ def test_of_one_persons_sessions_the_newest_counts(world):
     assert connect(world, web(world), "alice-laptop")[0] == 200
     newest = "SELECT session FROM v_tunnel ORDER BY tunnel DESC LIMIT 1"
     assert rows(world, newest) == [(sessions[1],)]
-    second.ask("DELETE", "/v1/session")
+    world.admin("session", "end", sessions[1])
     assert connect(world, web(world), "alice-laptop")[0] == 200
     assert rows(world, newest) == [(sessions[0],)]
+
+
+def test_A7_who_logs_out_is_out_in_all_browsers_of_the_device(world):
+    """A login in mid-work replaces the cookie; the session before it must not be what the browser goes on with."""
+    alice, elsewhere, bob = CurlBrowser(world, "shared"), CurlBrowser(world), CurlBrowser(world, "shared")
+    alice.login()
+    with clients.Http2(world, "shared") as h2:
+        assert h2.connect(web(world))[1] == 200
+        alice.login()
+        assert h2.connect(web(world))[1] == 200
+        elsewhere.login()
+        bob.login("bob")
+        token = api.call(world, "POST", "/v1/login", {"user": "alice"}, "shared")
+        token = api.call(world, "POST", "/v1/login/" + token.body["conversation"], {"answers": [world.users["alice"].password]}, "shared")
+        assert alice.ask("DELETE", "/v1/session").body == {"tunnels_closed": 2}
+    assert connect(world, web(world), "shared")[0] == 200
+    assert rows(world, "SELECT user FROM v_tunnel ORDER BY tunnel DESC LIMIT 1") == [("bob",)]
+    # Neither what the portal has not opened, nor another device, nor another person.
+    live = rows(world, "SELECT device, user, portal FROM v_session WHERE ended IS NULL ORDER BY device, user")
+    assert live == [("alice-laptop", "alice", 1), ("shared", "alice", 0), ("shared", "bob", 1)]
+    assert rows(world, "SELECT end_reason, count(*) FROM session WHERE end_reason = 'logout' AND portal = 1 AND ended_at > ("
+                       "SELECT max(ended_at) - 1000 FROM session) GROUP BY 1") == [("logout", 2)]
 
 
 def test_a_realm_that_lets_no_browser_in_wants_the_token(world):

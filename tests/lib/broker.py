@@ -216,9 +216,9 @@ class Worker:
         self.peer.send("login_answer", request=self.request, conversation=conversation, answers=len(answers))
         return self.request
 
-    def login(self, user="alice", pam_user=None, good=1):
+    def login(self, user="alice", pam_user=None, good=1, portal=0):
         """One password round. The last message: login_granted or problem; items are kept in .resources."""
-        self.ask("login_start", user=user)
+        self.ask("login_start", user=user, portal=portal)
         conversation = self.broker.conversation()
         assert conversation.started.user == user
         conversation.send("message", style=1, text="Password: ")
@@ -236,8 +236,8 @@ class Worker:
         assert message.request == self.request
         return message
 
-    def token(self, user="alice"):
-        granted = self.login(user)
+    def token(self, user="alice", portal=0):
+        granted = self.login(user, portal=portal)
         assert granted.name == "login_granted", granted
         return granted.token
 
