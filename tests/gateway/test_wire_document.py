@@ -49,6 +49,7 @@ def outputs(world, request, tmp_path_factory):
     ("the head of the page", "x-frame-options: DENY"),
     ("/v1/events", '"event":"begin"'),
     ("--proxytunnel", "Company wiki"),
+    ("/v1/session/browser-token", "200 with a browser token"),
     ("/cacerts", "subject"),
 ])
 def test_every_block_does_what_it_says(outputs, line, answer):
