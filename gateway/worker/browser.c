@@ -123,7 +123,7 @@ static bool is_own_origin(struct view origin, struct view authority)
 
 /* ---- who makes it ask? ---- */
 
-static bool shows_cookie(const struct http_request *request)
+bool browser_shows_cookie(const struct http_request *request)
 {
 	struct view value;
 	return !request->authorization.size && find_cookie(request->cookie, &value) > 0;
@@ -131,7 +131,7 @@ static bool shows_cookie(const struct http_request *request)
 
 bool browser_is_one(const struct http_request *request)
 {
-	return request->origin.size || request->fetch_site.size || shows_cookie(request);
+	return request->origin.size || request->fetch_site.size || browser_shows_cookie(request);
 }
 
 /* "none": the person has typed it, or chosen a bookmark. */
@@ -153,7 +153,7 @@ const char *browser_forbids(const struct http_request *request)
 		return "Another page has asked for this. Only the gateway's own page may.";
 	if (is_of_another_site(request) && !is_plain_navigation(request))
 		return "Another page leads here. Open the gateway's own page.";
-	if (shows_cookie(request) && !view_is(request->method, "GET") && !request->origin.size)
+	if (browser_shows_cookie(request) && !view_is(request->method, "GET") && !request->origin.size)
 		return "With the cookie this must come from the gateway's own page: the browser has to say so (Origin).";
 	return NULL;
 }

@@ -24,6 +24,8 @@
 void browser_cookie_set(struct view token, char *out_text, size_t capacity);
 void browser_cookie_delete(char *out_text, size_t capacity);
 
+/* Whether our cookie is what the request is judged by, whatever it holds. */
+bool browser_shows_cookie(const struct http_request *request);
 /* Whether a browser has made it: it says so, or shows the cookie. */
 bool browser_is_one(const struct http_request *request);
 /* The host that the client has named, without a port. ERR_BAD_INPUT for what is no HOST or HOST:PORT. out_host takes

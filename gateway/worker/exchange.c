@@ -138,6 +138,7 @@ static void check_head(struct exchange *exchange, const struct http_request *req
 	const char *forbidden = forbidden_by_browser(exchange, request);
 	exchange->route = routes_find(exchange, request);
 	exchange->wants_page = request_wants_page(request->accept);
+	exchange->shows_cookie = browser_shows_cookie(request);
 	take_key_store(exchange, request->path);
 	if (forbidden)
 		exchange_refuse(exchange, 403, "cross_site", forbidden);

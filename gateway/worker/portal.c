@@ -31,11 +31,12 @@ static void serve_page(struct exchange *exchange)
 	exchange_bytes(exchange, headers, sizeof(headers) / sizeof(headers[0]), portal_page.bytes);
 }
 
-/* The same for programs. */
+/* For programs, and for the page's script: it does not see the cookie, and without one there is no session to ask for. */
 static void serve_json(struct exchange *exchange)
 {
-	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s}", "gateway", exchange->worker->conf->name, "device",
-						 exchange->worker->client.device, "login", "POST /v1/login"));
+	exchange_answer(exchange, 200, json_pack("{s:s, s:s, s:s, s:b}", "gateway", exchange->worker->conf->name, "device",
+						 exchange->worker->client.device, "login", "POST /v1/login", "cookie",
+						 (int)exchange->shows_cookie));
 }
 
 void portal_front(struct exchange *exchange)

@@ -98,6 +98,7 @@ struct exchange {
 	bool is_feed;
 	bool wants_list; /* of revoked certificates */
 	bool wants_page; /* it is a browser that asks: HTML rather than JSON */
+	bool shows_cookie; /* of the portal */
 	json_t *items; /* messages or resources that came before their end */
 	uint64_t asked; /* how many messages the broker had been sent with its question; 0: it was not asked */
 };

@@ -7,6 +7,7 @@ import re
 import sqlite3
 
 import clients
+from curl_browser import CurlBrowser
 from test_enrolment import code_of, curl
 from test_presence import Host
 from test_renewal import expire, new_laptop
@@ -51,6 +52,19 @@ def test_a_browser_gets_the_page_and_a_program_json(world):
             assert (status, headers["content-type"]) == (200, "application/json"), accept
             assert b'"device":"alice-laptop"' in answer and b'"gateway":"localhost"' in answer
     assert get(world, accept=None)[1]["content-type"] == "application/json"
+
+
+def test_the_script_is_told_whether_there_may_be_a_session(world):
+    """It cannot see the cookie; and a question without one would be a refusal in the record, at each first visit."""
+    browser = CurlBrowser(world)
+    assert browser.ask("GET", "/").body["cookie"] is False
+    alice = world.users["alice"]
+    assert browser.login("alice", [alice.password, alice.code()]).body["state"] == "granted"
+    assert browser.ask("GET", "/").body["cookie"] is True
+    assert browser.ask("GET", "/", cookie=False).body["cookie"] is False
+    browser.ask("DELETE", "/v1/session")
+    assert browser.ask("GET", "/").body["cookie"] is False
+    assert rows(world, "SELECT event, code FROM audit WHERE code NOT IN ('', 'logout') AND event != 'door_one'") == []
 
 
 def test_the_page_lets_nothing_foreign_in(world):

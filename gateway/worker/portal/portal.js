@@ -89,7 +89,7 @@ async function begin() {
 		front.gateway ||= "Sallyport";
 		part("gateway-name").textContent = front.gateway;
 		part("device-name").textContent = front.device;
-		await enter();
+		await (front.cookie ? enter() : outside());
 	} catch (error) {
 		main.replaceChildren(make("div", {class: "problem", role: "alert"}, ...explain(error)));
 	}
