@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "address.h"
 #include "admin.h"
 #include "admin_call.h"
 #include "admin_json.h"
@@ -24,10 +25,13 @@ void admin_files_authority(struct broker *broker, const char *fingerprint)
 {
 	const struct conf *conf = &broker->room->conf;
 	struct admin_call *call;
+	char address[600];
+	if (address_public(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
+		address[0] = 0;
 	while ((call = TAILQ_FIRST(&broker->files_wanted))) {
 		TAILQ_REMOVE(&broker->files_wanted, call, waiting);
-		admin_reply(call, 200, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", conf->name,
-						 "server_certificate", conf->server_certificate, "server_key", conf->server_key,
+		admin_reply(call, 200, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", conf->name,
+						 "address", address, "server_certificate", conf->server_certificate, "server_key", conf->server_key,
 						 "server_authority", conf->server_authority, "server_authority_key",
 						 conf->server_authority_key, "device_authority", conf->device_authority,
 						 "device_authority_key", conf->device_authority_key,

@@ -12,6 +12,8 @@ void admin_policy_apply(struct admin_call *call);
 void admin_policy_shadow(struct admin_call *call);
 void admin_policy_shadow_report(struct admin_call *call);
 void admin_policy_shadow_end(struct admin_call *call);
+/* admin_policy_list.c */
+void admin_policy_resources(struct admin_call *call);
 /* admin_policy_try.c */
 void admin_policy_test(struct admin_call *call);
 void admin_policy_diff(struct admin_call *call);

@@ -382,6 +382,7 @@ static const struct route {
 	{"GET", {"spool"}, admin_spool_list},
 	{"POST", {"spool", "*", "*"}, admin_spool_act},
 	{"GET", {"policy", "files"}, admin_policy_files},
+	{"GET", {"policy", "resources"}, admin_policy_resources},
 	{"POST", {"policy", "check"}, admin_policy_check},
 	{"GET", {"policy", "explain"}, admin_policy_explain},
 	{"POST", {"policy", "apply"}, admin_policy_apply},

@@ -158,6 +158,10 @@ const char *policy_next_name(const struct policy_resource *resource, size_t *pos
 /* Whom rules name: "u" and a user, or "g" and a group; NULL after the last. *out_rule (may be NULL): the first that does. */
 const char *policy_next_person(const struct policy *policy, size_t *position, const char **out_rule);
 
+/* Whether a rule may let that person (user and groups of the facts, nothing else of them is looked at) reach the resource: on
+ * some device, at some time, after whatever login. For lists that are made ahead; it allows nothing. policy_person.c */
+bool policy_may_be_for(const struct policy *policy, const struct policy_facts *person, const struct policy_resource *resource);
+
 /* Targets that stand for what a resource names: of each address the first and the last host and port. false after the
  * last. *position starts at 0. */
 bool policy_next_sample(const struct policy_resource *resource, size_t *position, struct target *out_target);

@@ -24,10 +24,12 @@ struct admin_values {
 struct admin_options {
 	const char *socket;
 	bool json, help, version, all, follow, any_user, qr, csv, if_due, once, check;
+	bool chromium, firefox, home;
 	const char *name, *directory, *listen, *csr, *device, *to, *after, *expires, *expiring, *unseen, *enroll_listen, *cert, *pending;
 	const char *at, *realm, *from, *tests, *session, *since, *event, *code, *id, *html;
 	const char *conf, *store, *checkpoints, *key, *encrypt_to, *identity;
-	struct admin_values users, tags, resources, allow_groups, addresses;
+	const char *url, *pac, *authority_file, *bookmark;
+	struct admin_values users, groups, tags, resources, allow_groups, addresses;
 	const char *description, *fresh_login;
 	char **words; /* behind the subcommand's own */
 	int word_count;
@@ -151,6 +153,7 @@ int cmd_policy_apply(const struct admin_options *options);
 int cmd_policy_test(const struct admin_options *options);
 int cmd_policy_diff(const struct admin_options *options);
 int cmd_policy_shadow(const struct admin_options *options);
+int cmd_browser_policy(const struct admin_options *options);
 int cmd_report(const struct admin_options *options);
 int cmd_doctor(const struct admin_options *options);
 int cmd_status(const struct admin_options *options);

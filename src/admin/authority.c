@@ -24,6 +24,7 @@ int authority_files(const struct admin_options *options, struct authority_files 
 		return status;
 	const json_t *answer = out_files->answer;
 	out_files->name = text_of(answer, "name");
+	out_files->address = text_of(answer, "address");
 	out_files->server_certificate = text_of(answer, "server_certificate");
 	out_files->server_key = text_of(answer, "server_key");
 	out_files->server_authority = text_of(answer, "server_authority");

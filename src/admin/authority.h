@@ -12,6 +12,7 @@
 struct authority_files {
 	json_t *answer;
 	const char *name; /* of the gateway */
+	const char *address; /* HOST:PORT of its main listener, as laptops reach it; empty: cannot be told */
 	const char *server_certificate, *server_key, *server_authority, *server_authority_key;
 	const char *device_authority, *device_authority_key;
 	const char *own; /* fingerprint of the device authority that signs; empty: the signer cannot be asked now */
