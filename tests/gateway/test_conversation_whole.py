@@ -4,9 +4,6 @@ Between stands the whole gateway; the module (tests/fixtures/pam_awkward.c) does
 treats it: tests/room/test_conversation.py; real modules: test_stacks.py.
 """
 import json
-import os
-import pathlib
-import shutil
 import sqlite3
 import time
 
@@ -14,27 +11,12 @@ import api
 import clients
 import pytest
 from clients_of_user import client
+from stacks import use_stack
 from test_conversation_of_client import Terminal
 from test_kill import pids_of, post
 from world import run, wait_until
 
 DEVICE_PAGE = "https://login.example/device?code=WXYZ-1234"
-
-
-def use_stack(world, *lines, service="sallyport"):
-    """(kind, acts...) each, or a line as it is."""
-    folder = world.path("etc", "pam.d")
-    module = folder / "pam_awkward.so"
-    if not module.exists():
-        shutil.copy(next(pathlib.Path(os.environ["SALLYPORT_BUILD"]).rglob(module.name)), module)
-    stack = [line if isinstance(line, str) else f"{line[0]} required {module} " + " ".join(f"[{act}]" for act in line[1:])
-             for line in lines]
-    if not any(line.startswith("account") for line in stack):
-        stack.append("account required pam_permit.so")
-    fresh = folder / f".{service}"
-    fresh.write_text("\n".join(stack) + "\n")
-    fresh.replace(folder / service)
-    return world
 
 
 def begin(world):

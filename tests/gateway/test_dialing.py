@@ -1,12 +1,11 @@
 """How targets are dialed: from which address, with keepalive; and what name servers can do: be silent, and change their mind."""
 import socket
-import struct
-import threading
 import time
 
 import pytest
 
 import clients
+from names import NameServer
 from test_cut import login
 from test_policy import apply
 
@@ -22,38 +21,6 @@ class Target:
     def accept(self):
         peer, (address, _) = self.socket.accept()
         return peer, address
-
-    def close(self):
-        self.socket.close()
-
-
-class NameServer(threading.Thread):
-    """Answers every A question by the next of its answers, for ever to be kept; silent without any."""
-
-    def __init__(self, answers=()):
-        super().__init__(daemon=True)
-        self.answers, self.asked = list(answers), 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                query, peer = self.socket.recvfrom(512)
-            except OSError:
-                return
-            end = query.index(b"\0", 12) + 5
-            kind = struct.unpack("!H", query[end - 4:end - 2])[0]
-            if not self.answers:
-                continue
-            answer = b""
-            if kind == 1:
-                address = self.answers[self.asked % len(self.answers)]
-                self.asked += 1
-                answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 86400, 4) + socket.inet_aton(address)
-            self.socket.sendto(query[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, bool(answer), 0, 0) + query[12:end] + answer, peer)
 
     def close(self):
         self.socket.close()
