@@ -115,6 +115,8 @@ int door_one_peer_refused(struct worker *worker, const struct worker_broker_peer
 		name_fingerprint(worker, passage, detail);
 	} else {
 		audit_fill(&passage->entry, "door_one", "%s", detail);
+		if (message->undecided)
+			monitor_undecided(worker->broker, worker->number);
 	}
 	worker->state = WORKER_BROKER_ENDING;
 	passage->operation.work = record_refusal;

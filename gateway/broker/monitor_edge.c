@@ -211,6 +211,11 @@ void monitor_door_one(struct broker *broker, uint64_t worker)
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, door_one, -1, .worker = worker);
 }
 
+void monitor_undecided(struct broker *broker, uint64_t worker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, undecided, -1, .worker = worker);
+}
+
 void monitor_kill_worker(struct broker *broker, uint64_t worker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, kill_worker, -1, .worker = worker);

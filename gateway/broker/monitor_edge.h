@@ -12,6 +12,8 @@ struct broker;
 [[nodiscard]] int monitor_edge_new(struct broker *broker, struct diag *diag);
 
 void monitor_door_one(struct broker *broker, uint64_t worker);
+/* That worker's client left, or waited too long, before it showed a certificate: a smaller penalty. */
+void monitor_undecided(struct broker *broker, uint64_t worker);
 void monitor_kill_worker(struct broker *broker, uint64_t worker);
 /* As by SIGHUP; the outcome comes to admin_reload_over(). */
 void monitor_want_reload(struct broker *broker);

@@ -52,6 +52,15 @@ static int on_door_one(void *self, const struct monitor_room_door_one *message, 
 	return 0;
 }
 
+static int on_undecided(void *self, const struct monitor_room_undecided *message, int *fd)
+{
+	struct worker *worker = workers_find(((struct speaker *)self)->monitor, message->worker);
+	(void)fd;
+	if (worker)
+		worker->undecided = true;
+	return 0;
+}
+
 static int on_kill_worker(void *self, const struct monitor_room_kill_worker *message, int *fd)
 {
 	struct monitor *monitor = ((struct speaker *)self)->monitor;
@@ -162,6 +171,7 @@ static const struct monitor_room_handlers handlers = {
 	.counts_wanted = on_counts_wanted,
 	.keep = on_keep,
 	.door_one = on_door_one,
+	.undecided = on_undecided,
 	.client_behind = on_client_behind,
 	.kill_worker = on_kill_worker,
 	.conversation_wanted = on_conversation_wanted,

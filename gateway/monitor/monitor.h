@@ -47,6 +47,7 @@ struct worker {
 	uint64_t begun_ms, deadline_ms; /* of a stranger */
 	struct source_address source;   /* where its client is */
 	bool kept;                      /* the broker's end of its edge is kept over a restart */
+	bool undecided;                 /* its client has shown no certificate, and may yet choose one */
 	bool proxied;                   /* its source is a trusted sender, who has not said where the client is */
 };
 

@@ -79,13 +79,21 @@ struct worker *worker_inherit(struct monitor *monitor, uint64_t id)
 	return worker;
 }
 
+/* The broker's word that somebody still chooses comes before the end: the worker waits for the record in between. */
+static void penalise(struct monitor *monitor, const struct worker *worker)
+{
+	const struct conf *conf = &monitor->conf;
+	accept_penalise(monitor, &worker->source,
+			worker->undecided ? conf->source_penalty_undecided_ms : conf->source_penalty_stranger_ms);
+}
+
 static void on_end(struct watch *watch, void *self)
 {
 	struct monitor *monitor = self;
 	const struct worker *worker = watch->owner;
 	/* Where a room of ours has died, the client is not to blame; nor is a sender for whom it sends. */
 	if (worker->state == WORKER_STRANGER && !worker->proxied && keepers_all_run(monitor))
-		accept_penalise(monitor, &worker->source, monitor->conf.source_penalty_stranger_ms);
+		penalise(monitor, worker);
 	bury(monitor, watch->owner);
 	if (!monitor->loop.stopping)
 		workers_refill(monitor);

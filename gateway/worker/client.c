@@ -198,7 +198,7 @@ static void refuse(struct worker *worker, const char *code, const char *detail)
 	if (tls_peer_fingerprint(worker->client.tls, fingerprint) == 0)
 		known = view_of(fingerprint, sizeof(fingerprint));
 	(void)LINK_SEND(&worker->broker, worker_broker, peer_refused, -1, .code = view_string(code), .detail = view_string(detail),
-			.fingerprint = known);
+			.fingerprint = known, .undecided = tls_is_undecided(worker->client.tls));
 	worker->client.state = CLIENT_REFUSED;
 }
 
@@ -532,12 +532,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	struct client *client = &worker->client;
 	if (events & UV_DISCONNECT && client->state == CLIENT_PROVING)
 		worker_end(EXIT_SUCCESS);
-	/* A reset: what its tunnels have carried is not whole, and the targets must know. */
-	if (status < 0) {
+	/* A reset: what its tunnels have carried is not whole, and the targets must know. That of a handshake is read. */
+	if (status < 0 && client->state != CLIENT_HANDSHAKE) {
 		client_over(worker);
 		return;
 	}
-	if (!(events & UV_READABLE) && !(events & UV_DISCONNECT))
+	if (status == 0 && !(events & UV_READABLE) && !(events & UV_DISCONNECT))
 		return;
 	if (client->state == CLIENT_PROXIED)
 		read_proxy_head(worker);

@@ -112,6 +112,7 @@ enum conf_room {
 	K(COUNT, source_rate, "20", 1, 1000, CONF_MONITOR, "Connections per second from one source: an IPv4 address or an IPv6 /64.") \
 	K(COUNT, source_burst, "200", 1, 100000, CONF_MONITOR, "Connections at once from one source, before source_rate holds it.") \
 	K(DURATION, source_penalty_stranger, "1s", 0, CONF_HOUR, CONF_MONITOR, "Penalty of a source for each connection that showed no accepted device.") \
+	K(DURATION, source_penalty_undecided, "100ms", 0, CONF_HOUR, CONF_MONITOR, "Penalty instead where the client left, or waited too long, before it showed a certificate: so do browsers while a person still chooses one.") \
 	K(DURATION, source_penalty_login, "5s", 0, CONF_HOUR, CONF_MONITOR, "Penalty of a source for each refused login.") \
 	K(DURATION, source_penalty_least, "15s", 0, CONF_DAY, CONF_MONITOR, "From so much penalty on a source is refused until time has taken all of it away.") \
 	K(DURATION, source_penalty_most, "10m", CONF_SECOND, 30ULL * CONF_DAY, CONF_MONITOR, "Penalties add up to so much and no more.") \

@@ -132,6 +132,10 @@ DEFINE_OWN(tls, struct tls *, tls_free)
  * "weak_key", "no_certificate", "proof_failed"), or NULL. A constant. */
 const char *tls_refusal(const struct tls *tls);
 
+/* A server's client that has all it needs to choose a certificate and has shown none: it left, said that it has none, or is
+ * still silent. False for one that has not spoken TLS so far, or broke its rules. Also after a handshake that failed. */
+bool tls_is_undecided(const struct tls *tls);
+
 /* Lifts input_limit_bytes: door one is open. */
 void tls_accept(struct tls *tls);
 

@@ -28,7 +28,8 @@ static const struct direction {
 	{"factor_attempts", true}, {"factor_window", true}, {"handshake_bytes", true}, {"lease", true}, {"login_failures", true},
 	{"login_grace", true}, {"login_refusal", false}, {"login_wait", false}, {"logins_per_source", true}, {"logins_per_user", true},
 	{"renew_grace", true}, {"renew_overlap", true}, {"self_service_fresh_login", true}, {"source_burst", true}, {"source_penalty_least", true},
-	{"source_penalty_login", false}, {"source_penalty_most", false}, {"source_penalty_stranger", false}, {"source_rate", true},
+	{"source_penalty_login", false}, {"source_penalty_most", false}, {"source_penalty_stranger", false},
+	{"source_penalty_undecided", false}, {"source_rate", true},
 	{"unauthenticated_full", true},
 };
 

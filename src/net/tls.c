@@ -175,6 +175,13 @@ const char *tls_refusal(const struct tls *tls)
 	return tls->refusal;
 }
 
+bool tls_is_undecided(const struct tls *tls)
+{
+	bool asked = tls->transcript && tls->transcript->signed_size && tls->sign_result == 0;
+	bool broken = tls->ending == TLS_BROKEN && (!tls->refusal || strcmp(tls->refusal, "no_certificate") != 0);
+	return asked && !broken && !tls->input_over_limit && tls_peer_leaf(tls).size == 0;
+}
+
 void tls_accept(struct tls *tls)
 {
 	tls->input_limit = 0;

@@ -2,13 +2,16 @@
 import contextlib
 import json
 import socket
+import ssl
 import subprocess
 
 import pytest
 
 import api
 import clients
+import elsewhere
 import storms
+from records import rows
 from world import wait_until
 
 BAD, GOOD, FROM_LOGIN = "127.0.0.5", "127.0.0.9", "127.0.0.6"
@@ -58,6 +61,106 @@ def test_E3_an_ipv6_source_is_its_network(new_world):
     assert api.login(world).status == 200, "another family is another source"
     assert world.admin("sources", "clear", "::1") == "1 source is forgotten\n"
     assert "::/64" not in sources(world)
+
+
+def begin(world, address):
+    """Up to where a browser asks its user which certificate to show: (socket, TLS, what the gateway has said)."""
+    raw = socket.create_connection(("127.0.0.1", world.port), 20, source_address=(address, 0))
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(world.path("etc", "server-ca.crt")))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    tls = context.wrap_bio(received, sent, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    raw.sendall(sent.read())
+    received.write(raw.recv(65536))
+    return raw, tls, sent
+
+
+def leave(world, address):
+    """As Chromium does while its user still chooses."""
+    raw, _, _ = begin(world, address)
+    raw.shutdown(socket.SHUT_WR)
+    while raw.recv(65536):
+        pass
+    raw.close()
+
+
+def break_off(world, address):
+    raw, _, _ = begin(world, address)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    raw.close()
+
+
+def show_none(world, address):
+    """As Firefox does when its user has cancelled."""
+    raw, tls, sent = begin(world, address)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    with contextlib.suppress(OSError):
+        raw.sendall(sent.read())
+        while raw.recv(65536):
+            pass
+    raw.close()
+
+
+def show_a_strangers(world, address, stranger):
+    context = clients.tls_context(world, certificate=stranger[0], key=stranger[1])
+    with contextlib.suppress(OSError), clients.connect(world, context=context, source=address) as peer:
+        peer.recv(1)
+
+
+@pytest.mark.parametrize("give_up", [leave, break_off, show_none])
+def test_E3_who_still_chooses_a_certificate_is_not_locked_out(new_world, give_up):
+    """Browsers drop one handshake after the other meanwhile. What shows a certificate that is not good counts as before."""
+    world = new_world(settings=["source_exempt = {}"])
+    for _ in range(40):
+        give_up(world, BAD)
+    wait_until(lambda: sources(world).get(BAD, {}).get("failures") == 40, "forty failures in the list")
+    assert len(rows(world, "SELECT 1 FROM audit WHERE event = 'door_one' AND address = ?", BAD)) == 40
+    row = sources(world)[BAD]
+    assert not row["refused"] and row["penalty_seconds"] <= 5, row
+    assert api.login(world, extra=["--interface", BAD]).status == 200
+    stranger = elsewhere.certificate(world.private_folder("stranger"))
+    for _ in range(20):
+        show_a_strangers(world, BAD, stranger)
+    wait_until(lambda: sources(world)[BAD]["refused"], "the refusal")
+    assert is_refused(world, BAD) and not is_refused(world, GOOD)
+
+
+def test_E3_who_lets_a_handshake_wait_is_not_locked_out(new_world):
+    """As Firefox does while its user chooses: the gateway ends it. Who has said nothing at all is another matter."""
+    world = new_world(settings=["source_exempt = {}", 'login_grace = "1s"', 'source_penalty_least = "8s"'])
+    waiting = [begin(world, BAD) for _ in range(30)]
+    silent = storms.half_open(world, 12, FROM_LOGIN)
+    wait_until(lambda: sources(world).get(BAD, {}).get("failures") == 30, "thirty failures in the list")
+    assert not sources(world)[BAD]["refused"]
+    assert api.login(world, extra=["--interface", BAD]).status == 200
+    wait_until(lambda: sources(world).get(FROM_LOGIN, {}).get("refused"), "the refusal of the silent one")
+    for peer in [raw for raw, _, _ in waiting] + silent:
+        peer.close()
+
+
+def test_who_takes_this_for_a_plain_proxy_fills_no_log(new_world):
+    """Firefox with a proxy that was set by hand says CONNECT in the clear, and says it again and again."""
+    world = new_world()
+    before = world.path("log", "gateway.log").read_text()
+    for _ in range(100):
+        with socket.create_connection(("127.0.0.1", world.port), 20) as peer, contextlib.suppress(OSError):
+            peer.sendall(b"CONNECT wiki.example:443 HTTP/1.1\r\nHost: wiki.example:443\r\n\r\n")
+            while peer.recv(4096):
+                pass
+    wait_until(lambda: len(rows(world, "SELECT 1 FROM audit WHERE code = 'handshake_failed'")) == 100, "each of them in the record")
+    assert world.path("log", "gateway.log").read_text() == before
+
+
+def test_E3_a_storm_of_handshakes_that_are_left_is_refused(new_world):
+    world = new_world(settings=["source_exempt = {}", 'source_penalty_undecided = "500ms"', 'source_penalty_least = "4s"'])
+    for _ in range(12):
+        with contextlib.suppress(OSError):  # the last ones are refused already
+            leave(world, BAD)
+    wait_until(lambda: sources(world).get(BAD, {}).get("refused"), "the refusal")
+    assert is_refused(world, BAD) and not is_refused(world, GOOD)
 
 
 def connections(world):

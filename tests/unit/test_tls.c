@@ -145,6 +145,7 @@ static void expect_refusal(const struct world_identity *identity, const char *co
 	assert_int_equal(meeting.server_result, ERR_DENIED);
 	assert_string_equal(tls_refusal(meeting.server), code);
 	assert_int_equal(alert_at_client(&meeting), alert);
+	assert_int_equal(tls_is_undecided(meeting.server), identity == NULL);
 	struct tls_proof proof;
 	assert_int_equal(tls_proof(meeting.server, &proof), ERR_NOT_FOUND);
 	meeting_fini(&meeting);
@@ -290,8 +291,37 @@ static void test_garbage_is_not_tls(void **state)
 		print_message("%s\n", meeting.server_diag.text);
 		assert_true(meeting.server_result == ERR_BAD_PEER || meeting.server_result == ERR_CLOSED);
 		assert_null(tls_refusal(meeting.server));
+		assert_false(tls_is_undecided(meeting.server));
 		meeting_fini(&meeting);
 	}
+}
+
+/* A client that has heard the server out, and then does something else than to show its certificate. */
+static void expect_undecided(struct view sent, bool undecided)
+{
+	struct meeting meeting;
+	struct diag diag = {""};
+	meeting_init(&meeting, &world, NULL, NULL);
+	assert_int_equal(server_turn(meeting.server, &diag), ERR_AGAIN);
+	assert_false(tls_is_undecided(meeting.server));
+	assert_int_equal(gnutls_handshake(meeting.client), GNUTLS_E_AGAIN);
+	assert_int_equal(server_turn(meeting.server, &diag), ERR_AGAIN);
+	assert_true(tls_is_undecided(meeting.server));
+	assert_int_equal(write(meeting.client_fd, sent.data, sent.size), sent.size);
+	shutdown(meeting.client_fd, SHUT_WR);
+	assert_true(server_turn(meeting.server, &diag) < 0);
+	print_message("%s\n", diag.text);
+	assert_int_equal(tls_is_undecided(meeting.server), undecided);
+	meeting_fini(&meeting);
+}
+
+static void test_who_leaves_before_showing_a_certificate_is_undecided(void **state)
+{
+	(void)state;
+	static const uint8_t no_record_of_this_session[5 + 64] = {0x17, 3, 3, 0, 64};
+	expect_undecided(view_string(""), true);
+	expect_undecided(view_string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), false);
+	expect_undecided(view_of(no_record_of_this_session, sizeof(no_record_of_this_session)), false);
 }
 
 /* ---- records ---- */
@@ -568,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_a_signer_that_refuses_ends_the_handshake),
 		cmocka_unit_test(test_E2_input_before_acceptance_is_bounded),
 		cmocka_unit_test(test_garbage_is_not_tls),
+		cmocka_unit_test(test_who_leaves_before_showing_a_certificate_is_undecided),
 		cmocka_unit_test(test_bytes_travel_both_ways),
 		cmocka_unit_test(test_close_notify_cut_and_reset_are_told_apart),
 		cmocka_unit_test(test_an_empty_record_is_not_the_end),

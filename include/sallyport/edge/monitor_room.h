@@ -54,6 +54,8 @@ enum monitor_room_listener {
 	M(monitor_room, worker_client, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                      \
 	/* broker -> monitor: that worker's client has passed door one */                                     \
 	M(monitor_room, door_one, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                          \
+	/* broker -> monitor: that worker's client has left, or waited too long, before it showed a certificate */ \
+	M(monitor_room, undecided, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                         \
 	/* broker -> monitor: kill that worker now */                                                         \
 	M(monitor_room, kill_worker, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                       \
 	/* broker -> monitor: start a conversation and send me its edge (no payload, by design) */            \
@@ -114,6 +116,7 @@ enum monitor_room_listener {
 #define monitor_room_worker_client_FIELDS(F) \
 	F(u64, worker, 0) F(str, address, 64) F(u32, port, 0) F(u8, listener, 0) F(u8, proxied, 0)
 #define monitor_room_door_one_FIELDS(F) F(u64, worker, 0)
+#define monitor_room_undecided_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_kill_worker_FIELDS(F) F(u64, worker, 0)
 #define monitor_room_conversation_wanted_FIELDS(F)
 #define monitor_room_conversation_FIELDS(F)

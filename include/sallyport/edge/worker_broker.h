@@ -158,7 +158,7 @@ enum worker_broker_form { WORKER_BROKER_CONNECT, WORKER_BROKER_REQUEST, WORKER_B
 /* leaf: the DER behind the fingerprint; kept only where unknown devices may be adopted */
 #define worker_broker_peer_FIELDS(F) \
 	F(bytes, fingerprint, 32) F(str, protocol, 16) F(str, suite, 64) F(bytes, leaf, 16384)
-#define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32)
+#define worker_broker_peer_refused_FIELDS(F) F(str, code, 32) F(str, detail, 512) F(bytes, fingerprint, 32) F(u8, undecided, 0)
 /* device: empty on the enrolment listener. returning: WORKER_BROKER_RETURNING; host: WORKER_BROKER_HOST */
 #define worker_broker_accepted_FIELDS(F) F(str, connection, 32) F(str, device, 64) F(u8, returning, 0) F(u8, host, 0)
 #define worker_broker_rejected_FIELDS(F) F(str, code, 32)
