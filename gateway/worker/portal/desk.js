@@ -11,7 +11,7 @@ function placesOf(device) {
 
 function deviceItem(device, mayAct) {
 	const about = [["Enrolled", moment(device.enrolled_at)], ["Last seen", moment(device.last_seen_at)],
-		["Last address", make("code", {}, device.last_address || "nowhere yet")], ["Certificate ends", moment(device.expires_at)],
+		["Last address", device.last_address ? make("code", {}, device.last_address) : "none yet"], ["Certificate ends", moment(device.expires_at)],
 		["Sessions", String(device.sessions ?? 0)]];
 	const item = make("li", {"data-device": device.name, class: device.state === "active" ? "good" : "wanting"},
 		make("h3", {}, device.name, device.this && make("span", {class: "kind"}, "this device"),
@@ -88,7 +88,8 @@ function showCodes(codes) {
 			part("factor-title").focus();
 		}));
 	actions.children[1].id = "codes-copy";
-	place.replaceChildren(make("div", {class: "once"}, make("h3", {tabindex: "-1"}, "Recovery codes"),
+	place.replaceChildren(make("div", {class: "once"}, make("h3", {tabindex: "-1"},
+			`Recovery codes of ${life.session.user} at ${front.gateway}`),
 		make("p", {}, "Each works once, where a code is asked for. They are shown this one time: keep them where your telephone is not."),
 		make("ol", {id: "codes", class: "codes"}, ...codes.map(code => make("li", {}, make("code", {}, code)))), actions));
 	place.querySelector("h3").focus();
@@ -125,6 +126,8 @@ function drawBrowser() {
 	const script = `${location.origin}/proxy.pac`;
 	part("pac").textContent = script;
 	part("proxy-address").textContent = location.port ? location.host : `${location.host}:443`;
+	fill(part("browser"), {dialogue: life.session.browser ? "As long as you are logged in here it has no need to. If it does all the same:"
+		: "It will, when it comes to the gateway for the first time in a session."});
 	inside(part("browser"), "command").textContent = `chromium --proxy-pac-url=${script}`;
 }
 
