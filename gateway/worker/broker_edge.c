@@ -158,8 +158,15 @@ static int on_resources_end(void *self, const struct worker_broker_resources_end
 {
 	struct exchange *exchange = exchange_find(self, message->request);
 	(void)fd;
-	if (exchange)
-		exchange_answer(exchange, 200, json_pack("{s:o}", "resources", take_items(exchange)));
+	if (!exchange)
+		return 0;
+	json_t *resources = take_items(exchange);
+	if (!exchange->is_script) {
+		exchange_answer(exchange, 200, json_pack("{s:o}", "resources", resources));
+		return 0;
+	}
+	pac_answer(exchange, resources);
+	json_decref(resources);
 	return 0;
 }
 

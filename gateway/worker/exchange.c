@@ -114,7 +114,7 @@ static void take_credentials(struct exchange *exchange, const struct http_reques
 		result = request_authorization(request->authorization, exchange->user, exchange->token, &diag);
 	else if (result < 0)
 		(void)!diag_set(&diag, result, "The cookie holds no token of this gateway. Log in.");
-	if (result < 0)
+	if (result < 0 && !(result == ERR_NOT_FOUND && exchange->route->token == PERHAPS_TOKEN))
 		exchange_refuse(exchange, 401, is_basic ? "no_invitation" : "no_session",
 				is_basic ? "Enrolment needs an invitation: its id and secret as Basic authorization." : diag.text);
 }
@@ -140,6 +140,8 @@ static void check_head(struct exchange *exchange, const struct http_request *req
 	exchange->wants_page = request_wants_page(request->accept);
 	exchange->shows_cookie = browser_shows_cookie(request);
 	take_key_store(exchange, request->path);
+	if (view_to_string(request->authority, exchange->authority, sizeof(exchange->authority)) < 0)
+		exchange->authority[0] = 0;
 	if (forbidden)
 		exchange_refuse(exchange, 403, "cross_site", forbidden);
 	else if (!exchange->route)

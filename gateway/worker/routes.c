@@ -42,6 +42,7 @@ static const struct route routes[] = {
 	{MAIN, "POST", "/v1/factor/confirm", JSON_BODY, WITH_TOKEN, self_service_confirm},
 	{MAIN, "POST", "/v1/factor/codes", NO_BODY, WITH_TOKEN, self_service_codes},
 	{MAIN | RETURNING, "POST", "/v1/qr", JSON_BODY, NO_TOKEN, self_service_qr},
+	{MAIN, "GET", "/proxy.pac", NO_BODY, PERHAPS_TOKEN, pac_ask},
 	{MAIN, "GET", "/", NO_BODY, NO_TOKEN, portal_front},
 	{MAIN, "GET", portal_css_path, NO_BODY, NO_TOKEN, portal_style},
 	{MAIN, "GET", portal_js_path, NO_BODY, NO_TOKEN, portal_script},

@@ -5,7 +5,7 @@
 #include "worker.h"
 
 enum body_rule { NO_BODY, JSON_BODY, PKCS10_BODY };
-enum token_rule { NO_TOKEN, WITH_TOKEN, BASIC };
+enum token_rule { NO_TOKEN, WITH_TOKEN, PERHAPS_TOKEN, BASIC };
 
 /* Where and for whom a route exists. */
 enum door {
@@ -19,7 +19,7 @@ struct route {
 	unsigned doors;
 	const char *method, *path; /* a path that ends in '/' goes on with the id of a conversation */
 	enum body_rule body;
-	enum token_rule token; /* WITH_TOKEN: the browser's cookie will do (browser.h) */
+	enum token_rule token; /* WITH_TOKEN: the browser's cookie will do (browser.h); PERHAPS_TOKEN: and nothing, too */
 	void (*serve)(struct exchange *exchange);
 };
 

@@ -15,6 +15,7 @@
  * feed.c          events of a session, as long as it lives
  * self_service.c  a user's own devices and second factor; QR pictures
  * broker_edge.c   what the broker answers and orders
+ * pac.c           the script that leads browsers
  * browser.c       what browsers say of a request, and their cookie, as pure functions
  * request.c       strangers' text, as pure functions (JSON, authorization)
  */
@@ -26,6 +27,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "browser.h"
 #include "sallyport/conf.h"
 #include "sallyport/edge/worker_broker.h"
 #include "sallyport/h2.h"
@@ -86,6 +88,7 @@ struct exchange {
 	char set_cookie[256];      /* of the answer; empty: none. A secret */
 	char user[257];            /* of Basic */
 	char conversation[WORKER_BROKER_CONVERSATION_MAX + 1];
+	char authority[BROWSER_HOST_MAX + 9]; /* by which the client calls the gateway; empty: too long to be one */
 	char key_store[17];        /* renewal, enrolment: where the laptop says that its key lives */
 	struct buf body;
 	bool has_body;
@@ -96,6 +99,7 @@ struct exchange {
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
 	bool is_feed;
+	bool is_script;  /* resources are wanted as a script for the browser */
 	bool wants_list; /* of revoked certificates */
 	bool wants_page; /* it is a browser that asks: HTML rather than JSON */
 	bool shows_cookie; /* of the portal */
@@ -292,6 +296,11 @@ void portal_front(struct exchange *exchange);
 void portal_style(struct exchange *exchange);
 void portal_script(struct exchange *exchange);
 void portal_icon(struct exchange *exchange);
+
+/* ---- pac.c: GET /proxy.pac ---- */
+void pac_ask(struct exchange *exchange);
+/* The broker's answer, an array of resources. */
+void pac_answer(struct exchange *exchange, const json_t *resources);
 
 /* ---- tunnel.c ---- */
 /* The broker has opened it: answer 200, move bytes. The descriptor is taken over. */
