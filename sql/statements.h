@@ -159,6 +159,22 @@
 	S(gateway_print_get, "SELECT print FROM gateway_print WHERE name = $1")                                    \
 	S(gateway_print_put, "INSERT INTO gateway_print (name, print) VALUES ($1, $2) "                            \
 			     "ON CONFLICT (name) DO UPDATE SET print = excluded.print")                            \
+	/* ---- policies ---- */                                                                                   \
+	S(policy_version_last, "SELECT number, print FROM policy_version ORDER BY number DESC LIMIT 1")            \
+	S(policy_version_insert, "INSERT INTO policy_version (number, since, print, recorded_at) VALUES ($1, $2, $3, $4)") \
+	S(policy_version_unnamed, "SELECT number, print FROM policy_version WHERE recorded_at < $1 ORDER BY number LIMIT 1") \
+	S(policy_version_named, "UPDATE policy_version SET recorded_at = $1 WHERE number = $2")                    \
+	S(policy_version_page, "SELECT version.number, version.since, coalesce(next.since, 0), version.print, "    \
+			       "(SELECT count(*) FROM policy_file WHERE policy_file.print = version.print) "       \
+			       "FROM policy_version AS version LEFT JOIN policy_version AS next ON next.number = version.number + 1 " \
+			       "WHERE version.number > $1 AND coalesce(next.since, $2 + 1) > $2 ORDER BY version.number LIMIT $3") \
+	S(policy_version_one, "SELECT since, print FROM policy_version WHERE number = $1")                         \
+	S(policy_version_old, "DELETE FROM policy_version WHERE number < "                                         \
+			      "(SELECT coalesce(max(number), 0) FROM policy_version WHERE since <= $1)")           \
+	S(policy_file_count, "SELECT count(*) FROM policy_file WHERE print = $1")                                  \
+	S(policy_file_insert, "INSERT INTO policy_file (print, position, name, text) VALUES ($1, $2, $3, $4)")     \
+	S(policy_file_all, "SELECT name, text FROM policy_file WHERE print = $1 ORDER BY position")                \
+	S(policy_file_old, "DELETE FROM policy_file WHERE print NOT IN (SELECT print FROM policy_version)")        \
 	/* ---- checkpoints ---- */                                                                                \
 	S(checkpoint_insert, "INSERT INTO checkpoint (kind, gateway, sequence, hash, at, key, signature) "         \
 			     "VALUES ($1, $2, $3, $4, $5, $6, $7)")                                                \

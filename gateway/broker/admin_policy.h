@@ -17,6 +17,13 @@ void admin_policy_resources(struct admin_call *call);
 /* admin_policy_try.c */
 void admin_policy_test(struct admin_call *call);
 void admin_policy_diff(struct admin_call *call);
+/* Answers with whom this policy, which is taken over, lets reach what, at any hour, from anywhere, in any realm: as what
+ * everybody would lose by a policy that allows nothing. */
+void admin_policy_reach_by(struct admin_call *call, struct policy *policy);
+/* admin_policy_history.c */
+void admin_policy_versions(struct admin_call *call);
+void admin_policy_version(struct admin_call *call);
+void admin_policy_reach(struct admin_call *call);
 
 /* ---- admin_policy_known.c ---- */
 /* What there is on this gateway: realms, devices, their tags. Borrows from the registry. ERR_SYSTEM without memory. */

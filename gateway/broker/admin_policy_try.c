@@ -19,7 +19,7 @@ enum { DIFFERENCES_MAX = 10000 };
 
 struct trial {
 	struct admin_call *call;
-	struct policy *in_force, *policy; /* held; the second is the one on trial */
+	struct policy *in_force, *policy; /* held; the first may be one of before, the second is the one on trial */
 	struct people *people;
 	char *realms;       /* a copy of the configuration's */
 	char *expectations; /* NULL: a diff */
@@ -248,12 +248,14 @@ static int gather(struct trial *trial)
 	return 0;
 }
 
-/* Takes the policy over; NULL: the one in force. */
-static void begin(struct admin_call *call, struct policy *policy, const char *expectations, const struct circumstances *circumstances)
+/* Takes both policies over; NULL: the one in force. */
+static void begin(struct admin_call *call, struct policy *in_force, struct policy *policy, const char *expectations,
+		  const struct circumstances *circumstances)
 {
 	struct broker *broker = call->broker;
 	struct trial *trial = broker->trying ? NULL : calloc(1, sizeof(*trial));
 	if (!trial) {
+		policy_free(in_force);
 		policy_free(policy);
 		if (broker->trying)
 			admin_fail(call, 409, "somebody else tries a policy just now; try again in a moment");
@@ -261,7 +263,7 @@ static void begin(struct admin_call *call, struct policy *policy, const char *ex
 			admin_fail(call, 503, "no memory");
 		return;
 	}
-	*trial = (struct trial){.call = call, .in_force = policy_hold(broker->policy), .circumstances = *circumstances,
+	*trial = (struct trial){.call = call, .in_force = in_force ? in_force : policy_hold(broker->policy), .circumstances = *circumstances,
 				.policy = policy ? policy : policy_hold(broker->policy), .over = &broker->trials_over,
 				.realms = strdup(broker->room->conf.realm), .expectations = expectations ? strdup(expectations) : NULL};
 	broker->trying = true;
@@ -280,7 +282,7 @@ void admin_policy_test(struct admin_call *call)
 	}
 	if (json_object_get(call->body, "files") && admin_policy_parse(call, &policy) < 0)
 		return;
-	begin(call, policy, expectations, &none);
+	begin(call, NULL, policy, expectations, &none);
 }
 
 /* What is not said is left open. */
@@ -311,5 +313,19 @@ void admin_policy_diff(struct admin_call *call)
 	if (take_circumstances(call, &circumstances, &diag) < 0)
 		admin_fail(call, 400, "%s", diag.text);
 	else if (admin_policy_parse(call, &policy) == 0)
-		begin(call, policy, NULL, &circumstances);
+		begin(call, NULL, policy, NULL, &circumstances);
+}
+
+void admin_policy_reach_by(struct admin_call *call, struct policy *policy)
+{
+	static const struct policy_file nothing = {.name = "nothing", .text = "# Nobody reaches anything.\n"};
+	OWN_MEMORY struct policy_errors *errors = calloc(1, sizeof(*errors));
+	struct policy *nobodys = NULL;
+	const struct circumstances anyhow = trial_anyhow();
+	if (errors && policy_parse(&nothing, 1, &nobodys, errors) == 0) {
+		begin(call, policy, nobodys, NULL, &anyhow);
+		return;
+	}
+	policy_free(policy);
+	admin_fail(call, 503, "no memory");
 }

@@ -15,6 +15,7 @@
 #include "login.h"
 #include "monitor_edge.h"
 #include "policy.h"
+#include "policy_record.h"
 #include "resolve.h"
 #include "sallyport/clock.h"
 #include "sallyport/fd.h"
@@ -157,7 +158,7 @@ static void record_reload(struct broker *broker, int result, const char *sentenc
 	audit_record(broker, &entry, NULL, NULL);
 }
 
-static void put_in_force(struct broker *broker, struct policy *policy, struct resolver *resolver,
+static void put_in_force(struct broker *broker, struct policy *policy, struct policy_texts *texts, struct resolver *resolver,
 			 const struct alert_prints *prints)
 {
 	struct resolver *old = broker->resolver;
@@ -171,6 +172,7 @@ static void put_in_force(struct broker *broker, struct policy *policy, struct re
 	revocations_changed(broker);
 	alert_desk_reload(broker);
 	alert_prints_reload(broker, prints);
+	policy_record_reload(broker, texts);
 	record_reload(broker, 0, "new settings and policy are in force");
 	broker->judging = true;
 	tunnels_judge_again(broker, admin_policy_judged, broker);
@@ -180,6 +182,7 @@ void broker_reload(struct broker *broker)
 {
 	const struct conf *conf = room_offered(broker->room);
 	struct policy *policy = NULL;
+	struct policy_texts *texts = NULL;
 	struct resolver *resolver = NULL;
 	struct dial_manner manner;
 	struct alert_prints prints;
@@ -192,6 +195,8 @@ void broker_reload(struct broker *broker)
 	if (result == 0)
 		result = broker_read_manner(conf, &manner, &diag);
 	if (result == 0)
+		result = policy_texts_take(broker->room, &texts, &diag);
+	if (result == 0)
 		result = alert_prints_take(broker->room, &prints, &diag);
 	if (result == 0)
 		result = issuers_take(broker->room, conf->authority, &issuers, &diag);
@@ -200,11 +205,12 @@ void broker_reload(struct broker *broker)
 	if (result == 0) {
 		broker->manner = manner;
 		str_copy(broker->authority_pin, sizeof(broker->authority_pin), pin);
-		put_in_force(broker, policy, resolver, &prints);
+		put_in_force(broker, policy, texts, resolver, &prints);
 		issuers_begin(broker, &issuers);
 		return;
 	}
 	policy_free(policy);
+	policy_texts_free(texts);
 	log_error("%s; the settings and the policy in force stay", diag.text);
 	admin_policy_declined(broker, diag.text);
 	record_reload(broker, result, diag.text);
@@ -242,6 +248,7 @@ static void on_minute_timer(uv_timer_t *timer)
 	uint64_t furthest_minute = (uint64_t)judge_furthest_ms(broker) / 60000;
 	events_look(broker);
 	checkpoint_desk_look(broker);
+	policy_record_look(broker);
 	shadow_save(broker, SHADOW_NOW_AND_THEN);
 	issuers_look(broker);
 	monitor_tell_busy(broker);

@@ -40,6 +40,7 @@ struct heritage;
 struct login_rates;
 struct monitor_edge;
 struct policy;
+struct policy_writing;
 struct resolver;
 struct shadow;
 struct store_check;
@@ -70,6 +71,7 @@ struct broker {
 	struct tunnels tunnels;
 	struct feed_list feeds; /* of all sessions */
 	struct policy *policy; /* the one in force */
+	struct policy_writing *policy_writing; /* that one's text, until it stands in the store; else NULL */
 	struct own_addresses own;
 	struct groups *groups;
 	struct resolver *resolver;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "policy_record.h"
 #include "sallyport/checkpoint.h"
 #include "sallyport/clock.h"
 #include "sallyport/log.h"
@@ -106,6 +107,8 @@ static int keep(struct store_db *db, struct store_operation *operation, struct d
 	int result = STORE_RUN(db, diag, checkpoint_insert, TEXT(checkpoint_kind_name(checkpoint->kind)), TEXT(checkpoint->gateway),
 			       NUMBER(checkpoint->sequence), TEXT(checkpoint->hash), NUMBER(checkpoint->at_ms), TEXT(checkpoint->key),
 			       TEXT(checkpoint->signature));
+	if (result == 0 && checkpoint->kind == CHECKPOINT_CUT)
+		result = policy_record_age(db, desk->older_than_ms, diag);
 	if (result < 0)
 		return result;
 	audit_fill(&entry, AUDIT_CHECKPOINT, "%s", line);

@@ -23,6 +23,7 @@
 #include "login_rate.h"
 #include "monitor_edge.h"
 #include "policy.h"
+#include "policy_record.h"
 #include "shadow.h"
 #include "resolve.h"
 #include "sallyport/clock.h"
@@ -71,7 +72,10 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 {
 	struct alert_prints prints;
 	struct issuer_prints issuers;
+	struct policy_texts *texts = NULL;
 	int result = alert_prints_take(broker->room, &prints, diag);
+	if (result == 0)
+		result = policy_texts_take(broker->room, &texts, diag);
 	if (result == 0)
 		result = issuers_take(broker->room, broker->room->conf.authority, &issuers, diag);
 	if (result == 0)
@@ -83,6 +87,8 @@ static int load(struct broker *broker, const struct jail *jail, struct diag *dia
 		result = alert_desk_plan(broker, diag);
 	if (result == 0)
 		result = alert_prints_start(broker, &prints, diag);
+	if (result == 0)
+		result = policy_record_start(broker, texts, diag);
 	if (result == 0)
 		result = tunnels_load(broker, diag);
 	if (result == 0)

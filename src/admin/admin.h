@@ -153,6 +153,7 @@ int cmd_policy_apply(const struct admin_options *options);
 int cmd_policy_test(const struct admin_options *options);
 int cmd_policy_diff(const struct admin_options *options);
 int cmd_policy_shadow(const struct admin_options *options);
+int cmd_policy_history(const struct admin_options *options);
 int cmd_browser_policy(const struct admin_options *options);
 int cmd_report(const struct admin_options *options);
 int cmd_doctor(const struct admin_options *options);

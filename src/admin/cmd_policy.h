@@ -17,4 +17,7 @@ void policy_print(FILE *out, const char *before, const char *text);
  * answer, with its "file", is added to `results` instead of being printed. */
 int policy_run_tests(const struct admin_options *options, const char *expectations, char *const *paths, int count, json_t *results);
 
+/* The policies that were in force since then, oldest first: version, since, until, print, files. Returns the exit status. */
+int policy_versions(const struct admin_options *options, uint64_t since_ms, json_t **out_versions);
+
 #endif

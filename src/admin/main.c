@@ -94,6 +94,7 @@ static const struct subcommand {
 	{"policy", "apply", "", "read configuration and policy again; say which live tunnels that closed", 0, 0, cmd_policy_apply},
 	{"policy", "test", "EXPECTATIONS [FILE...]", "are the expectations met? Without FILE by the policy in force", 1, 1000, cmd_policy_test},
 	{"policy", "diff", "[--at 2026-11-24T10:00] [--from ADDRESS] [--realm NAME] FILE...", "who would gain or lose what", 1, 1000, cmd_policy_diff},
+	{"policy", "history", "[--since 30d] [VERSION]", "the policies that were in force and since when, or the text of one", 0, 1, cmd_policy_history},
 	{"policy", "shadow", "FILE...|report|end", "try a policy beside the one in force; it changes nothing", 1, 1000, cmd_policy_shadow},
 	{"browser", "policy", "--chromium|--firefox [--url URL] [--pac inline|url|none] [--user USER]... [--group GROUP]... [--authority-file PATH] [--bookmark NAME] [--home]",
 	 "print the managed policies with which a fleet's browsers work through the gateway", 0, 0, cmd_browser_policy},

@@ -1,7 +1,7 @@
 /* report_data.c: asks the gateway for all that a report says, and counts.
  *
  *     record (audit rows) -> days, refusals, alarms, changes      tunnels -> who did what
- *     policy against an empty one -> who could reach what         devices, settings, status -> what needs a look
+ *     policies (report_reach.c) -> who could reach what           devices, settings, status -> what needs a look
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static const struct listed {
 	const char *event, *list;
 } listed[] = {
 	{"alarm", "alarms"}, {"breach", "alarms"}, {"room_restarted", "alarms"}, {"two_networks", "alarms"},
-	{"reload", "changes"}, {"gateway_changed", "changes"}, {"policy_judged", "changes"}, {"policy_shadow", "changes"},
+	{"reload", "changes"}, {"policy_in_force", "changes"}, {"gateway_changed", "changes"}, {"policy_judged", "changes"}, {"policy_shadow", "changes"},
 	{"gateway_started", "changes"}, {"gateway_stopped", "changes"}, {"cut", "changes"},
 	{"device_added", "acts"}, {"device_adopted", "acts"}, {"device_invited", "acts"}, {"device_reinvited", "acts"},
 	{"device_enrolled", "acts"}, {"device_locked", "acts"}, {"device_unlocked", "acts"}, {"device_revoked", "acts"},
@@ -103,6 +103,8 @@ static void take_row(json_t *report, json_t *refusals, json_t *row)
 {
 	char day[11];
 	const char *kind = kind_of(row);
+	if (number(row, "sequence") == 1 && strcmp(text(row, "event"), "policy_in_force") == 0)
+		json_object_set(report, "record_begins", json_object_get(row, "at"));
 	bump(json_object_get(report, "counts"), "records", 1);
 	list_row(report, row);
 	if (!kind)
@@ -138,13 +140,10 @@ static int read_record(const struct admin_options *options, uint64_t since_ms, j
 
 /* ---- who did what ---- */
 
-static void take_tunnel(json_t *used, json_t *targets, const json_t *tunnel)
+static void take_tunnel(json_t *used, const json_t *tunnel)
 {
-	OWN_MEMORY char *key = NULL, *target = NULL;
+	OWN_MEMORY char *key = NULL;
 	if (asprintf(&key, "%s\t%s\t%s", text(tunnel, "user"), text(tunnel, "device"), text(tunnel, "resource")) < 0)
-		return;
-	if (asprintf(&target, "%s\t%s\t%s:%lld", text(tunnel, "user"), text(tunnel, "device"), text(tunnel, "host"),
-		     (long long)number(tunnel, "port")) < 0)
 		return;
 	json_t *entry = json_object_get(used, key);
 	if (!entry) {
@@ -156,10 +155,9 @@ static void take_tunnel(json_t *used, json_t *targets, const json_t *tunnel)
 	bump(entry, "bytes_to_target", number(tunnel, "bytes_to_target"));
 	bump(entry, "bytes_to_client", number(tunnel, "bytes_to_client"));
 	json_object_set(entry, "last", json_object_get(tunnel, "opened_at"));
-	bump(targets, target, 1);
 }
 
-static int read_tunnels(const struct admin_options *options, uint64_t since_ms, json_t *used, json_t *targets)
+static int read_tunnels(const struct admin_options *options, uint64_t since_ms, json_t *used, json_t *spans)
 {
 	json_int_t after = 0;
 	size_t count = PAGE;
@@ -175,36 +173,13 @@ static int read_tunnels(const struct admin_options *options, uint64_t since_ms, 
 		const json_t *page = json_object_get(answer, "tunnels");
 		json_array_foreach(page, index, tunnel) {
 			after = number(tunnel, "tunnel");
-			if (time_of(tunnel, "opened_at") + 1000 >= since_ms)
-				take_tunnel(used, targets, tunnel);
+			if (time_of(tunnel, "opened_at") + 1000 < since_ms)
+				continue;
+			take_tunnel(used, tunnel);
+			report_span_tunnel(spans, tunnel);
 		}
 		count = json_array_size(page);
 	}
-	return ADMIN_DONE;
-}
-
-/* ---- who could ---- */
-
-/* What everybody would lose by a policy that allows nothing is what everybody has. */
-static int read_reach(const struct admin_options *options, json_t *report, const json_t *targets)
-{
-	OWN_JSON json_t *answer = NULL;
-	size_t index;
-	json_t *lost;
-	json_t *reach = json_object_get(report, "reach");
-	int status = call(options, "POST", "/v1/policy/diff",
-			  json_pack("{s:[{s:s, s:s}]}", "files", "name", "nothing", "text", "# Nobody reaches anything.\n"), &answer);
-	if (status != ADMIN_DONE)
-		return status;
-	json_array_foreach(json_object_get(answer, "differences"), index, lost) {
-		OWN_MEMORY char *key = NULL;
-		if (asprintf(&key, "%s\t%s\t%s", text(lost, "user"), text(lost, "device"), text(lost, "target")) < 0)
-			continue;
-		json_array_append_new(reach, json_pack("{s:O, s:O, s:O, s:O, s:I}", "user", json_object_get(lost, "user"), "device",
-						       json_object_get(lost, "device"), "target", json_object_get(lost, "target"), "rule",
-						       json_object_get(lost, "old_rule"), "used", number(targets, key)));
-	}
-	json_object_set(json_object_get(report, "counts"), "reach", json_object_get(answer, "difference_count"));
 	return ADMIN_DONE;
 }
 
@@ -282,8 +257,8 @@ static json_t *new_report(uint64_t since_ms, uint64_t now_ms)
 		day[10] = 0;
 		json_object_set_new(days, day, json_pack("{s:i, s:i, s:i}", "logins", 0, "refused", 0, "tunnels", 0));
 	}
-	return json_pack("{s:s, s:s, s:{}, s:o, s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[]}", "from", from, "until", until, "counts",
-			 "days", days, "reach", "used", "refusals", "alarms", "changes", "acts", "unseen", "ending", "settings", "findings");
+	return json_pack("{s:s, s:s, s:{}, s:o, s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[], s:[]}", "from", from, "until", until,
+			 "counts", "days", days, "policies", "reach", "used", "refusals", "alarms", "changes", "acts", "unseen", "ending", "settings", "findings");
 }
 
 int report_gather(const struct admin_options *options, uint64_t since_ms, json_t **out_report)
@@ -294,19 +269,19 @@ int report_gather(const struct admin_options *options, uint64_t since_ms, json_t
 	OWN_JSON json_t *report = new_report(since_ms, now_ms);
 	OWN_JSON json_t *refusals = json_object();
 	OWN_JSON json_t *used = json_object();
-	OWN_JSON json_t *targets = json_object();
 	OWN_JSON json_t *state = NULL;
 	int status = call(options, "GET", "/v1/status", NULL, &state);
 	if (status == ADMIN_DONE)
 		status = read_record(options, since_ms, report, refusals);
 	if (status == ADMIN_DONE)
-		status = read_tunnels(options, since_ms, used, targets);
+		status = report_spans(options, since_ms, now_ms, json_object_get(report, "policies"));
 	if (status == ADMIN_DONE)
-		status = read_reach(options, report, targets);
+		status = read_tunnels(options, since_ms, used, json_object_get(report, "policies"));
 	if (status == ADMIN_DONE)
 		status = read_devices(options, report, since_ms);
 	if (status != ADMIN_DONE)
 		return status;
+	report_reach(options, report, since_ms, time_of(report, "record_begins"));
 	json_object_set(report, "gateway", json_object_get(state, "name"));
 	json_object_set(report, "version", json_object_get(state, "version"));
 	add_values(report, "refusals", refusals);

@@ -348,6 +348,8 @@ def aged(programs, tmp_path_factory):
         young = tmp_path_factory.mktemp("aged") / "young.db"
         for _ in range(3):
             api.login(world)
+        world.policy.write_text(world.policy.read_text() + "# the second one\n")
+        world.admin("policy", "apply")
         copy_store(world.database, young)
         first = lambda: Copy(world.database, world).query("SELECT min(sequence) AS n FROM audit")[0]["n"]
         wait_until(lambda: first() > Copy(young, world).query("SELECT max(sequence) AS n FROM audit")[0]["n"], "removal of what is old")
@@ -366,6 +368,17 @@ def test_G1_old_records_go_and_the_rest_proves_itself(aged, tmp_path):
     world.admin("audit", "export", tmp_path / "out", "--store", world.database, "--key", world.path("etc", "audit.pub"))
     done = run_outsider(tmp_path / "out")
     assert done.returncode == 0, done
+
+
+def test_G1_policies_go_with_the_record_and_the_one_in_force_is_named_again(aged):
+    world, young = aged
+    (before, second), (now,) = (Copy(path, world).query("SELECT number, print FROM policy_version ORDER BY number")
+                                for path in (young, world.database))
+    assert before["number"] == 1 and now == second
+    copy = Copy(world.database, world)
+    assert [row["print"] for row in copy.query("SELECT print FROM policy_file")] == [now["print"]]
+    named = copy.query("SELECT detail FROM audit WHERE event = 'policy_in_force'")
+    assert named and {row["detail"] for row in named} == {f"version 2, SHA-256 {now['print']}"}
 
 
 def test_G1_more_than_a_cut_covers_cannot_go(aged, tmp_path):

@@ -1,17 +1,19 @@
 """sallyport-admin report: what an auditor asks once a month; as text, JSON and a page that harms nobody."""
+import hashlib
 import html.parser
 import json
 import os
+import sqlite3
 import subprocess
+import time
 
 import api
 import clients
 import pytest
-from world import run
+from test_trouble import Disk
+from world import WorldError, run, wait_until
 
 HOSTILE = '<script>alert("1")</script>&\'<img src=x>'
-
-
 
 
 class Page(html.parser.HTMLParser):
@@ -66,6 +68,118 @@ def test_who_could_reach_what_and_did(world):
     assert (did["user"], did["resource"], did["tunnels"]) == ("alice", "echo", 1)
 
 
+# ---- which policy was in force, and when ----
+
+
+def asked(world, text, *values):
+    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
+        return database.execute(text, values).fetchall()
+
+
+def print_of(world):
+    """As sql/0015_policy.sql says."""
+    text = world.policy.read_bytes()
+    return hashlib.sha256(b"%d:%s" % (len(text), text)).hexdigest()
+
+
+def put_in_force(world, text):
+    world.policy.write_text(text)
+    world.admin("policy", "apply")
+    time.sleep(1.1)  # the report tells whole seconds
+
+
+def test_who_could_reach_what_by_each_policy_of_the_time(world):
+    """One right is taken and another given, then the former policy comes back; the tunnel of before stands in its time."""
+    first, echo, vault = world.policy.read_text(), f"{world.inside}:{world.echo}", f"{world.inside}:{world.denied}"
+    prints = [print_of(world)]
+    time.sleep(1.1)
+    put_in_force(world, first.replace('resources = {"ssh", "echo"}', 'resources = {"ssh"}') +
+                 'rule "bob opens the vault" { users = {"bob"}  resources = {"vault"} }\n')
+    prints.append(print_of(world))
+    put_in_force(world, first)
+    put_in_force(world, first)  # again the same: no new version
+    found = report(world, "--since", "1h")
+    versions = found["policies"]
+    assert [(row["version"], row["print"], row["note"]) for row in versions] == [(1, prints[0], ""), (2, prints[1], ""), (3, prints[0], "")]
+    assert versions[0]["until"] == versions[1]["from"] and versions[1]["until"] == versions[2]["from"] and versions[2]["until"] == ""
+    former, now = rows(found, "reach", user="alice", device="alice-laptop", target=echo)
+    assert (former["from"], former["until"], former["used"]) == (versions[0]["from"], versions[1]["from"], 1)
+    assert (now["from"], now["until"], now["used"], now["rule"]) == (versions[2]["from"], "", 0, "alice administers")
+    (opened,) = rows(found, "reach", target=vault)
+    assert (opened["user"], opened["rule"], opened["from"], opened["until"]) == ("bob", "bob opens the vault", versions[1]["from"], versions[2]["from"])
+    (wiki,) = rows(found, "reach", user="bob", target=f"{world.inside}:{world.web}")
+    assert (wiki["from"], wiki["until"]) == (versions[0]["from"], ""), "what nothing has changed is one row"
+    assert [row["could_reach"] for row in versions] == [4, 4, 4] and found["counts"]["policies"] == 3
+
+
+def test_the_record_vouches_for_the_texts_of_policies(new_world):
+    """Number and SHA-256 stand in a record of the chain; a text that was changed in the store is not believed, nor guessed at when
+    this program does not understand it."""
+    world = new_world(laptops=())
+    found = asked(world, "SELECT sequence, detail FROM audit WHERE event = 'policy_in_force'")
+    assert found == [(1, f"version 1, SHA-256 {print_of(world)}")]
+    assert json.loads(world.admin("--json", "policy", "history", "1"))["files"] == [{"name": str(world.policy), "text": world.policy.read_text()}]
+    assert world.admin("policy", "history", "1") == f"# ---- {world.policy}\n{world.policy.read_text()}"
+    assert "  ".join(("1", "")) in world.admin("policy", "history").splitlines()[1] and print_of(world) in world.admin("policy", "history")
+    with pytest.raises(WorldError, match="there is no version 7 of the policy"):
+        world.admin("policy", "history", "7")
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE policy_file SET text = text || ' '")
+    database.close()
+    with pytest.raises(WorldError, match="not the one that the record speaks of"):
+        world.admin("policy", "history", "1")
+    def said():
+        done = subprocess.run([world.program("sallyport-admin"), "--socket", world.admin_socket, "--json", "report"], text=True,
+                              capture_output=True, check=True)
+        found = json.loads(done.stdout)
+        assert found["policies"][-1]["note"].startswith("not computed") and found["reach"] == []
+        return done.stderr
+    assert "it was changed in the store" in said()
+    text = 'rule "of a later version" { wish = "granted" }\n'
+    digest = hashlib.sha256(f"{len(text)}:{text}".encode()).hexdigest()
+    with sqlite3.connect(world.database) as database:
+        database.execute("UPDATE policy_version SET print = ?", [digest])
+        database.execute("INSERT INTO policy_file VALUES (?, 0, 'policy.conf', ?)", [digest, text])
+    database.close()
+    assert "does not understand version 1 any more: policy.conf:1:" in said()
+
+
+def test_what_is_not_kept_is_said(new_world):
+    """A store from before policies were kept: what could be reached before this start nobody knows."""
+    world = new_world()
+    time.sleep(1)  # the report tells whole seconds
+    world.stop_process("gateway")
+    with sqlite3.connect(world.database) as database:
+        database.execute("DELETE FROM policy_version")
+        database.execute("DELETE FROM policy_file")
+    database.close()
+    world.start_gateway()
+    found = report(world)
+    unknown, now = found["policies"]
+    assert (unknown["version"], unknown["note"]) == ("?", "not kept: who could reach what is not known") and unknown["until"] == now["from"]
+    assert (now["version"], now["could_reach"]) == (1, 4)
+    assert rows(found, "reach", user="alice", target=f"{world.inside}:{world.echo}")[0]["from"] == now["from"]
+    text = world.admin("report")
+    assert "\nPolicies in force\n" in text and "not kept: who could reach what is not known" in text
+
+
+def test_a_policy_that_came_while_the_disk_was_full_is_written_down_later(new_world):
+    """It is in force at once, so that what it forbids ends; its text follows when the record can be written again."""
+    world = new_world(laptops=("alice",))
+    disk = Disk(world)
+    try:
+        disk.fill()
+        world.policy.write_text(world.policy.read_text() + "# stricter\n")
+        world.admin("policy", "apply")
+        assert asked(world, "SELECT count(*) FROM policy_version") == [(1,)]
+        disk.empty()
+        wait_until(lambda: asked(world, "SELECT count(*) FROM policy_version") == [(2,)], "the second version")
+        assert asked(world, "SELECT print FROM policy_version ORDER BY number DESC LIMIT 1") == [(print_of(world),)]
+    finally:
+        world.stop_process("gateway")
+        disk.away()
+
+
 def test_what_was_refused_changed_and_is_weak(world):
     found = report(world)
     assert rows(found, "refusals", event="login", code="not_bound")[0]["count"] == 1
@@ -96,7 +210,7 @@ def test_the_page_is_whole_by_itself_and_escapes_everything(world):
     assert HOSTILE in page.words, "said, as text"
     assert all(target.startswith("background:#") for target in page.targets), "nothing from elsewhere"
     assert "default-src 'none'" in text and "http:" not in text and "https:" not in text
-    assert page.tags.count("svg") == 4 and page.tags.count("section") == 11
+    assert page.tags.count("svg") == 4 and page.tags.count("section") == 12
     shot = world.path("report.png")
     run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1160,2400",
          f"--user-data-dir={world.path('chromium')}", f"--screenshot={shot}", f"file://{path}"])
