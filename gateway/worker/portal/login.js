@@ -69,12 +69,30 @@ function field(message, number) {
 	return [label, make("div", {class: "with-eye"}, input, eye)];
 }
 
-/* A text of the stack; an address for an authenticator app comes as a picture as well. */
+/* A QR code that was drawn for a terminal: half blocks are light, and what is left out is dark. */
+function redrawn(drawing) {
+	const rows = drawing.split("\n"), width = Math.max(...rows.map(row => row.length));
+	const canvas = make("canvas", {class: "qr", "data-part": "qr", role: "img", "aria-label": "A picture for an authenticator app",
+		width, height: 2 * rows.length});
+	const pen = canvas.getContext("2d");
+	rows.forEach((row, y) => [...row.padEnd(width)].forEach((half, x) => {
+		pen.fillStyle = half === "█" || half === "▀" ? "#fff" : "#000";
+		pen.fillRect(x, 2 * y, 1, 1);
+		pen.fillStyle = half === "█" || half === "▄" ? "#fff" : "#000";
+		pen.fillRect(x, 2 * y + 1, 1, 1);
+	}));
+	return canvas;
+}
+
+/* A text of the stack. A drawn code becomes a picture; an address for an authenticator app comes as one as well. */
 function addText(place, message, signal) {
-	const text = make("p", {class: message.style === "error" ? "said bad" : "said"}, message.text);
-	const uri = /otpauth:\/\/\S+/.exec(message.text);
+	const name = message.style === "error" ? "said bad" : "said";
+	const [before, drawing, after] = message.text.split(/\n?((?:[█▀▄ ]{21,}(?:\n|$)){11,})/);
+	const text = make("p", {class: name}, before), uri = /otpauth:\/\/\S+/.exec(message.text);
 	place.append(text);
-	if (uri)
+	if (drawing)
+		place.append(redrawn(drawing.replace(/\n$/, "")), make("p", {class: name}, after));
+	else if (uri)
 		qr(uri[0], signal).then(image => text.before(image), () => {});
 }
 
