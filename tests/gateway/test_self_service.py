@@ -1,5 +1,7 @@
 """What a user sees and does of his own: his devices, that one is lost, his second factor; and QR codes as pictures."""
 import base64
+import concurrent.futures
+import contextlib
 import json
 import re
 import subprocess
@@ -7,13 +9,14 @@ import time
 import xml.etree.ElementTree
 
 import api
-import clients
 import pytest
+from curl_browser import CurlBrowser
 from elsewhere import Hook
 from test_alerts import configure, webhook
 from test_factor import add, rows, take_secret, use_module
 from test_no_means_no import Session, close_reasons, slowest_end_ms
-from world import wait_until
+from world import WorldError, wait_until
+from worlds import Worlds
 
 
 def without_id(answer):
@@ -70,15 +73,40 @@ def test_eight_places_at_most(new_world):
         f"127.0.0.{last}" for last in (25, 30, 29, 28, 27, 26, 24, 23)]
 
 
-@pytest.mark.parametrize("method, path, body", [
-    ("GET", "/v1/devices", None), ("POST", "/v1/lost", {"device": "alice-laptop"}), ("GET", "/v1/factor", None),
-    ("POST", "/v1/factor", None), ("POST", "/v1/factor/confirm", {"code": "123456"}), ("POST", "/v1/factor/codes", None)])
+OWN = [("GET", "/v1/devices", None), ("POST", "/v1/lost", {"device": "alice-laptop"}), ("GET", "/v1/factor", None),
+       ("POST", "/v1/factor", None), ("POST", "/v1/factor/confirm", {"code": "123456"}), ("POST", "/v1/factor/codes", None)]
+
+
+@pytest.mark.parametrize("method, path, body", OWN)
 def test_without_a_session_of_this_device_nothing_is_told(world, method, path, body):
     bobs = api.login(world, "bob").body["session"]
     for token in (None, "0" * 64, bobs):
         refused = api.call(world, method, path, body, token=token)
         assert (refused.status, refused.body["code"]) == (401, "no_session"), refused.text
     assert record(world, refused) == [("self_service", "other_device", "bob", "alice-laptop")]
+
+
+def test_a_browser_has_it_by_its_cookie_and_no_other_page_by_the_browser(new_world):
+    world = new_world()
+    world.enroll("laptop2", "alice")
+    world.path("etc", "pam.d", "password-only").write_text(
+        f"auth required pam_pwdfile.so pwdfile={world.path('pam', 'passwd')}\naccount required pam_permit.so\n")
+    configure(world, 'realm "web" { pam_service = "password-only"  browser = true }')
+    browser = CurlBrowser(world)
+    assert browser.login().status == 200
+    assert len(browser.ask("GET", "/v1/devices").body["devices"]) == 2
+    evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    for path, body in (("/v1/lost", {"device": "laptop2"}), ("/v1/factor", None), ("/v1/factor/codes", None), ("/v1/qr", {"text": "a"})):
+        refused = browser.ask("POST", path, body, headers=evil)
+        assert (refused.status, refused.body["code"]) == (403, "cross_site"), path
+    # The token that the portal shows is for the proxy alone.
+    shown = browser.ask("POST", "/v1/session/browser-token").body["token"]
+    for method, path, body in OWN:
+        assert api.call(world, method, path, body, token=shown).status == 401
+    assert rows(world, "SELECT state FROM device WHERE name = 'laptop2'") == [("active",)]
+    assert browser.ask("POST", "/v1/lost", {"device": "laptop2"}).body == {"sessions_ended": 0, "tunnels_closed": 0}
+    last = browser.ask("POST", "/v1/lost", {"device": "alice-laptop"})
+    assert last.status == 200 and last.body == {"sessions_ended": 1, "tunnels_closed": 0}
 
 
 # ---- lost ----
@@ -231,9 +259,22 @@ class App:
         return self.person.code()
 
 
+@pytest.fixture(scope="module")
+def world_with_module(programs):
+    worlds = Worlds(programs)
+    try:
+        yield use_module(worlds(settings=['factor_window = "10"']))
+    finally:
+        worlds.close()
+
+
 @pytest.fixture
-def factor_world(new_world):
-    return use_module(new_world(settings=['factor_window = "10"']))
+def factor_world(world_with_module):
+    """Nobody has a factor, and nobody has failed."""
+    yield world_with_module
+    with contextlib.suppress(WorldError):
+        world_with_module.admin("account", "factor", "remove", "alice")
+    world_with_module.admin("account", "unlock", "alice")
 
 
 def with_factor(world):
@@ -266,8 +307,18 @@ def test_another_factor_takes_the_place_of_the_former_one_when_a_code_has_confir
     assert api.login(world, code=recovery[0]).status == 200
     assert api.login(world, code=recovery[0]).status == 401
     assert post(world, "/confirm", {"code": app.code()}, token).body["code"] == "factor_none"
-    events = [event for (event,) in rows(world, "SELECT event FROM audit WHERE event LIKE 'factor_%' AND address = '127.0.0.1'")]
-    assert events == ["factor_offered", "factor_replaced"]
+    events = [event for (event,) in rows(world, "SELECT event FROM audit WHERE event LIKE 'factor_%' AND address = '127.0.0.1' "
+                                                "ORDER BY sequence DESC LIMIT 2")]
+    assert events == ["factor_replaced", "factor_offered"]
+
+
+def test_A11_of_those_who_confirm_at_the_same_moment_one_is_given_recovery_codes(factor_world):
+    world = factor_world
+    token, _ = with_factor(world)
+    code = App(world, new_secret(world, token)).code()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(world, "/confirm", {"code": code}, token), range(4)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
 
 
 def test_how_it_stands(factor_world):
@@ -427,8 +478,8 @@ def test_F1_what_is_shown_once_stands_nowhere(factor_world):
     assert code not in str(rows(world, "SELECT detail FROM audit"))
 
 
-def test_a_gateway_that_was_killed_forgets_no_half_done_replacement(factor_world):
-    world = factor_world
+def test_a_gateway_that_was_killed_forgets_no_half_done_replacement(new_world):
+    world = use_module(new_world(settings=['factor_window = "10"']))
     token, _ = with_factor(world)
     app = App(world, new_secret(world, token))
     world.gateway.kill()
