@@ -1,24 +1,16 @@
-/* answer.c: what the gateway's JSON means. Owns jansson in this program. */
+/* answer.c: what the gateway's JSON means. Devices: answer_devices.c. */
 #include "answer.h"
 
-#include <jansson.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sallyport/own.h"
-#include "sallyport/str.h"
+#include "answer_json.h"
 
 enum { MESSAGES_MAX = 256, RESOURCES_MAX = 100000 };
 
 
 #define ID_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-static inline void release_json(json_t **json)
-{
-	json_decref(*json);
-}
-#define OWN_JSON OWN(release_json)
 
 static void wipe_and_free(void *memory)
 {
@@ -30,45 +22,6 @@ static void wipe_and_free(void *memory)
 void answer_wipe_memory(void)
 {
 	json_set_alloc_funcs(malloc, wipe_and_free);
-}
-
-static int bad(struct diag *diag, const char *what)
-{
-	return diag_set(diag, STATUS_FAILED, _("The gateway's answer makes no sense: %s"), what);
-}
-
-static json_t *load(struct view body)
-{
-	json_t *root = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
-	if (root && json_is_object(root))
-		return root;
-	json_decref(root);
-	return NULL;
-}
-
-/* A text member; "" when it is absent or of another type. */
-static const char *member(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-	return text ? text : "";
-}
-
-static bool copy_checked(const json_t *object, const char *name, const char *alphabet, char *out_text, size_t capacity)
-{
-	const char *text = member(object, name);
-	return *text && strspn(text, alphabet) == strlen(text) && str_copy(out_text, capacity, text);
-}
-
-/* A time is shown and never computed with: only its form is checked. */
-static bool copy_time(const json_t *object, const char *name, char out_text[ANSWER_TIME_MAX])
-{
-	return copy_checked(object, name, "0123456789-:.TZ+", out_text, ANSWER_TIME_MAX);
-}
-
-static bool copy_text(const json_t *object, const char *name, char **out_text)
-{
-	*out_text = strdup(member(object, name));
-	return *out_text != NULL;
 }
 
 /* ---- resources ---- */
@@ -349,6 +302,14 @@ int answer_make_login(const char *user, const char *realm, struct buf *out_body,
 	OWN_JSON json_t *body = json_pack("{s:s, s:s*}", "user", user, "realm", realm);
 	if (!body)
 		return diag_set(diag, STATUS_USAGE, _("the name of the user or of the realm is not UTF-8 text"));
+	return add_dump(body, JSON_COMPACT, out_body, diag);
+}
+
+int answer_make_lost(const char *device, struct buf *out_body, struct diag *diag)
+{
+	OWN_JSON json_t *body = json_pack("{s:s}", "device", device);
+	if (!body)
+		return diag_set(diag, STATUS_USAGE, _("the name of the device is not UTF-8 text"));
 	return add_dump(body, JSON_COMPACT, out_body, diag);
 }
 

@@ -79,6 +79,19 @@ void answer_step_fini(struct answer_step *step);
 void answer_session_fini(struct answer_session *session);
 [[nodiscard]] int answer_parse_resources(struct view body, struct answer_resources *out_resources, struct diag *diag);
 void answer_resources_fini(struct answer_resources *resources);
+/* One of the user's own devices. */
+struct answer_device {
+	char *name, *state, *last_address;
+	char last_seen_at[ANSWER_TIME_MAX], expires_at[ANSWER_TIME_MAX]; /* empty: never, none */
+	uint64_t sessions;
+	bool is_this;
+};
+struct answer_devices {
+	struct answer_device *item;
+	size_t count;
+};
+[[nodiscard]] int answer_parse_devices(struct view body, struct answer_devices *out_devices, struct diag *diag);
+void answer_devices_fini(struct answer_devices *devices);
 /* One line of GET /v1/events. */
 struct answer_event {
 	enum answer_event_kind { ANSWER_EVENT_BEGIN, ANSWER_EVENT_ENDING, ANSWER_EVENT_EXTENDED, ANSWER_EVENT_ENDED } kind;
@@ -91,7 +104,7 @@ struct answer_event {
 };
 /* STATUS_FAILED also for an event of a kind that is not known here. */
 [[nodiscard]] int answer_parse_event(struct view line, struct answer_event *out_event, struct diag *diag);
-/* {"tunnels_closed":N} */
+/* {"tunnels_closed":N}, of a logout or a lost device */
 [[nodiscard]] int answer_parse_logout(struct view body, uint64_t *out_tunnels, struct diag *diag);
 /* Never fails: what cannot be read stays empty. */
 void answer_parse_problem(struct view body, struct answer_problem *out_problem);
@@ -99,6 +112,7 @@ void answer_parse_problem(struct view body, struct answer_problem *out_problem);
 /* Requests. Each appends to `out_body`. STATUS_FAILED for text that is not UTF-8 or without memory. realm: NULL, or the one
  * that is asked for. */
 [[nodiscard]] int answer_make_login(const char *user, const char *realm, struct buf *out_body, struct diag *diag);
+[[nodiscard]] int answer_make_lost(const char *device, struct buf *out_body, struct diag *diag);
 /* The answers of one round, in order. */
 [[nodiscard]] int answer_make_answers(const struct buf *answers, size_t count, struct buf *out_body, struct diag *diag);
 

@@ -6,6 +6,7 @@
 #include "reach.h"
 #include "sallyport/own.h"
 #include "say.h"
+#include "table.h"
 
 /* To add a column, add a row. */
 static const struct column {
@@ -19,49 +20,30 @@ static const struct column {
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-static const char *cell(const struct answer_resource *resource, const struct column *column)
+static const char *cell(const void *rows, size_t row, size_t column)
 {
-	const char *text = *(char *const *)((const char *)resource + column->offset);
-	if (column->offset == offsetof(struct answer_resource, missing) && !*text)
+	const struct answer_resource *resource = &((const struct answer_resources *)rows)->item[row];
+	const char *text = *(char *const *)((const char *)resource + columns[column].offset);
+	if (columns[column].offset == offsetof(struct answer_resource, missing) && !*text)
 		return resource->allowed ? _("allowed") : _("not allowed");
 	return text;
 }
 
-static void measure(const struct answer_resources *resources, size_t width[COLUMNS])
+static const char *title(size_t column)
 {
-	for (size_t c = 0; c < COLUMNS; c++) {
-		width[c] = say_cell_width(columns[c].title);
-		for (size_t i = 0; i < resources->count; i++) {
-			size_t needed = say_cell_width(cell(&resources->item[i], &columns[c]));
-			width[c] = needed > width[c] ? needed : width[c];
-		}
-	}
-}
-
-static void print_line(const struct answer_resource *resource, const size_t width[COLUMNS])
-{
-	for (size_t c = 0; c < COLUMNS; c++) {
-		const char *text = resource ? cell(resource, &columns[c]) : columns[c].title;
-		bool last = c + 1 == COLUMNS;
-		say_cell(stdout, text, last ? 0 : width[c]);
-		fputs(last ? "\n" : "  ", stdout);
-	}
+	return columns[column].title;
 }
 
 static int print_table(struct view body, struct diag *diag)
 {
 	struct answer_resources resources;
-	size_t width[COLUMNS];
 	int status = answer_parse_resources(body, &resources, diag);
 	if (status != STATUS_OK)
 		return status;
-	measure(&resources, width);
 	if (resources.count)
-		print_line(NULL, width);
+		table_print(&(struct table){.columns = COLUMNS, .title = title, .rows = resources.count, .cell = cell, .owner = &resources});
 	else
 		puts(_("There is nothing that you may reach."));
-	for (size_t i = 0; i < resources.count; i++)
-		print_line(&resources.item[i], width);
 	answer_resources_fini(&resources);
 	return STATUS_OK;
 }

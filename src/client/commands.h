@@ -27,6 +27,8 @@ int cmd_login(const struct options *options, struct diag *diag);
 int cmd_status(const struct options *options, struct diag *diag);
 int cmd_logout(const struct options *options, struct diag *diag);
 int cmd_ls(const struct options *options, struct diag *diag);
+int cmd_devices(const struct options *options, struct diag *diag);
+int cmd_lost(const struct options *options, struct diag *diag);
 int cmd_enroll(const struct options *options, struct diag *diag);
 int cmd_renew(const struct options *options, struct diag *diag);
 int cmd_export(const struct options *options, struct diag *diag);

@@ -278,7 +278,7 @@ static int check(struct options *options, struct diag *diag)
 		return diag_set(diag, STATUS_USAGE, _("--fresh and --purpose belong to login"));
 	if (options->if_due && options->command->run != cmd_renew)
 		return diag_set(diag, STATUS_USAGE, _("--if-due belongs to renew"));
-	if (options->command->run == cmd_enroll && !options->argument)
+	if ((options->command->run == cmd_enroll || options->command->run == cmd_lost) && !options->argument)
 		return diag_set(diag, STATUS_USAGE, _("usage: sallyport %s %s"), options->command->name, options->command->argument);
 	return STATUS_OK;
 }

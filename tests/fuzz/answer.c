@@ -1,4 +1,4 @@
-/* answer.c: fuzz target: what the client reads of the gateway's JSON: logins, sessions, resources, events, refusals. */
+/* answer.c: fuzz target: what the client reads of the gateway's JSON: logins, sessions, resources, devices, events, refusals. */
 #include <string.h>
 
 #include "answer.h"
@@ -24,6 +24,9 @@ static void read_others(struct view body)
 		answer_session_fini(&session);
 	if (answer_parse_resources(body, &resources, &diag) == STATUS_OK)
 		answer_resources_fini(&resources);
+	struct answer_devices devices;
+	if (answer_parse_devices(body, &devices, &diag) == STATUS_OK)
+		answer_devices_fini(&devices);
 	answer_parse_problem(body, &problem);
 }
 

@@ -232,6 +232,47 @@ def test_an_administrator_may_keep_it_to_himself(new_world):
     assert api.call(world, "POST", "/v1/lost", {"device": "laptop2"}, token=token).status == 200
 
 
+# ---- by the client ----
+
+
+def client(world, *words):
+    return subprocess.run([world.program("sallyport"), *words], env=world.client_environment(), text=True, capture_output=True, check=False)
+
+
+@pytest.fixture
+def client_world(new_world):
+    world = new_world()
+    world.enroll("laptop2", "alice")
+    logged_in = subprocess.run([world.program("sallyport"), "login", "alice", "--answers-from", "0"], env=world.client_environment(), text=True,
+                               input=f"{world.users['alice'].password}\n{world.users['alice'].code()}\n", capture_output=True, check=False)
+    assert logged_in.returncode == 0, logged_in.stderr
+    yield world
+    client(world, "down")
+
+
+def test_the_client_lists_devices_and_shuts_one_out(client_world):
+    world = client_world
+    lost = Session(world, "laptop2", tunnels=2)
+    listed = client(world, "devices")
+    assert listed.returncode == 0, listed.stderr
+    title, *lines = listed.stdout.splitlines()
+    assert title.split() == ["NAME", "STATE", "LAST", "SEEN", "FROM", "CERTIFICATE", "UNTIL", "SESSIONS"]
+    assert sorted(line.split()[0] for line in lines) == ["alice-laptop", "laptop2"]
+    assert [line.split()[0] for line in lines if "this one" in line] == ["alice-laptop"]
+    assert {device["name"] for device in json.loads(client(world, "devices", "--json").stdout)["devices"]} == {"alice-laptop", "laptop2"}
+    done = client(world, "lost", "laptop2")
+    assert (done.returncode, done.stdout) == (0, "That device is locked; 2 tunnels were closed. Only your administrator can unlock it.\n")
+    assert lost.all_ended()
+    assert "laptop2" in [line.split()[0] for line in client(world, "devices").stdout.splitlines() if " locked " in line]
+    # What is not his, and what he forgot to say.
+    refused = client(world, "lost", "bob-laptop")
+    assert refused.returncode == 1 and "You have no device of that name" in refused.stderr
+    assert client(world, "lost").returncode == 2
+    # The very one: the answer comes, and nothing after it.
+    assert client(world, "lost", "alice-laptop").returncode == 0
+    assert client(world, "devices").returncode == 5
+
+
 # ---- the second factor ----
 
 

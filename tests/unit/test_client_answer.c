@@ -232,9 +232,43 @@ static void test_events(void **state)
 	assert_true(!event.of_tunnel && !event.at[0]);
 }
 
+static void test_own_devices(void **state)
+{
+	(void)state;
+#define DEVICE(name, more) "{\"name\":\"" name "\",\"state\":\"active\",\"this\":true,\"last_address\":\"192.0.2.7\"," more "}"
+#define TIMES "\"last_seen_at\":\"2026-11-24T22:00:00Z\",\"expires_at\":null"
+	static const struct {
+		const char *body;
+		int count; /* -1: makes no sense */
+	} rows[] = {
+		{"{\"devices\":[]}", 0}, {"{\"devices\":[" DEVICE("a", TIMES ",\"sessions\":2,\"places\":[]") "],\"self_service\":true}", 1},
+		{"{}", -1}, {"{\"devices\":{}}", -1}, {"[]", -1}, {"{\"devices\":[1]}", -1}, {"{\"devices\":[{}]}", -1},
+		{"{\"devices\":[" DEVICE("", TIMES ",\"sessions\":2") "]}", -1}, {"{\"devices\":[" DEVICE("a", TIMES ",\"sessions\":-1") "]}", -1},
+		{"{\"devices\":[" DEVICE("a", TIMES ",\"sessions\":\"2\"") "]}", -1},
+		{"{\"devices\":[" DEVICE("a", "\"last_seen_at\":\"\\u001b[2J\",\"expires_at\":null,\"sessions\":2") "]}", -1},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct answer_devices devices;
+		struct diag diag = {0};
+		int status = answer_parse_devices(view_string(rows[i].body), &devices, &diag);
+		assert_int_equal(status, rows[i].count < 0 ? STATUS_FAILED : STATUS_OK);
+		if (status != STATUS_OK)
+			continue;
+		assert_int_equal(devices.count, rows[i].count);
+		if (devices.count) {
+			assert_string_equal(devices.item[0].name, "a");
+			assert_string_equal(devices.item[0].last_seen_at, "2026-11-24T22:00:00Z");
+			assert_string_equal(devices.item[0].expires_at, "");
+			assert_true(devices.item[0].is_this && devices.item[0].sessions == 2);
+		}
+		answer_devices_fini(&devices);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_devices),
 		cmocka_unit_test(test_prompt), cmocka_unit_test(test_info_and_empty_rounds), cmocka_unit_test(test_granted),
 		cmocka_unit_test(test_bad_steps), cmocka_unit_test(test_session), cmocka_unit_test(test_resources),
 		cmocka_unit_test(test_requests), cmocka_unit_test(test_json_for_programs_has_no_escapes),
