@@ -68,7 +68,7 @@ static bool is_blank(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
-static struct view without_blanks(struct view text)
+struct view http1_without_blanks(struct view text)
 {
 	while (text.size && is_blank(text.data[0]))
 		text = view_of(text.data + 1, text.size - 1);
@@ -83,6 +83,6 @@ void http1_fields(struct view head, struct http_header *out_fields)
 	for (struct view line = take_line(&head); line.size; line = take_line(&head)) {
 		struct view name = name_of(line);
 		struct view value = view_of(name.data + name.size + 1, line.size - name.size - 1);
-		*out_fields++ = (struct http_header){.name = name, .value = without_blanks(value)};
+		*out_fields++ = (struct http_header){.name = name, .value = http1_without_blanks(value)};
 	}
 }

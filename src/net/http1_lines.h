@@ -1,5 +1,5 @@
 /* http1_lines.h: what the lines of a head may hold, and the fields in them: the same for requests (http1.c) and for
- * responses (http1_response.c), which are its only callers. Pure.
+ * responses (http1_response.c); http1_forward.c writes such lines. Pure.
  */
 #ifndef SALLYPORT_NET_HTTP1_LINES_H
 #define SALLYPORT_NET_HTTP1_LINES_H
@@ -16,6 +16,8 @@ const char *http1_look_over(struct view head, size_t *looked_over);
 const char *http1_look_over_fields(struct view head, size_t *out_count);
 /* Both have been found to be good: the fields, in their order; values without the white space around them. */
 void http1_fields(struct view head, struct http_header *out_fields);
+/* Without the spaces and tabs at both ends. */
+struct view http1_without_blanks(struct view text);
 /* RFC 9110 5.6.2. */
 bool http1_is_token(struct view text);
 /* The first line of a whole head, without its end. */
