@@ -66,7 +66,7 @@ struct h2_handlers {
 	void (*on_data)(struct h2 *h2, struct h2_stream *stream, struct view bytes);
 	/* The peer has ended its direction in good order (END_STREAM). */
 	void (*on_finish)(struct h2 *h2, struct h2_stream *stream);
-	/* Fill up to `capacity` bytes of tunnel (or streamed request body) data. Returns their number, 0 for
+	/* Fill up to `capacity` bytes of a tunnel, or of a body that h2_respond_head has announced. Returns their number, 0 for
 	 * the end of this direction (END_STREAM), ERR_AGAIN to sleep until h2_resume, or another error: the
 	 * stream is reset with CONNECT_ERROR. */
 	int (*on_read)(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_t capacity);
@@ -110,6 +110,12 @@ bool h2_is_draining(const struct h2 *h2);
 /* Server: answers a CONNECT with 200; from now on on_read feeds the stream. */
 [[nodiscard]] int h2_respond_tunnel(struct h2 *h2, struct h2_stream *stream, const struct http_header *headers,
 				    size_t header_count);
+
+/* Server: answers with these headers as they are; the body, if there is one, is what on_read gives, to its end. Where it
+ * breaks off, h2_reset: the client must not take it for whole. ERR_LIMIT for more headers than HTTP_FIELDS_MAX and some. */
+enum h2_body_source { H2_BODY_NONE, H2_BODY_READ };
+[[nodiscard]] int h2_respond_head(struct h2 *h2, struct h2_stream *stream, unsigned status,
+				  const struct http_header *headers, size_t header_count, enum h2_body_source source);
 
 /* Client: what to ask for. `path` is ignored for CONNECT. A body is copied. */
 struct h2_request {

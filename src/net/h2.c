@@ -36,8 +36,8 @@ struct h2_stream *h2_stream_find(struct h2 *h2, int32_t id)
 void h2_stream_end(struct h2 *h2, struct h2_stream *stream, enum h2_code code)
 {
 	bool by_peer = stream->flags & H2_PEER_RESET;
-	/* A tunnel that is reset without a complaint is cut all the same. */
-	if (code == H2_NO_ERROR && by_peer && stream->flags & H2_TUNNEL)
+	/* A tunnel that is reset without a complaint is cut all the same; so is the answer to whoever does not want it. */
+	if (code == H2_NO_ERROR && by_peer && stream->flags & (H2_TUNNEL | H2_STREAMED))
 		code = H2_CANCEL;
 	stream->previous->next = stream->next;
 	stream->next->previous = stream->previous;

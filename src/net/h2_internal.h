@@ -19,8 +19,9 @@ enum h2_stream_flag {
 	H2_SLEEPING = 1 << 5,      /* waits for h2_resume */
 	H2_ANSWERED = 1 << 6,      /* client: the final response head has come */
 	H2_REFUSED_HEAD = 1 << 7,  /* server: what follows of the request is dropped */
-	H2_UNWANTED = 1 << 12,     /* server: the whole answer is out while the request still comes in */
 	H2_RESETTING = 1 << 8,     /* our RST_STREAM is on its way */
+	H2_STREAMED = 1 << 9,      /* server: the answer's body comes from on_read */
+	H2_UNWANTED = 1 << 12,     /* server: the whole answer is out while the request still comes in */
 };
 
 /* Header fields that somebody asks about. */

@@ -6,7 +6,8 @@
 
 #include "h2_internal.h"
 
-enum { HEADERS_MAX = 24 };
+/* Those of an answer that is carried on, and some of our own. */
+enum { HEADERS_MAX = HTTP_FIELDS_MAX + 8 };
 
 /* ---- DATA ---- */
 
@@ -37,7 +38,7 @@ ssize_t h2_source_read(nghttp2_session *session, int32_t id, uint8_t *into, size
 	if (stream->body)
 		return read_body(stream->body, into, capacity, flags);
 	int result = ERR_AGAIN;
-	if (stream->flags & H2_TUNNEL && !(stream->flags & H2_PEER_RESET))
+	if (stream->flags & (H2_TUNNEL | H2_STREAMED) && !(stream->flags & H2_PEER_RESET))
 		result = h2->options.handlers->on_read(h2, stream, into, capacity);
 	if (result > 0)
 		return result;
@@ -130,6 +131,22 @@ int h2_respond_tunnel(struct h2 *h2, struct h2_stream *stream, const struct http
 		return result;
 	stream->flags |= H2_TUNNEL;
 	return submit_response(h2, stream, &fields, true);
+}
+
+int h2_respond_head(struct h2 *h2, struct h2_stream *stream, unsigned status, const struct http_header *headers,
+		    size_t header_count, enum h2_body_source source)
+{
+	struct fields fields = {.count = 0};
+	char status_text[16];
+	snprintf(status_text, sizeof(status_text), "%u", status);
+	int result = add_text(&fields, ":status", status_text);
+	if (result == 0)
+		result = add_headers(&fields, headers, header_count);
+	if (result < 0)
+		return result;
+	if (source == H2_BODY_READ)
+		stream->flags |= H2_STREAMED;
+	return submit_response(h2, stream, &fields, source == H2_BODY_READ);
 }
 
 static int request_fields(struct fields *fields, const struct h2_request *request, bool connect)
