@@ -103,6 +103,12 @@ void pump_finish(struct pump *pump);
 /* The carrier's stream was reset, or its connection is lost: the near side gets an RST. */
 void pump_carrier_reset(struct pump *pump);
 void pump_carrier_lost(struct pump *pump);
+/* The carrier has all that it wanted to know: the pump ends as if the near side had finished first. What is unread or
+ * unsent is dropped. */
+void pump_settle(struct pump *pump);
+/* A near side that takes no more (it has answered already, perhaps) is read to its end all the same: what is written to it
+ * then counts as consumed. To be said before the first pump_write. */
+void pump_read_to_the_end(struct pump *pump);
 /* By order: the near side gets an RST; pump->end becomes PUMP_ENDED. `ended` is called (as always once). */
 void pump_abort(struct pump *pump);
 

@@ -29,6 +29,8 @@ enum pump_flag {
 	HAS_POLL = 1 << 11,     /* pump->poll is in use, not pump->idle */
 	CLOSING = 1 << 12,
 	CLOSED = 1 << 13,       /* the first handle is gone */
+	READ_ANYHOW = 1 << 14,  /* a near side that takes no more is read all the same */
+	OUT_DEAF = 1 << 15,     /* it takes no more */
 };
 
 enum { PENDING_MAX = 64 << 20, COMPACT_FROM = 65536 };
@@ -208,6 +210,23 @@ static void advance(struct iovec *parts, int count, size_t size)
 	}
 }
 
+static size_t size_of(const struct iovec *parts, int count)
+{
+	size_t size = 0;
+	for (int i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	return size;
+}
+
+/* Nobody takes the rest. What the near side has said before is still to be read, and so is its end. */
+static size_t drop(struct pump *pump, struct iovec *parts, int count)
+{
+	size_t size = size_of(parts, count);
+	advance(parts, count, size);
+	set(pump, OUT_DEAF, true);
+	return size;
+}
+
 /* Returns how many bytes left, and leaves the others in the parts; ends the pump when the near side is gone. */
 static size_t push(struct pump *pump, struct iovec *parts, int count)
 {
@@ -217,9 +236,15 @@ static size_t push(struct pump *pump, struct iovec *parts, int count)
 			parts++, count--;
 		if (!count)
 			break;
+		if (is_set(pump, OUT_DEAF))
+			return drop(pump, parts, count);
 		ssize_t size = write_near(pump, parts, count);
 		if (size < 0 && would_block())
 			break;
+		if (size < 0 && is_set(pump, READ_ANYHOW)) {
+			pump->bytes_to_near += done;
+			return done + drop(pump, parts, count);
+		}
 		if (size < 0) {
 			end(pump, PUMP_TARGET_RESET);
 			return done;
@@ -409,6 +434,16 @@ void pump_carrier_reset(struct pump *pump)
 void pump_carrier_lost(struct pump *pump)
 {
 	end(pump, PUMP_CONNECTION_LOST);
+}
+
+void pump_settle(struct pump *pump)
+{
+	end(pump, PUMP_TARGET_FIN);
+}
+
+void pump_read_to_the_end(struct pump *pump)
+{
+	set(pump, READ_ANYHOW, true);
 }
 
 void pump_abort(struct pump *pump)
