@@ -20,6 +20,7 @@ static void finish(struct exchange *exchange)
 	wipe(exchange->set_cookie, sizeof(exchange->set_cookie));
 	buf_wipe(&exchange->body);
 	json_decref(take_pointer(&exchange->items));
+	forward_refused(exchange);
 	/* HTTP/2: the stream's end frees it. */
 	if (!exchange->stream)
 		http1_continue(worker);
@@ -33,7 +34,8 @@ static void write_http1(struct exchange *exchange, unsigned status, const struct
 	bool keep = http1_keeps_alive(client->http1) && client->requests < exchange->worker->conf->requests_per_connection &&
 		    !exchange->is_last;
 	int result = http1_write_head(&bytes, status, headers, count, (int64_t)body.size, keep ? HTTP1_KEEP : HTTP1_CLOSE);
-	if (result == 0)
+	/* What stood behind the answer to HEAD would be taken for the next one. */
+	if (result == 0 && !exchange->is_head)
 		result = buf_add(&bytes, body);
 	if (result == 0)
 		result = tls_write(client->tls, buf_view(&bytes));
@@ -68,7 +70,7 @@ static void write_answer(struct exchange *exchange, unsigned status, const struc
 	if (!exchange->stream)
 		write_http1(exchange, status, all, count, body);
 	else
-		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, all, count, body);
+		(void)!h2_respond(exchange->worker->client.h2, exchange->stream, status, all, count, exchange->is_head ? view_of(NULL, 0) : body);
 	finish(exchange);
 }
 

@@ -79,18 +79,21 @@ static void arm(struct worker *worker, uint64_t due_ms)
 		uv_timer_stop(&client->timer);
 }
 
-/* The oldest request that is not whole; the list has the newest in front. */
+/* 0 is never. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* The first request that is late: it is not whole, or its target does not answer. */
 static uint64_t request_deadline(const struct worker *worker)
 {
 	const struct exchange *exchange;
 	uint64_t due = 0;
 	LIST_FOREACH(exchange, &worker->exchanges, all)
-		if (exchange->deadline_ms && (!due || exchange->deadline_ms < due))
-			due = exchange->deadline_ms;
+		due = sooner(due, sooner(exchange->deadline_ms, exchange->answer_by_ms));
 	uint64_t head = worker->client.unread_since_ms;
-	if (head && (!due || head + worker->conf->request_time_limit_ms < due))
-		due = head + worker->conf->request_time_limit_ms;
-	return due;
+	return head ? sooner(due, head + worker->conf->request_time_limit_ms) : due;
 }
 
 /* Somebody still works for the client. An answer that it does not take is no reason to keep its connection. */
@@ -148,7 +151,7 @@ void client_over(struct worker *worker)
 	struct tunnel *tunnel, *next;
 	for (tunnel = LIST_FIRST(&worker->tunnels); tunnel; tunnel = next) {
 		next = LIST_NEXT(tunnel, all);
-		if (tunnel->stream || client->whole == tunnel || client->state == CLIENT_OVER)
+		if (tunnel->stream || tunnel->forward || client->whole == tunnel || client->state == CLIENT_OVER)
 			pump_carrier_lost(&tunnel->pump);
 	}
 	if (LIST_EMPTY(&worker->tunnels))
@@ -215,6 +218,17 @@ void client_close(struct worker *worker)
 	client->closing_after = true;
 }
 
+static bool end_if_late(struct exchange *exchange, uint64_t now)
+{
+	if (exchange->answer_by_ms && exchange->answer_by_ms <= now)
+		forward_late(exchange);
+	else if (exchange->deadline_ms && exchange->deadline_ms <= now)
+		exchange_refuse(exchange, 408, "bad_request", "The request did not arrive whole in time.");
+	else
+		return false;
+	return true;
+}
+
 /* A request that does not come to its end is refused; on HTTP/2 the others and the tunnels go on. */
 static void end_what_is_late(struct worker *worker)
 {
@@ -229,10 +243,7 @@ static void end_what_is_late(struct worker *worker)
 	}
 	for (exchange = LIST_FIRST(&worker->exchanges); exchange; exchange = next) {
 		next = LIST_NEXT(exchange, all);
-		if (!exchange->deadline_ms || exchange->deadline_ms > now)
-			continue;
-		any = true;
-		exchange_refuse(exchange, 408, "bad_request", "The request did not arrive whole in time.");
+		any |= end_if_late(exchange, now);
 	}
 	if (!any)
 		client_close(worker);
@@ -428,7 +439,7 @@ static void read_input(struct worker *worker)
 	if (!more)
 		pump_release();
 	/* HTTP/1.1 has no windows: what the target does not take now keeps the client from sending more. */
-	if (client->whole && tunnel_pending(client->whole))
+	if ((client->whole && tunnel_pending(client->whole)) || (client->forwarding && tunnel_pending(client->forwarding)))
 		client->input_paused = true;
 	/* Not all was taken: go on in the next round, though no descriptor may tell. */
 	if (more && wants_input(client))

@@ -137,7 +137,6 @@ static void check_head(struct exchange *exchange, const struct http_request *req
 {
 	const char *forbidden = forbidden_by_browser(exchange, request);
 	exchange->route = routes_find(exchange, request);
-	exchange->wants_page = request_wants_page(request->accept);
 	exchange->shows_cookie = browser_shows_cookie(request);
 	take_key_store(exchange, request->path);
 	if (view_to_string(request->authority, exchange->authority, sizeof(exchange->authority)) < 0)
@@ -178,6 +177,8 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 	if (!exchange)
 		return NULL;
 	exchange->has_body = request->has_body;
+	exchange->is_head = view_is(request->method, "HEAD");
+	exchange->wants_page = request_wants_page(request->accept);
 	if (stream)
 		stream->owner = exchange;
 	if (request->refuse) {
@@ -187,6 +188,9 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 		exchange->deadline_ms = 0;
 		exchange->is_connect = true;
 		ask_tunnel(exchange, request);
+	} else if (view_is(request->scheme, "http") && routes_door(&worker->client) == MAIN) {
+		exchange->deadline_ms = 0;
+		forward_ask(exchange, request);
 	} else {
 		check_head(exchange, request);
 	}
@@ -205,7 +209,9 @@ void exchange_body(struct exchange *exchange, struct view bytes)
 void exchange_whole(struct exchange *exchange)
 {
 	exchange->deadline_ms = 0;
-	if (!exchange->answered && !exchange->refused && exchange->route)
+	if (exchange->forward)
+		forward_whole(exchange->forward);
+	else if (!exchange->answered && !exchange->refused && exchange->route)
 		exchange->route->serve(exchange);
 }
 
@@ -227,6 +233,7 @@ void exchange_gone(struct exchange *exchange)
 		EXCHANGE_ASK(exchange, login_left, );
 	if (exchange->is_feed && !exchange->answered)
 		EXCHANGE_ASK(exchange, events_stop, );
+	forward_gone(exchange);
 	exchange_free(exchange);
 }
 

@@ -1,7 +1,8 @@
 /* http1_side.c: HTTP/1.1 between TLS and the exchanges: one request after the other; after a CONNECT that was granted the
  * connection is the tunnel.
  *
- * Bytes that came before their time (pipelined requests, the first bytes of a tunnel behind its head) wait in `unread`.
+ * Bytes that came before their time (pipelined requests, the first bytes of a tunnel behind its head, a body that its
+ * target does not take yet) wait in `unread`.
  */
 #include <stdlib.h>
 
@@ -22,19 +23,27 @@ static void keep(struct client *client, struct view bytes)
 {
 	if (buf_add(&client->unread, bytes) < 0)
 		worker_end(EXIT_SUCCESS);
+	client->input_paused = true;
+}
+
+static void say_continue(struct client *client)
+{
+	OWN_BUF struct buf bytes = BUF_INIT(256);
+	if (!http1_expects_continue(client->http1))
+		return;
+	if (http1_write_continue(&bytes) < 0 || tls_write(client->tls, buf_view(&bytes)) < 0)
+		worker_end(EXIT_SUCCESS);
 }
 
 static void begin_request(struct worker *worker)
 {
 	struct client *client = &worker->client;
-	OWN_BUF struct buf bytes = BUF_INIT(256);
 	client->current = exchange_begin(worker, NULL, http1_request(client->http1));
 	if (!client->current)
 		worker_end(EXIT_FAILURE);
-	if (client->current->answered || client->current->refused || !http1_expects_continue(client->http1))
-		return;
-	if (http1_write_continue(&bytes) < 0 || tls_write(client->tls, buf_view(&bytes)) < 0)
-		worker_end(EXIT_SUCCESS);
+	/* A body that is carried on is asked for when there is a way for it. */
+	if (!client->current->answered && !client->current->refused && !client->current->forward)
+		say_continue(client);
 }
 
 /* The head, or the middle of a body, is not as it should be: that was the connection's last request. */
@@ -49,17 +58,39 @@ static void refuse_framing(struct worker *worker)
 	client->current->is_last = true;
 }
 
+/* What comes is the body of the request at hand, and its target takes it. */
+static bool carries_body(const struct client *client)
+{
+	return client->forwarding && forward_takes_body(client->forwarding->forward);
+}
+
+/* Of that request nothing can be taken now. */
+static bool waits_for_target(const struct client *client)
+{
+	return client->current && client->current->forward && !carries_body(client);
+}
+
+static void take_body(struct client *client)
+{
+	if (client->current->forward)
+		forward_body(client->current->forward, http1_body(client->http1));
+	else
+		exchange_body(client->current, http1_body(client->http1));
+}
+
 /* Takes one step; false when the rest has to wait. */
 static bool step(struct worker *worker, struct view *input)
 {
 	struct client *client = &worker->client;
+	if (waits_for_target(client))
+		return false;
 	switch (http1_next(client->http1, input)) {
 	case HTTP1_REQUEST:
 		client->unread_since_ms = 0;
 		begin_request(worker);
 		return true;
 	case HTTP1_BODY:
-		exchange_body(client->current, http1_body(client->http1));
+		take_body(client);
 		return true;
 	case HTTP1_WHOLE:
 		exchange_whole(client->current);
@@ -91,6 +122,15 @@ static void next_request(struct worker *worker, size_t waiting)
 	client->active_ms = clock_monotonic_ms();
 }
 
+/* While a request is being served nothing more is read: the client waits, as HTTP/1.1 has it. While one is carried, its
+ * client's end must be seen. */
+static bool has_to_pause(const struct client *client)
+{
+	if (!client->current || client->whole)
+		return false;
+	return client->unread.size || (client->forwarding ? tunnel_pending(client->forwarding) > 0 : client->current->deadline_ms == 0);
+}
+
 static void parse(struct worker *worker, struct view input)
 {
 	struct client *client = &worker->client;
@@ -103,8 +143,7 @@ static void parse(struct worker *worker, struct view input)
 		client->unread_since_ms = http1_has_begun(client->http1) ? clock_monotonic_ms() : 0;
 	if (input.size && !client->closing_after)
 		keep(client, input);
-	/* While a request is being served nothing more is read: the client waits, as HTTP/1.1 has it. */
-	client->input_paused = client->current && (client->unread.size || client->current->deadline_ms == 0) && !client->whole;
+	client->input_paused = has_to_pause(client);
 }
 
 static void carry(struct client *client, struct view bytes)
@@ -121,7 +160,7 @@ void http1_input(struct worker *worker, struct view bytes)
 		return; /* that was the last request */
 	if (client->whole)
 		carry(client, bytes);
-	else if (client->unread.size || (client->current && client->current->deadline_ms == 0))
+	else if (client->unread.size || (client->current && client->current->deadline_ms == 0 && !carries_body(client)))
 		keep(client, bytes);
 	else
 		parse(worker, bytes);
@@ -157,6 +196,8 @@ void http1_finish(struct worker *worker)
 		client_close(worker);
 	else if (client->whole)
 		tunnel_finish(client->whole);
+	else if (client->forwarding && !forward_is_whole(client->forwarding->forward))
+		client_over(worker); /* in the middle of a body */
 	else if (client->current && !client->current->answered)
 		return; /* it has asked and waits for its answer with its own direction closed */
 	else
@@ -178,6 +219,23 @@ void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel)
 	if (client->whole && tls_ending(client->tls) == TLS_CLOSED)
 		tunnel_finish(client->whole);
 	client_more(worker);
+}
+
+void http1_begin_forwarding(struct worker *worker, struct tunnel *tunnel)
+{
+	struct client *client = &worker->client;
+	client->forwarding = tunnel;
+	say_continue(client);
+	client->input_paused = true;
+	http1_continue(worker);
+	if (tls_ending(client->tls) == TLS_CLOSED)
+		http1_finish(worker);
+}
+
+void http1_end_forwarding(struct worker *worker)
+{
+	worker->client.input_paused = true;
+	http1_continue(worker);
 }
 
 static int output_feed(struct client *client, uint8_t *space)
@@ -202,6 +260,8 @@ int http1_output(struct worker *worker)
 	static uint8_t space[TLS_RECORD_MAX];
 	if (client->feed)
 		return output_feed(client, space);
+	if (client->forwarding)
+		return forward_output(worker, space, sizeof(space));
 	while (client->whole && tls_can_write(client->tls)) {
 		int size = tunnel_read(client->whole, space, sizeof(space));
 		if (size == ERR_AGAIN)

@@ -33,19 +33,32 @@ static void on_request(struct h2 *h2, struct h2_stream *stream, const struct htt
 		h2_terminate(h2, H2_ENHANCE_YOUR_CALM);
 }
 
+/* To a target, which gives the window back as it takes. */
+static bool is_carried(const struct h2_stream *stream)
+{
+	const struct exchange *exchange = stream->owner;
+	return kind_of(stream) == STREAM_EXCHANGE && exchange->forward && !exchange->answered && !exchange->refused;
+}
+
+static void take_body(struct h2 *h2, struct h2_stream *stream, struct view bytes)
+{
+	if (kind_of(stream) == STREAM_EXCHANGE)
+		exchange_body(stream->owner, bytes);
+	h2_consume(h2, stream, bytes.size);
+}
+
 static void on_data(struct h2 *h2, struct h2_stream *stream, struct view bytes)
 {
 	if (!stream->owner) {
 		h2_consume(h2, stream, bytes.size);
 		return;
 	}
-	if (kind_of(stream) == STREAM_TUNNEL) {
+	if (kind_of(stream) == STREAM_TUNNEL)
 		tunnel_write(stream->owner, bytes);
-		return;
-	}
-	if (kind_of(stream) == STREAM_EXCHANGE)
-		exchange_body(stream->owner, bytes);
-	h2_consume(h2, stream, bytes.size);
+	else if (is_carried(stream))
+		forward_body(((struct exchange *)stream->owner)->forward, bytes);
+	else
+		take_body(h2, stream, bytes);
 }
 
 static void on_finish(struct h2 *h2, struct h2_stream *stream)
@@ -69,6 +82,13 @@ static int on_read(struct h2 *h2, struct h2_stream *stream, uint8_t *into, size_
 					      : tunnel_read(stream->owner, into, capacity);
 }
 
+static void exchange_closed(struct exchange *exchange, enum h2_code code, bool by_peer)
+{
+	if (exchange->forward)
+		forward_stream_closed(exchange, code, by_peer);
+	exchange_gone(exchange);
+}
+
 static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code, bool by_peer)
 {
 	(void)h2;
@@ -79,7 +99,7 @@ static void on_closed(struct h2 *h2, struct h2_stream *stream, enum h2_code code
 	else if (kind_of(stream) == STREAM_FEED)
 		feed_gone(stream->owner);
 	else
-		exchange_gone(stream->owner);
+		exchange_closed(stream->owner, code, by_peer);
 	stream->owner = NULL;
 }
 
@@ -124,6 +144,7 @@ int http2_output(struct worker *worker)
 	struct client *client = &worker->client;
 	struct view bytes;
 	int result;
+	forward_turn(worker);
 	while (tls_can_write(client->tls)) {
 		result = h2_output(client->h2, &bytes);
 		if (result == ERR_AGAIN)

@@ -190,9 +190,8 @@ static void wake(struct shaped *shaped, enum way way)
 	struct tunnel *tunnel = shaped->tunnel;
 	if (way == TO_TARGET)
 		feed(shaped);
-	else if (tunnel->stream)
-		h2_resume(tunnel->worker->client.h2, tunnel->stream);
-	/* HTTP/1.1: the turn that follows reads (http1_output). */
+	else
+		tunnel_wake(tunnel);
 }
 
 static void deal(struct shaper *shaper, enum way way)
@@ -319,11 +318,10 @@ void shaper_change(struct tunnel *tunnel, uint64_t group, uint64_t rate)
 		return;
 	}
 	if (kept.size)
-		tunnel_write(tunnel, buf_view(&kept));
+		tunnel_push(tunnel, buf_view(&kept));
 	buf_fini(&kept);
 	if (finish)
 		tunnel_finish(tunnel);
 	/* It may have waited in the old line. */
-	if (tunnel->stream)
-		h2_resume(tunnel->worker->client.h2, tunnel->stream);
+	tunnel_wake(tunnel);
 }

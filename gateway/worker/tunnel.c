@@ -1,5 +1,6 @@
 /* tunnel.c: a tunnel's life in the worker: the broker's socket on one side, a stream (or, after an HTTP/1.1 CONNECT, the
  * whole connection) on the other; the pump moves the bytes. Its end is told to the broker once, with what it carried.
+ * A request that is carried to a target (forward.c) goes such a way too.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,16 +21,26 @@ static struct tunnel *tunnel_of(struct pump *pump)
 
 static void on_pump_ready(struct pump *pump)
 {
-	struct tunnel *tunnel = tunnel_of(pump);
+	tunnel_wake(tunnel_of(pump));
+}
+
+void tunnel_wake(struct tunnel *tunnel)
+{
 	/* HTTP/1.1: the turn reads (http1_output). */
-	if (tunnel->stream)
+	if (tunnel->forward)
+		forward_wake(tunnel->forward);
+	else if (tunnel->stream)
 		h2_resume(tunnel->worker->client.h2, tunnel->stream);
 }
 
 void tunnel_go_on(struct tunnel *tunnel)
 {
 	struct client *client = &tunnel->worker->client;
-	if (client->whole != tunnel || !client->input_paused || tunnel_pending(tunnel) > 0)
+	if (!client->input_paused || tunnel_pending(tunnel) > 0)
+		return;
+	if (client->forwarding == tunnel && forward_takes_body(tunnel->forward))
+		http1_continue(tunnel->worker);
+	if (client->whole != tunnel)
 		return;
 	client->input_paused = false;
 	client_more(tunnel->worker);
@@ -47,6 +58,8 @@ static void widen_if_held_back(struct tunnel *tunnel)
 static void on_pump_consumed(struct pump *pump, size_t size)
 {
 	struct tunnel *tunnel = tunnel_of(pump);
+	if (tunnel->forward)
+		size = forward_consumed(tunnel->forward, size);
 	if (!tunnel->stream) {
 		tunnel_go_on(tunnel);
 		return;
@@ -59,16 +72,16 @@ static void on_pump_consumed(struct pump *pump, size_t size)
 static void on_pump_reset(struct pump *pump)
 {
 	struct tunnel *tunnel = tunnel_of(pump);
-	if (tunnel->stream)
+	if (tunnel->stream && !tunnel->forward)
 		h2_reset(tunnel->worker->client.h2, tunnel->stream, H2_CONNECT_ERROR);
 }
 
-int tunnel_read(struct tunnel *tunnel, uint8_t *into, size_t capacity)
+int tunnel_pull(struct tunnel *tunnel, uint8_t *into, size_t capacity)
 {
 	return tunnel->shaped ? shaper_read(tunnel, into, capacity) : pump_read(&tunnel->pump, into, capacity);
 }
 
-void tunnel_write(struct tunnel *tunnel, struct view bytes)
+void tunnel_push(struct tunnel *tunnel, struct view bytes)
 {
 	if (tunnel->shaped)
 		shaper_write(tunnel, bytes);
@@ -76,9 +89,24 @@ void tunnel_write(struct tunnel *tunnel, struct view bytes)
 		pump_write(&tunnel->pump, bytes);
 }
 
+int tunnel_read(struct tunnel *tunnel, uint8_t *into, size_t capacity)
+{
+	return tunnel->forward ? forward_read(tunnel->forward, into, capacity) : tunnel_pull(tunnel, into, capacity);
+}
+
+void tunnel_write(struct tunnel *tunnel, struct view bytes)
+{
+	if (tunnel->forward)
+		forward_body(tunnel->forward, bytes);
+	else
+		tunnel_push(tunnel, bytes);
+}
+
 void tunnel_finish(struct tunnel *tunnel)
 {
-	if (tunnel->shaped)
+	if (tunnel->forward)
+		forward_whole(tunnel->forward);
+	else if (tunnel->shaped)
 		shaper_finish(tunnel);
 	else
 		pump_finish(&tunnel->pump);
@@ -107,18 +135,41 @@ static bool ended_well(const struct tunnel *tunnel)
 	return tunnel->pump.end == PUMP_CLIENT_FIN || tunnel->pump.end == PUMP_TARGET_FIN;
 }
 
-static void let_go_of_connection(struct tunnel *tunnel)
+void tunnel_reset_connection(const struct client *client)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+	(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+static void let_go_of_stream(struct tunnel *tunnel)
+{
+	if (tunnel->pump.end == PUMP_ENDED)
+		h2_reset(tunnel->worker->client.h2, tunnel->stream, H2_CANCEL);
+	tunnel->stream->owner = NULL;
+	tunnel->stream = NULL;
+}
+
+/* True: it must be reset. */
+static bool let_go_of_connection(const struct tunnel *tunnel)
 {
 	struct client *client = &tunnel->worker->client;
+	bool well = ended_well(tunnel);
 	client->whole = NULL;
 	client->input_paused = false;
-	if (!ended_well(tunnel)) {
-		/* HTTP/1.1 has no reset of its own: the connection's stands for it. */
-		struct linger now = {.l_onoff = 1, .l_linger = 0};
-		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-		return;
-	}
-	client->closing_after = true;
+	client->closing_after |= well;
+	if (!well)
+		tunnel_reset_connection(client);
+	return !well;
+}
+
+/* The client's side; true: the connection must be reset. */
+static bool let_go(struct tunnel *tunnel)
+{
+	if (tunnel->forward)
+		return forward_ended(tunnel);
+	if (tunnel->stream)
+		let_go_of_stream(tunnel);
+	return tunnel->worker->client.whole == tunnel && let_go_of_connection(tunnel);
 }
 
 static void on_pump_ended(struct pump *pump)
@@ -130,16 +181,7 @@ static void on_pump_ended(struct pump *pump)
 	window_fini(&tunnel->window, &worker->spare_bytes);
 	LIST_REMOVE(tunnel, all);
 	worker->tunnel_count--;
-	bool whole = worker->client.whole == tunnel;
-	if (tunnel->stream) {
-		if (pump->end == PUMP_ENDED)
-			h2_reset(worker->client.h2, tunnel->stream, H2_CANCEL);
-		tunnel->stream->owner = NULL;
-		tunnel->stream = NULL;
-	}
-	if (whole)
-		let_go_of_connection(tunnel);
-	bool reset_connection = whole && !ended_well(tunnel);
+	bool reset_connection = let_go(tunnel);
 	pump_close(pump, on_pump_closed);
 	if (reset_connection)
 		worker_end(EXIT_SUCCESS);
@@ -191,6 +233,10 @@ void tunnel_open(struct exchange *exchange, const struct tunnel_opening *opening
 		exchange_refuse(exchange, 503, "unavailable", "The gateway has no room for another tunnel now.");
 		return;
 	}
+	if (exchange->forward) {
+		forward_begin(exchange, tunnel);
+		return;
+	}
 	exchange->answered = true;
 	if (!stream) {
 		http1_become_tunnel(worker, tunnel);
@@ -209,7 +255,7 @@ void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer
 	/* The stream frees itself: nothing more is said on it. */
 	tunnel->stream = NULL;
 	/* Both directions ended in good order: the pump may still have bytes for the target, and ends by itself. */
-	if (code == H2_NO_ERROR)
+	if (code == H2_NO_ERROR && !tunnel->forward)
 		return;
 	if (code == H2_CONNECTION_LOST)
 		pump_carrier_lost(&tunnel->pump);

@@ -11,6 +11,7 @@
  * enrolment.c     EST: authorities, first certificate, renewal
  * portal.c        the portal: a page for browsers, and its assets
  * tunnel.c        CONNECT, from the broker's socket to the last byte
+ * forward.c, forward_answer.c   requests for plain pages, carried to their target, and what it answers
  * shaper.c        tunnels that share a bandwidth
  * feed.c          events of a session, as long as it lives
  * self_service.c  a user's own devices and second factor; QR pictures
@@ -39,6 +40,7 @@
 
 struct exchange;
 struct filter;
+struct forward;
 struct shaped;
 struct worker;
 
@@ -53,7 +55,8 @@ struct tunnel {
 	struct worker *worker;
 	uint64_t id, session;
 	struct h2_stream *stream; /* NULL: the whole connection, after an HTTP/1.1 CONNECT */
-	char ordered[33];         /* the broker's reason, when it ended by order; else empty */
+	struct forward *forward;  /* it carries one request; NULL: whatever the client sends */
+	char ordered[33];         /* the broker's reason, or our own, when it ended by order; else empty */
 	struct shaped *shaped;    /* its part in a limited bandwidth; NULL: no limit */
 	struct window window;     /* what its client may send ahead */
 	struct pump pump;
@@ -82,7 +85,9 @@ struct exchange {
 	uint32_t number;
 	const struct route *route; /* NULL: refused before it was served */
 	struct h2_stream *stream;  /* NULL on HTTP/1.1 */
-	uint64_t deadline_ms;      /* until the request must be whole; 0: it is */
+	struct forward *forward;   /* it is carried to a target; NULL: it is for us */
+	uint64_t deadline_ms;      /* until the request must be whole; 0: it is, or it need not be */
+	uint64_t answer_by_ms;     /* until its target must have begun to answer; 0: no such limit */
 	char token[WORKER_BROKER_TOKEN_MAX + 1];
 	bool by_cookie;            /* that came in the browser's cookie */
 	char set_cookie[256];      /* of the answer; empty: none. A secret */
@@ -96,6 +101,7 @@ struct exchange {
 	bool refused;           /* by the worker itself: the answer waits for the record */
 	char allow[64];         /* of 405 */
 	bool is_login;   /* about a login: the broker is told when its client is gone */
+	bool is_head;    /* HEAD: no answer has a body */
 	bool is_connect; /* CONNECT; with is_open the broker was asked */
 	bool is_open;
 	bool is_feed;
@@ -140,6 +146,7 @@ struct client {
 	struct http1 *http1;
 	struct exchange *current; /* HTTP/1.1: the request at hand */
 	struct tunnel *whole;     /* HTTP/1.1: the connection is this tunnel */
+	struct tunnel *forwarding; /* HTTP/1.1: the request at hand goes this way */
 	struct feed *feed;        /* HTTP/1.1: the connection's last answer, which goes on */
 	struct buf unread;        /* HTTP/1.1: input that waits for the request before it */
 	uint64_t unread_since_ms; /* HTTP/1.1: a head is on its way since */
@@ -160,6 +167,7 @@ struct worker {
 	LIST_HEAD(, exchange) exchanges; /* newest first */
 	unsigned exchange_count;
 	LIST_HEAD(, tunnel) tunnels;
+	LIST_HEAD(, forward) waiting; /* HTTP/2: requests whose target has not begun to answer */
 	unsigned tunnel_count;
 	uint64_t spare_bytes; /* what the windows of all tunnels may still grow by */
 	LIST_HEAD(, feed) feeds;
@@ -223,6 +231,9 @@ void http1_finish(struct worker *worker);
 void http1_continue(struct worker *worker);
 /* The connection becomes this tunnel. */
 void http1_become_tunnel(struct worker *worker, struct tunnel *tunnel);
+/* The request at hand has a way, for its body to go. Its answer is out: the next one. */
+void http1_begin_forwarding(struct worker *worker, struct tunnel *tunnel);
+void http1_end_forwarding(struct worker *worker);
 [[nodiscard]] int http1_output(struct worker *worker);
 
 /* ---- exchange.c ---- */
@@ -310,13 +321,20 @@ struct tunnel_opening {
 	int fd;
 };
 void tunnel_open(struct exchange *exchange, const struct tunnel_opening *opening);
-/* Between carrier and pump: at once, or as the limit allows. The same meanings as the pump's. */
+/* What the client is to have, and what it sends; the same meanings as the pump's. */
 int tunnel_read(struct tunnel *tunnel, uint8_t *into, size_t capacity);
 void tunnel_write(struct tunnel *tunnel, struct view bytes);
 void tunnel_finish(struct tunnel *tunnel);
+/* From the target and to it, as it is: at once, or as the limit allows. */
+int tunnel_pull(struct tunnel *tunnel, uint8_t *into, size_t capacity);
+void tunnel_push(struct tunnel *tunnel, struct view bytes);
 size_t tunnel_pending(const struct tunnel *tunnel);
+/* The target has something to say, or may say it now: reading goes on. */
+void tunnel_wake(struct tunnel *tunnel);
 /* HTTP/1.1: when nothing is pending any more, the client may send again. */
 void tunnel_go_on(struct tunnel *tunnel);
+/* HTTP/1.1 has no reset of its own: the connection's, which comes with the end of the process, stands for it. */
+void tunnel_reset_connection(const struct client *client);
 /* Nobody waits for it any more. */
 void tunnel_unwanted(struct worker *worker, uint64_t id, int fd);
 /* The HTTP/2 stream is gone. */
@@ -325,6 +343,37 @@ void tunnel_stream_closed(struct tunnel *tunnel, enum h2_code code, bool by_peer
 unsigned tunnel_close_all(struct worker *worker, uint64_t session, uint64_t id, const char *reason);
 /* NULL when there is none. */
 struct tunnel *tunnel_find(struct worker *worker, uint64_t id);
+
+/* ---- forward.c ---- */
+/* A request of scheme http: asks the broker for a way to its target. */
+void forward_ask(struct exchange *exchange, const struct http_request *request);
+/* There is one. */
+void forward_begin(struct exchange *exchange, struct tunnel *tunnel);
+/* Of its body; all of it has come. */
+void forward_body(struct forward *forward, struct view bytes);
+void forward_whole(struct forward *forward);
+bool forward_is_whole(const struct forward *forward);
+/* More of its body may come now. */
+bool forward_takes_body(const struct forward *forward);
+/* So many bytes have left for the target; how many of them count in the client's window. */
+size_t forward_consumed(struct forward *forward, size_t size);
+/* Its tunnel has ended. True: the connection must be reset (tunnel_reset_connection was called). */
+[[nodiscard]] bool forward_ended(struct tunnel *tunnel);
+/* Its target has not begun to answer in time. */
+void forward_late(struct exchange *exchange);
+/* The exchange is answered by us; its stream is gone; it is freed. */
+void forward_refused(struct exchange *exchange);
+void forward_stream_closed(struct exchange *exchange, enum h2_code code, bool by_peer);
+void forward_gone(struct exchange *exchange);
+
+/* ---- forward_answer.c ---- */
+void forward_wake(struct forward *forward);
+/* HTTP/2: once a turn, heads of answers. */
+void forward_turn(struct worker *worker);
+/* HTTP/2: the answer's body, as h2's on_read. `forward` is gone after its end. */
+int forward_read(struct forward *forward, uint8_t *into, size_t capacity);
+/* HTTP/1.1: as http1_output, for client->forwarding. */
+[[nodiscard]] int forward_output(struct worker *worker, uint8_t *space, size_t capacity);
 
 /* ---- feed.c ---- */
 /* An event for a feed, or the first one, which makes a feed of its exchange. ERR_BAD_PEER for what is no event. */

@@ -141,6 +141,7 @@ enum conf_room {
 	K(TEXT, dial_interface, "", 0, 15, CONF_BROKER, "Network interface that targets are dialed through; empty: as the kernel chooses.") \
 	K(DURATION, dial_keepalive, "2m", 0, CONF_DAY, CONF_BROKER, "A target that is silently gone for so long is noticed (TCP keepalive); 0s: never.") \
 	K(DURATION, end_grace, "400ms", 10, CONF_SECOND, CONF_BROKER, "A worker that has not closed what it was told to close within this time is killed.") \
+	K(DURATION, answer_time_limit, "5m", CONF_SECOND, CONF_HOUR, CONF_WORKER, "Longest time until the target of a plain http request begins to answer, once it was asked.") \
 	K(DURATION, handover_limit, "15s", CONF_SECOND, 2 * CONF_MINUTE, CONF_WORKER, "Live tunnels outlive a restart of the gateway; one that nobody has taken over within this time ends.") \
 	/* the record */                                                                                              \
 	K(PATH, audit_key, "/etc/sallyport/audit.key", 1, 4095, CONF_MONITOR, "Key that signs checkpoints of the audit record; readable by root only. Without the file none are signed.") \

@@ -43,6 +43,8 @@ struct view http1_body(const struct http1 *http1);
 bool http1_has_begun(const struct http1 *http1);
 /* True when the connection may serve another request after this one. False once refused. */
 bool http1_keeps_alive(const struct http1 *http1);
+/* True when the client understands an answer in chunks (HTTP/1.1). */
+bool http1_takes_chunks(const struct http1 *http1);
 /* True when the client waits for "100 Continue" before it sends the body. Send http1_write_continue's
  * bytes after HTTP1_REQUEST unless the final answer can be given at once (then close). */
 bool http1_expects_continue(const struct http1 *http1);

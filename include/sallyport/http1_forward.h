@@ -12,9 +12,6 @@
 #include "sallyport/err.h"
 #include "sallyport/http.h"
 
-/* A cookie of the gateway's own, which no target ever sees. */
-#define HTTP1_OWN_COOKIE "__Host-sallyport"
-
 /* What a gateway calls itself in "Via". */
 #define HTTP1_VIA_NAME "sallyport"
 
@@ -22,7 +19,8 @@
 struct http1_forward {
 	const char *host;
 	uint16_t port;
-	const char *received; /* the protocol's version: "1.1", "2.0" */
+	const char *received;   /* the protocol's version: "1.1", "2.0" */
+	const char *own_cookie; /* the name of the gateway's own, which no target ever sees */
 };
 
 /* Why a request is not carried on. */
@@ -35,6 +33,8 @@ struct http1_refusal {
  * Max-Forwards, a body whose length is not said, odd characters. ERR_LIMIT, ERR_SYSTEM of the buffer. */
 [[nodiscard]] int http1_forward_request(const struct http_request *request, const struct http1_forward *forward,
 					struct buf *out_head, struct http1_refusal *out_refusal);
+/* Whether a host has only characters of names and addresses; whether it is one, others decide. */
+bool http1_forward_names_host(const char *host);
 /* The fields of an answer that are carried on, but for those of its framing. out_fields has room for `count`; views are
  * those of `fields`. Returns how many there are. */
 size_t http1_forward_fields(const struct http_header *fields, size_t count, struct http_header *out_fields);

@@ -41,5 +41,7 @@ void str_blank_comments(char *text);
 /* "HOST:PORT" or "[V6]:PORT" into host (without brackets, not normalised) and port. Anything else,
  * an empty host, port 0 or above 65535 is ERR_BAD_INPUT. RFC 9110 7.2 / RFC 3986 3.2 authority form. */
 [[nodiscard]] int str_split_authority(struct view text, char *out_host, size_t capacity, uint16_t *out_port);
+/* The same, where the port may be missing with its colon: then it is default_port. */
+[[nodiscard]] int str_split_host(struct view text, uint16_t default_port, char *out_host, size_t capacity, uint16_t *out_port);
 
 #endif

@@ -238,6 +238,23 @@ int str_split_authority(struct view text, char *out_host, size_t capacity, uint1
 	return 0;
 }
 
+static bool has_port(struct view text)
+{
+	bool bracketed = text.size && text.data[text.size - 1] == ']';
+	return !bracketed && text.size && memchr(text.data, ':', text.size);
+}
+
+int str_split_host(struct view text, uint16_t default_port, char *out_host, size_t capacity, uint16_t *out_port)
+{
+	char whole[512];
+	if (has_port(text))
+		return str_split_authority(text, out_host, capacity, out_port);
+	if (view_to_string(text, whole, sizeof(whole) - sizeof(":65535")) < 0)
+		return ERR_BAD_INPUT;
+	snprintf(whole + text.size, sizeof(whole) - text.size, ":%u", default_port);
+	return str_split_authority(view_string(whole), out_host, capacity, out_port);
+}
+
 void str_confirmation_code(const uint8_t *hash, char *out_code)
 {
 	static const char letters[] = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";

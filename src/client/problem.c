@@ -48,6 +48,8 @@ static const struct row rows[] = {
 	{"name_unknown", STATUS_FAILED, false, NULL, N_("check the spelling, or see the names with: sallyport ls")},
 	{"unreachable", STATUS_FAILED, false, NULL, N_("it may be down: try again later, or tell who runs it")},
 	{"dial_timeout", STATUS_FAILED, false, NULL, N_("it may be down: try again later, or tell who runs it")},
+	{"bad_gateway", STATUS_FAILED, false, NULL, N_("it may be down: try again later, or tell who runs it")},
+	{"answer_timeout", STATUS_FAILED, false, NULL, N_("it may be down: try again later, or tell who runs it")},
 	{"too_many", STATUS_FAILED, false, NULL, N_("end some of what is open (sallyport status), or try again later")},
 	{"rate_limited", STATUS_FAILED, false, NULL, LATER},
 	{"unavailable", STATUS_FAILED, false, NULL, N_("try again later, or tell your administrator")},

@@ -379,6 +379,11 @@ bool http1_keeps_alive(const struct http1 *http1)
 	return http1->keeps_alive;
 }
 
+bool http1_takes_chunks(const struct http1 *http1)
+{
+	return http1->parser.http_major == 1 && http1->parser.http_minor == 1;
+}
+
 bool http1_expects_continue(const struct http1 *http1)
 {
 	return http1->expects_continue;

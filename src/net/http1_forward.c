@@ -98,8 +98,7 @@ static bool is_path(struct view path, struct view method)
 	return !path.size || path.data[0] == '/' || path.data[0] == '?';
 }
 
-/* No name and no address has others; whether it is one, others decide. */
-static bool is_host(const char *host)
+bool http1_forward_names_host(const char *host)
 {
 	size_t length = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:");
 	return length && !host[length];
@@ -129,7 +128,7 @@ static int judge(const struct http_request *request, const struct http1_forward 
 		return refuse(out_refusal, 400, "OPTIONS is carried on without Max-Forwards only.");
 	if (!is_path(request->path, request->method))
 		return refuse(out_refusal, 400, "The address of the page has a character that must be written with a percent sign.");
-	if (!is_host(forward->host))
+	if (!http1_forward_names_host(forward->host))
 		return refuse(out_refusal, 400, "The target's host has a character that no name or address has.");
 	if (!fields_are_plain(request))
 		return refuse(out_refusal, 400, "A header field holds a control character.");
@@ -186,37 +185,29 @@ static bool take_crumb(struct view *line, struct view *out_crumb)
 	return true;
 }
 
-static bool is_our_cookie(struct view crumb)
+static bool is_cookie(struct view crumb, const char *name)
 {
 	const uint8_t *equals = crumb.size ? memchr(crumb.data, '=', crumb.size) : NULL;
-	return is_word(http1_without_blanks(view_of(crumb.data, equals ? (size_t)(equals - crumb.data) : crumb.size)), HTTP1_OWN_COOKIE);
+	return is_word(http1_without_blanks(view_of(crumb.data, equals ? (size_t)(equals - crumb.data) : crumb.size)), name);
 }
 
-static int add_crumbs(struct buf *out, struct view line, bool *any)
+/* One line of all, and nothing when only our own was there. */
+static int add_cookies(struct buf *out, const struct http_request *request, const char *own)
 {
-	struct view crumb;
+	struct view line = request->cookie, crumb;
+	const char *before = "Cookie: ";
 	int result = 0;
+	if (is_named_by_connection(view_string("cookie"), request->headers, request->header_count))
+		return 0;
 	while (result == 0 && take_crumb(&line, &crumb)) {
-		if (!crumb.size || is_our_cookie(crumb))
+		if (!crumb.size || is_cookie(crumb, own))
 			continue;
-		result = buf_add_string(out, *any ? "; " : "Cookie: ");
+		result = buf_add_string(out, before);
 		if (result == 0)
 			result = buf_add(out, crumb);
-		*any = true;
+		before = "; ";
 	}
-	return result;
-}
-
-/* One line of all (RFC 9113 8.2.3), and nothing when only ours was there. */
-static int add_cookies(struct buf *out, const struct http_request *request)
-{
-	bool any = false;
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < request->header_count; i++)
-		if (is_word(request->headers[i].name, "cookie") &&
-		    !is_named_by_connection(request->headers[i].name, request->headers, request->header_count))
-			result = add_crumbs(out, request->headers[i].value, &any);
-	return result == 0 && any ? buf_add_string(out, "\r\n") : result;
+	return result == 0 && *before == ';' ? buf_add_string(out, "\r\n") : result;
 }
 
 /* "Expect" was met here already; the others are written anew. */
@@ -244,7 +235,7 @@ int http1_forward_request(const struct http_request *request, const struct http1
 	if (result == 0)
 		result = add_fields(out_head, request);
 	if (result == 0)
-		result = add_cookies(out_head, request);
+		result = add_cookies(out_head, request, forward->own_cookie);
 	if (result == 0 && request->content_length >= 0)
 		result = buf_add_format(out_head, "Content-Length: %" PRId64 "\r\n", request->content_length);
 	return result < 0 ? result : buf_add_format(out_head, "Via: %s %s\r\nConnection: close\r\n\r\n", forward->received, HTTP1_VIA_NAME);

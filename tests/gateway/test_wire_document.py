@@ -50,6 +50,7 @@ def outputs(world, request, tmp_path_factory):
     ("/v1/events", '"event":"begin"'),
     ("--proxytunnel", "Company wiki"),
     ("/v1/session/browser-token", "200 with a browser token"),
+    ("/index.html", "Company wiki"),
     ("/cacerts", "subject"),
 ])
 def test_every_block_does_what_it_says(outputs, line, answer):
