@@ -252,7 +252,7 @@ void session_send_resources(struct worker *worker, uint32_t request, const struc
 			    .description = cut(policy_resource_description(resource), 512),
 			    .kind = view_string(policy_resource_kind(resource)),
 			    .addresses = cut(policy_resource_addresses(resource), 8192), .allowed = verdict.allowed,
-			    .missing = cut(verdict.allowed ? "" : missing, 256));
+			    .missing = cut(verdict.allowed ? "" : missing, 256), .code = view_string(verdict.allowed ? "" : verdict.code));
 	}
 }
 

@@ -150,6 +150,8 @@ static int on_resource_item(void *self, const struct worker_broker_resource_item
 				 (int)message->allowed);
 	if (item && message->missing.size)
 		json_object_set_new(item, "missing", json_of(message->missing));
+	if (item && message->code.size)
+		json_object_set_new(item, "code", json_of(message->code));
 	add_item(self, message->request, item);
 	return 0;
 }

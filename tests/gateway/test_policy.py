@@ -272,6 +272,7 @@ def test_C1_step_up_on_the_same_connection(new_world):
     assert h2.streams[number].problem["login"] == "/v1/login" and "from the last 3s" in h2.streams[number].problem["detail"]
     listed = {row["name"]: row for row in api.call(world, "GET", "/v1/resources", token=token).body["resources"]}
     assert set(listed) == {"wiki", "echo"} and listed["echo"]["allowed"] is False and "login from the last 3s" in listed["echo"]["missing"]
+    assert listed["echo"]["code"] == "fresh_login_required" and "code" not in listed["wiki"]
     login(world, "alice-laptop")
     number, status = h2.connect(f"127.0.0.1:{world.echo}", token)
     assert status == 200 and echoes(h2, number) and not h2.streams[other].ended

@@ -69,6 +69,8 @@ function link(kind, address) {
 	return kind === "web" ? `${/443$/.test(port) ? "https" : "http"}://${host}:${port}/` : null;
 }
 
+const NEEDS_LOGIN = new Set(["fresh_login_required", "lease_expired"]);
+
 function resourceItem(resource) {
 	const addresses = make("ul", {class: "addresses", "data-part": "addresses"}, ...resource.addresses.map(address => {
 		const to = link(resource.kind, address);
@@ -79,7 +81,7 @@ function resourceItem(resource) {
 		resource.description && make("p", {}, resource.description), addresses);
 	if (!resource.allowed)
 		item.append(make("p", {class: "missing", "data-part": "missing"}, resource.missing));
-	if (!resource.allowed && /log in/i.test(resource.missing))
+	if (NEEDS_LOGIN.has(resource.code))
 		item.append(make("p", {class: "actions"}, button("Log in again", {"data-part": "again",
 			"aria-label": `Log in again for ${resource.name}`}, acting(item, () => logInAgain(resource.missing)))));
 	return item;

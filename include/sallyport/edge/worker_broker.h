@@ -192,7 +192,7 @@ enum worker_broker_form { WORKER_BROKER_CONNECT, WORKER_BROKER_REQUEST, WORKER_B
 /* kind: as in the policy; addresses: one per line; missing: empty when allowed, else what the user may know is missing */
 #define worker_broker_resource_item_FIELDS(F)                                                         \
 	F(u32, request, 0) F(str, name, 128) F(str, description, 512) F(str, kind, 16) F(str, addresses, 8192) \
-	F(u8, allowed, 0) F(str, missing, 256)
+	F(u8, allowed, 0) F(str, missing, 256) F(str, code, 32)
 #define worker_broker_resources_end_FIELDS(F) F(u32, request, 0)
 #define worker_broker_browser_token_FIELDS(F) F(u32, request, 0) F(secret, token, WORKER_BROKER_TOKEN_MAX)
 #define worker_broker_browser_token_made_FIELDS(F)                                                    \
