@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "identity.h"
 #include "prompt.h"
+#include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/own.h"
 #include "sallyport/token_url.h"
@@ -26,20 +27,20 @@ static int ask_passphrase(struct prompt *prompt, struct buf *out_passphrase, str
 	return status;
 }
 
-static int export(const struct settings *settings, const char *path, struct view passphrase, struct diag *diag)
+static int export(const struct settings *settings, const char *path, struct view passphrase, struct identity_dates *out_dates,
+		  struct diag *diag)
 {
 	char text[1024];
-	struct identity_dates dates;
 	OWN_SECRET_BUF struct buf certificate = BUF_INIT(X509_INPUT_MAX);
 	OWN_SECRET_BUF struct buf key = BUF_INIT(X509_INPUT_MAX);
 	OWN_SECRET_BUF struct buf file = BUF_INIT(4 * X509_INPUT_MAX);
 	const char *key_path = settings->value[SETTING_key];
 	if (view_to_string(passphrase, text, sizeof(text)) < 0)
 		return diag_set(diag, STATUS_USAGE, _("The passphrase is too long"));
-	int status = identity_dates(settings->value[SETTING_cert], &dates, diag);
+	int status = identity_dates(settings->value[SETTING_cert], out_dates, diag);
 	if (status == STATUS_OK && (fd_read_file(settings->value[SETTING_cert], &certificate, diag) < 0 ||
 				    fd_read_file(key_path, &key, diag) < 0 ||
-				    x509_pkcs12(buf_view(&certificate), buf_view(&key), dates.name, text, &file, diag) < 0))
+				    x509_pkcs12(buf_view(&certificate), buf_view(&key), out_dates->name, text, &file, diag) < 0))
 		status = STATUS_USAGE;
 	if (status == STATUS_OK && fd_write_file(path, 0600, 0, buf_view(&file), diag) < 0)
 		status = STATUS_FAILED;
@@ -47,9 +48,20 @@ static int export(const struct settings *settings, const char *path, struct view
 	return status;
 }
 
+/* Two who use one identity: when the one has renewed it, the other looks like a thief (F5). */
+static void tell(const char *path, const struct identity_dates *dates)
+{
+	char due[32];
+	clock_format((uint64_t)identity_due_s(dates) * 1000, due, sizeof(due));
+	printf(_("Written: %s. Import it in the browser, then remove the file.\n"), path);
+	printf(_("From %s on this laptop may renew its certificate. Then the browser needs the new one instead: remove the former one there, and "
+		 "export again. Who still shows the former one later is taken for a thief, and the laptop is locked.\n"), due);
+}
+
 int cmd_export(const struct options *options, struct diag *diag)
 {
 	struct prompt prompt;
+	struct identity_dates dates;
 	OWN_SECRET_BUF struct buf passphrase = BUF_INIT(1024);
 	if (!options->argument)
 		return diag_set(diag, STATUS_USAGE, _("usage: sallyport export-p12 FILE"));
@@ -59,9 +71,9 @@ int cmd_export(const struct options *options, struct diag *diag)
 	int status = ask_passphrase(&prompt, &passphrase, diag);
 	prompt_close(&prompt);
 	if (status == STATUS_OK)
-		status = export(&options->settings, options->argument, buf_view(&passphrase), diag);
+		status = export(&options->settings, options->argument, buf_view(&passphrase), &dates, diag);
 	if (status != STATUS_OK)
 		return status;
-	printf(_("Written: %s. Import it in the browser, then remove the file.\n"), options->argument);
+	tell(options->argument, &dates);
 	return say_finished() ? STATUS_OK : diag_set(diag, STATUS_FAILED, _("cannot write to standard output"));
 }
