@@ -12,8 +12,8 @@
 #include "sallyport/own.h"
 #include "sallyport/x509.h"
 
-/* How long Firefox waits at most until it asks again for a script that it could not have. */
-enum { RETRY_SECONDS = 10 };
+/* How long Firefox waits at most until it asks again for a script that it could not have. Each time is a row of the record. */
+enum { RETRY_SECONDS = 30 };
 
 int browser_policy_base64(struct view bytes, struct buf *out_text)
 {

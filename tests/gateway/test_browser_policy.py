@@ -89,7 +89,7 @@ def test_firefox(world):
     assert done.returncode == 0 and done.stderr.strip() == f"Copy {world.path('etc', 'server-ca.crt')} to every laptop, as {authority}"
     assert json.loads(done.stdout) == {"policies": {
         "Preferences": {"security.default_personal_cert": {"Value": "Select Automatically", "Status": "locked"},
-                        "network.proxy.autoconfig_retry_interval_max": {"Value": 10, "Type": "number", "Status": "locked"}},
+                        "network.proxy.autoconfig_retry_interval_max": {"Value": 30, "Type": "number", "Status": "locked"}},
         "Certificates": {"Install": [authority]},
         "Proxy": {"Mode": "autoConfig", "AutoConfigURL": f"{world.url}/proxy.pac", "Locked": True}}}
 
