@@ -114,8 +114,14 @@ def test_what_is_no_asset_and_other_methods_are_refused(world):
     for path in (other, "/assets/", "/assets/portal.css", style + "/", "/assets/../etc/passwd", "/portal.css", "/favicon.ico"):
         assert refused(world, path, accept="*/*") == (404, "not_found", None), path
     for path in ("/", style):
-        for method in ("POST", "HEAD", "PUT", "DELETE"):
+        for method in ("POST", "PUT", "DELETE"):
             assert refused(world, path, accept="*/*", method=method) == (405, "method_not_allowed", "GET"), (method, path)
+        # Its answer has no body (RFC 9110 9.3.2), whatever its length says.
+        with clients.connect(world, alpn=("http/1.1",)) as peer:
+            peer.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            status, headers, rest = clients.read_head(peer)
+            assert rest == b"" and peer.recv(1) == b""
+        assert (status, headers["allow"]) == (405, "GET")
 
 
 def test_no_page_at_the_other_listener_for_a_host_or_an_expired_device(new_world):
