@@ -336,6 +336,13 @@ def test_checkpoints_leave_the_host(recorded):
     assert told and told == kept[:len(told)]
 
 
+def test_the_bench_of_verifying_is_of_the_whole_thing(release):
+    """It asserts by itself that chain, signatures and checkpoints from elsewhere were looked at."""
+    bench = pathlib.Path(__file__).resolve().parents[1] / "bench" / "verify"
+    done = subprocess.run([bench, "2500", release], text=True, capture_output=True, check=True)
+    assert done.stdout.startswith("2501 records, 3 signed checkpoints, each here and elsewhere: ")
+
+
 # ---- what is old goes, and the rest still proves itself ----
 
 @pytest.fixture(scope="module")
