@@ -162,6 +162,41 @@ def test_rules_and_dashboard_speak_of_what_there_is(world, port):
     assert names_in(" ".join(queries())) <= have and len(queries()) > 15
 
 
+def assert_panel_fits(panel):
+    """What Grafana's schema of a panel wants (kinds/dashboard, panelcfg), and what it would silently show without."""
+    place, options = panel["gridPos"], panel["options"]
+    assert place["w"] > 0 and place["h"] > 0 and place["x"] >= 0 and place["x"] + place["w"] <= 24 and place["y"] >= 0, panel["title"]
+    assert isinstance(panel["fieldConfig"]["overrides"], list) and panel["fieldConfig"]["defaults"]["unit"]
+    assert all(one["datasource"] == {"type": "prometheus", "uid": "${datasource}"} for one in (panel, *panel["targets"]))
+    assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]) > 0
+    if panel["type"] == "stat":
+        assert options["reduceOptions"]["calcs"] and panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
+    else:
+        assert panel["type"] == "timeseries" and options["tooltip"] == {"mode": "multi", "sort": "desc"}
+        # From version 37 of the schema on a legend without showLegend is hidden.
+        legend = options["legend"]
+        assert legend["showLegend"] is True and legend["displayMode"] in ("list", "table") and legend["placement"] in ("bottom", "right")
+        assert isinstance(legend["calcs"], list)
+
+
+def test_the_dashboard_fits_the_schema_of_its_version():
+    """Facts of Grafana's schema; that program itself is in no distribution that we build for."""
+    dashboard = json.loads((MONITORING / "sallyport-dashboard.json").read_text())
+    panels, (source, instance) = dashboard["panels"], dashboard["templating"]["list"]
+    assert dashboard["schemaVersion"] == 38 and 8 <= len(dashboard["uid"]) <= 40 and dashboard["graphTooltip"] in (0, 1, 2)
+    assert set(dashboard["time"]) == {"from", "to"} and dashboard["annotations"] == {"list": []} and "id" not in dashboard
+    assert (source["type"], source["query"], source["name"]) == ("datasource", "prometheus", "datasource")
+    assert (instance["type"], instance["multi"], instance["includeAll"], instance["refresh"]) == ("query", True, True, 2)
+    assert instance["current"]["value"] == ["$__all"] and instance["datasource"]["uid"] == "${datasource}"
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [(x, y) for place in (panel["gridPos"] for panel in panels) for x in range(place["x"], place["x"] + place["w"])
+             for y in range(place["y"], place["y"] + place["h"])]
+    assert len(set(cells)) == len(cells), "no panel lies over another"
+    for panel in panels:
+        assert_panel_fits(panel)
+        assert all('instance=~"$instance"' in target["expr"] for target in panel["targets"]), "with several gateways, all or one"
+
+
 def test_prometheus_reads_it_and_an_alert_fires(world, port, scratch):
     """The files that we ship, with another port and a shorter interval: a revoked laptop knocks."""
     conf = (MONITORING / "prometheus.yml").read_text().replace("9469", str(port)).replace("15s", "500ms")
