@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alert_desk.h"
+#include "metrics.h"
 #include "networks.h"
 #include "policy.h"
 #include "sallyport/clock.h"
@@ -48,6 +49,36 @@ static json_t *failing_alerts(const struct broker *broker)
 	return array;
 }
 
+/* {"door_one": {"accepted": 12, ...}, "door_two": {...}}, of the last hour. */
+static json_t *doors_json(void)
+{
+	static const char *const names[METRICS_DOORS] = {"door_one", "door_two"};
+	json_t *doors = json_object();
+	for (unsigned door = 0; door < METRICS_DOORS; door++) {
+		json_t *outcomes = json_object();
+		const char *outcome;
+		uint64_t count;
+		unsigned position = 0;
+		while (metrics_lately((enum metrics_door)door, &position, &outcome, &count))
+			json_object_set_new(outcomes, outcome, json_integer((json_int_t)count));
+		json_object_set_new(doors, names[door], outcomes);
+	}
+	return doors;
+}
+
+/* Certificates of devices that end first and were not renewed. */
+static json_t *ends_json(const struct registry *registry)
+{
+	enum { SHOWN_MAX = 5 };
+	const struct certificate *list[SHOWN_MAX];
+	unsigned count = registry_first_ends(registry, list, SHOWN_MAX);
+	json_t *array = json_array();
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(array, json_pack("{s:s, s:o}", "device", list[i]->device->name, "until",
+						       admin_json_time(list[i]->not_after_ms)));
+	return array;
+}
+
 json_t *admin_json_status(const struct broker *broker)
 {
 	struct broker_status status;
@@ -68,6 +99,10 @@ json_t *admin_json_status(const struct broker *broker)
 	json_object_set_new(json, "unknown_devices_pending", json_integer(status.strangers));
 	json_object_set_new(json, "revocations_trouble", json_string(revocations_trouble(broker)));
 	json_object_set_new(json, "revocation_lists_stale", json_integer(status.stale_lists));
+	json_object_set_new(json, "listen", admin_json_lines(broker->room->conf.listen));
+	json_object_set_new(json, "enroll_listen", admin_json_lines(broker->room->conf.enroll_listen));
+	json_object_set_new(json, "last_hour", doors_json());
+	json_object_set_new(json, "certificates_first", ends_json(&broker->registry));
 	return json;
 }
 

@@ -3,7 +3,7 @@
  *     GET /metrics -> store: what waits in the spool -> monitor: what it dropped -> the page
  *
  * METRICS is the one table: a row for each metric, and a function write_NAME that writes its samples. The labels' values
- * are the literals here, and realms and alerts of the configuration. docs/admin-handbook.md ("Watch it").
+ * are literals (metrics_count.c), and realms and alerts of the configuration. docs/admin-handbook.md ("Watch it").
  */
 #include "metrics.h"
 
@@ -13,14 +13,13 @@
 
 #include "admin_call.h"
 #include "alert_desk.h"
-#include "histogram.h"
 #include "login.h"
+#include "metrics_count.h"
 #include "monitor_edge.h"
 #include "policy.h"
 #include "sallyport/alert.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
-#include "sallyport/realm.h"
 #include "sallyport/str.h"
 #include "worker.h"
 
@@ -54,93 +53,6 @@
 	M(revocation_lists_stale, "gauge", "Other authorities' lists that are overdue.")                              \
 	M(policy_rules, "gauge", "Rules in force.")                                                                   \
 	M(policy_resources, "gauge", "Resources in force.")
-
-/* ---- counting ---- */
-
-#define OUTCOMES_MAX 32
-#define OTHER "other"
-static const char *const door_one_outcomes[OUTCOMES_MAX] = {
-	"accepted", "certificate_expired", "certificate_revoked", "certificate_superseded", "crl_missing", "crl_stale", "device_locked", "device_revoked",
-	"device_unknown", "handshake_aborted", "handshake_failed", "handshake_too_large", "login_grace", "no_certificate",
-	"not_trusted", "not_yet_valid", "ocsp_unavailable", "proof_failed", "proxy_head", "store_unavailable", "too_many", "weak_key", "wrong_name",
-	"wrong_purpose", OTHER};
-static const char *const login_outcomes[OUTCOMES_MAX] = {
-	"granted", "bad_request", "cancelled", "login_abandoned", "login_expired", "login_failed", "not_bound", "rate_limited",
-	"realm_unknown", "too_many", "unavailable", OTHER};
-enum { DIAL_GOOD, DIAL_LATE, DIAL_FAILED, DIAL_OUTCOMES };
-static const char *const dial_outcomes[DIAL_OUTCOMES] = {"connected", "timeout", "failed"};
-
-/* Every realm that was in force since the start; beyond these: the last place, together. */
-#define REALMS_MAX 64
-struct realm_counts {
-	char name[REALM_NAME_MAX + 1];
-	uint64_t logins[OUTCOMES_MAX];
-};
-
-/* One broker, one set of counts. */
-static struct {
-	uint64_t handshakes[OUTCOMES_MAX];
-	struct realm_counts realms[REALMS_MAX];
-	unsigned realm_count;
-	uint64_t dials[DIAL_OUTCOMES];
-	struct histogram dial_seconds;
-	uint64_t bytes_to_target, bytes_to_client; /* of tunnels that have ended */
-} counted;
-
-/* The first outcome is the good one; what is not in the list is the last. */
-static unsigned outcome_of(const char *const *outcomes, const char *code)
-{
-	unsigned i = 0;
-	if (!*code)
-		return 0;
-	while (strcmp(outcomes[i], OTHER) != 0 && strcmp(outcomes[i], code) != 0)
-		i++;
-	return i;
-}
-
-void metrics_handshake(const char *code)
-{
-	counted.handshakes[outcome_of(door_one_outcomes, code)]++;
-}
-
-static struct realm_counts *counts_of(const char *realm)
-{
-	for (unsigned i = 0; i < counted.realm_count; i++)
-		if (strcmp(counted.realms[i].name, realm) == 0)
-			return &counted.realms[i];
-	if (counted.realm_count == REALMS_MAX)
-		return &counted.realms[REALMS_MAX - 1];
-	struct realm_counts *counts = &counted.realms[counted.realm_count++];
-	str_copy(counts->name, sizeof(counts->name), counted.realm_count == REALMS_MAX ? OTHER : realm);
-	return counts;
-}
-
-void metrics_login(const char *realm, const char *code)
-{
-	counts_of(realm)->logins[outcome_of(login_outcomes, code)]++;
-}
-
-void metrics_dialed(uint64_t began_ns, int result)
-{
-	counted.dials[result == 0 ? DIAL_GOOD : result == ERR_TIMEOUT ? DIAL_LATE : DIAL_FAILED]++;
-	histogram_add_since(&counted.dial_seconds, began_ns);
-}
-
-/* What it carried under the broker before this one, that one has counted. */
-static struct traffic carried(const struct tunnel *tunnel)
-{
-	struct traffic traffic = traffic_of(tunnel->watch);
-	traffic.bytes_sent -= tunnel->inherited.bytes_sent;
-	traffic.bytes_received -= tunnel->inherited.bytes_received;
-	return traffic;
-}
-
-void metrics_tunnel_closed(const struct tunnel *tunnel)
-{
-	struct traffic traffic = carried(tunnel);
-	counted.bytes_to_target += traffic.bytes_sent;
-	counted.bytes_to_client += traffic.bytes_received;
-}
 
 /* ---- the page ---- */
 
@@ -215,16 +127,16 @@ static void write_start_time_seconds(struct page *page, const char *name)
 
 static void write_handshakes_total(struct page *page, const char *name)
 {
-	for (unsigned i = 0; i < OUTCOMES_MAX && door_one_outcomes[i]; i++)
-		put_labelled(page, name, "outcome", door_one_outcomes[i], counted.handshakes[i]);
+	for (unsigned i = 0; i < METRICS_OUTCOMES_MAX && metrics_door_one_outcomes[i]; i++)
+		put_labelled(page, name, "outcome", metrics_door_one_outcomes[i], metrics_counted.handshakes[i]);
 }
 
 static void write_logins_total(struct page *page, const char *name)
 {
-	for (unsigned realm = 0; realm < counted.realm_count; realm++)
-		for (unsigned i = 0; i < OUTCOMES_MAX && login_outcomes[i]; i++)
-			put(page, "%s{realm=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", name, counted.realms[realm].name, login_outcomes[i],
-			    counted.realms[realm].logins[i]);
+	for (unsigned realm = 0; realm < metrics_counted.realm_count; realm++)
+		for (unsigned i = 0; i < METRICS_OUTCOMES_MAX && metrics_login_outcomes[i]; i++)
+			put(page, "%s{realm=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", name, metrics_counted.realms[realm].name, metrics_login_outcomes[i],
+			    metrics_counted.realms[realm].logins[i]);
 }
 
 static void write_logins_under_way(struct page *page, const char *name)
@@ -235,12 +147,12 @@ static void write_logins_under_way(struct page *page, const char *name)
 static void write_sessions(struct page *page, const char *name)
 {
 	const struct session *session;
-	unsigned live[REALMS_MAX] = {0};
+	unsigned live[METRICS_REALMS_MAX] = {0};
 	LIST_FOREACH(session, &page->broker->sessions.live, all)
-		live[counts_of(session->realm) - counted.realms]++;
-	for (unsigned i = 0; i < counted.realm_count; i++)
-		if (*counted.realms[i].name)
-			put_labelled(page, name, "realm", counted.realms[i].name, live[i]);
+		live[metrics_realm(session->realm) - metrics_counted.realms]++;
+	for (unsigned i = 0; i < metrics_counted.realm_count; i++)
+		if (*metrics_counted.realms[i].name)
+			put_labelled(page, name, "realm", metrics_counted.realms[i].name, live[i]);
 }
 
 static void write_break_glass_sessions(struct page *page, const char *name)
@@ -260,10 +172,10 @@ static void write_connections(struct page *page, const char *name)
 
 static void write_tunnel_bytes_total(struct page *page, const char *name)
 {
-	uint64_t to_target = counted.bytes_to_target, to_client = counted.bytes_to_client;
+	uint64_t to_target = metrics_counted.bytes_to_target, to_client = metrics_counted.bytes_to_client;
 	const struct tunnel *tunnel;
 	LIST_FOREACH(tunnel, &page->broker->tunnels.live, all) {
-		struct traffic traffic = carried(tunnel);
+		struct traffic traffic = metrics_carried(tunnel);
 		to_target += traffic.bytes_sent;
 		to_client += traffic.bytes_received;
 	}
@@ -273,13 +185,13 @@ static void write_tunnel_bytes_total(struct page *page, const char *name)
 
 static void write_dials_total(struct page *page, const char *name)
 {
-	for (unsigned i = 0; i < DIAL_OUTCOMES; i++)
-		put_labelled(page, name, "outcome", dial_outcomes[i], counted.dials[i]);
+	for (unsigned i = 0; i < METRICS_DIALS; i++)
+		put_labelled(page, name, "outcome", metrics_dials[i], metrics_counted.dials[i]);
 }
 
 static void write_dial_seconds(struct page *page, const char *name)
 {
-	put_histogram(page, name, &counted.dial_seconds);
+	put_histogram(page, name, &metrics_counted.dial_seconds);
 }
 
 static void write_commit_seconds(struct page *page, const char *name)
@@ -422,10 +334,10 @@ static void count_realms(const struct broker *broker)
 	struct realm realm;
 	size_t position = 0;
 	char name[REALM_NAME_MAX + 1];
-	(void)counts_of(REALM_DEFAULT);
+	(void)metrics_realm(REALM_DEFAULT);
 	while (realm_next(broker->room->conf.realm, &position, &realm))
 		if (view_to_string(realm.name, name, sizeof(name)) == 0)
-			(void)counts_of(name);
+			(void)metrics_realm(name);
 }
 
 static void finish(struct page *page)

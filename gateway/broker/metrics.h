@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_BROKER_METRICS_H
 #define SALLYPORT_BROKER_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sallyport/edge/monitor_room.h"
@@ -22,6 +23,11 @@ void metrics_login(const char *realm, const char *code);
 void metrics_dialed(uint64_t began_ns, int result);
 /* A tunnel ends: what the kernel has counted on the broker's copy of its socket since this broker has it. */
 void metrics_tunnel_closed(const struct tunnel *tunnel);
+
+/* What became of connections at a door within the last hour, for `status`: each outcome that there was, the good one
+ * ("accepted", "granted") first. False after the last; *position starts at 0. */
+enum metrics_door { METRICS_DOOR_ONE, METRICS_DOOR_TWO, METRICS_DOORS };
+bool metrics_lately(enum metrics_door door, unsigned *position, const char **out_outcome, uint64_t *out_count);
 
 /* The monitor's answer to `counts_wanted`. ERR_BAD_PEER when nobody has asked. */
 [[nodiscard]] int metrics_counts(struct broker *broker, const struct monitor_room_counts *message);

@@ -209,6 +209,8 @@ void registry_lock_copied(struct broker *broker, const struct device *device);
 /* Records each certificate that will end soon and was not renewed, once. Every minute. */
 void registry_notice_ends(struct broker *broker);
 void registry_count_ends(const struct registry *registry, unsigned *out_count);
+/* The `most` of them that end first, the first one first; returns how many there are in out_list. */
+unsigned registry_first_ends(const struct registry *registry, const struct certificate **out_list, unsigned most);
 /* Soon: the last fifth of its life. */
 bool certificate_ends_soon(const struct certificate *certificate, uint64_t now_ms);
 /* How many of a user's devices there are, open invitations not counted; * counts for nobody. */

@@ -86,3 +86,20 @@ void registry_count_ends(const struct registry *registry, unsigned *out_count)
 	LIST_FOREACH(device, &registry->devices, all)
 		*out_count += overdue(device, now_ms) != NULL;
 }
+
+unsigned registry_first_ends(const struct registry *registry, const struct certificate **out_list, unsigned most)
+{
+	const struct device *device;
+	uint64_t now_ms = clock_wall_ms();
+	unsigned count = 0;
+	LIST_FOREACH(device, &registry->devices, all) {
+		const struct certificate *certificate = overdue(device, now_ms);
+		if (!certificate || (count == most && certificate->not_after_ms >= out_list[most - 1]->not_after_ms))
+			continue;
+		unsigned place = count < most ? count++ : most - 1;
+		for (; place && out_list[place - 1]->not_after_ms > certificate->not_after_ms; place--)
+			out_list[place] = out_list[place - 1];
+		out_list[place] = certificate;
+	}
+	return count;
+}

@@ -237,7 +237,7 @@ def test_every_code_of_door_one_is_counted_by_its_name():
     """What docs/codes.md names for door one is an outcome of sallyport_handshakes_total, not "other"."""
     table = ROOT.joinpath("docs/codes.md").read_text().partition("\nDoor one:\n\n")[2].partition("\n\n")[0]
     codes = {code for row in table.splitlines()[2:] for code in re.findall(r"`(\w+)`", row.split("|")[1])}
-    outcomes = ROOT.joinpath("gateway/broker/metrics.c").read_text().partition("door_one_outcomes[OUTCOMES_MAX] = {")[2].partition("}")[0]
+    outcomes = ROOT.joinpath("gateway/broker/metrics_count.c").read_text().partition("door_one_outcomes[METRICS_OUTCOMES_MAX] = {")[2].partition("}")[0]
     assert len(codes) > 15 and codes - set(re.findall(r'"(\w+)"', outcomes)) == set()
 
 
