@@ -21,7 +21,7 @@ struct admin_call {
 	char *segments[ADMIN_SEGMENTS_MAX]; /* of the path, behind /v1/ */
 	unsigned segment_count;
 	json_t *body; /* NULL without one */
-	TAILQ_ENTRY(admin_call) waiting; /* for a reload */
+	TAILQ_ENTRY(admin_call) waiting; /* for a reload, the signer's files, or the monitor's rooms */
 	/* admin.c's */
 	void *http;
 };

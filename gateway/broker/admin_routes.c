@@ -10,6 +10,7 @@
 #include "admin_call.h"
 #include "admin_json.h"
 #include "admin_policy.h"
+#include "admin_rooms.h"
 #include "admin_sources.h"
 #include "cut.h"
 #include "hash.h"
@@ -348,6 +349,7 @@ static const struct route {
 	void (*handle)(struct admin_call *call);
 } routes[] = {
 	{"GET", {"status"}, get_status},
+	{"GET", {"rooms"}, admin_rooms_list},
 	{"GET", {"devices"}, get_devices},
 	{"GET", {"devices", "*"}, get_device},
 	{"POST", {"devices"}, post_device},

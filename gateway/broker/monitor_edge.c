@@ -5,6 +5,7 @@
 
 #include "admin.h"
 #include "alert_desk.h"
+#include "admin_rooms.h"
 #include "admin_sources.h"
 #include "broker.h"
 #include "broker_life.h"
@@ -160,6 +161,18 @@ static int on_counts(void *self, const struct monitor_room_counts *message, int 
 	return metrics_counts(self, message);
 }
 
+static int on_room_item(void *self, const struct monitor_room_room_item *message, int *fd)
+{
+	(void)self, (void)fd;
+	return admin_rooms_item(message);
+}
+
+static int on_rooms_end(void *self, const struct monitor_room_rooms_end *message, int *fd)
+{
+	(void)self, (void)fd;
+	return admin_rooms_end(message);
+}
+
 static const struct monitor_room_handlers handlers = {
 	.setting = on_setting,
 	.descriptor = on_descriptor,
@@ -177,6 +190,8 @@ static const struct monitor_room_handlers handlers = {
 	.sources_cleared = on_sources_cleared,
 	.list_missing = on_list_missing,
 	.counts = on_counts,
+	.room_item = on_room_item,
+	.rooms_end = on_rooms_end,
 };
 
 static void on_frame(struct link *link, struct edge_frame *frame)
@@ -255,6 +270,11 @@ void monitor_want_sources(struct broker *broker)
 void monitor_want_counts(struct broker *broker)
 {
 	(void)LINK_SEND(&broker->monitor->link, monitor_room, counts_wanted, -1);
+}
+
+void monitor_want_rooms(struct broker *broker)
+{
+	(void)LINK_SEND(&broker->monitor->link, monitor_room, rooms_wanted, -1);
 }
 
 void monitor_tell_busy(struct broker *broker)

@@ -28,6 +28,8 @@ void monitor_want_list(struct broker *broker, const char *issuer);
 void monitor_clear_sources(struct broker *broker, const char *source);
 /* Answered in the order of the requests by metrics_counts(). */
 void monitor_want_counts(struct broker *broker);
+/* Answered in the order of the requests by admin_rooms_item() and admin_rooms_end(). */
+void monitor_want_rooms(struct broker *broker);
 /* How busy the broker is, when that has changed. */
 void monitor_tell_busy(struct broker *broker);
 /* Answered in the order of the requests by login_connect() or login_not_started(). */

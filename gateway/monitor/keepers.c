@@ -156,6 +156,13 @@ static int on_counts_wanted(void *self, const struct monitor_room_counts_wanted 
 	return source_desk_count(speaker->monitor, speaker->keeper->watch.fd);
 }
 
+static int on_rooms_wanted(void *self, const struct monitor_room_rooms_wanted *message, int *fd)
+{
+	struct speaker *speaker = self;
+	(void)message, (void)fd;
+	return room_desk_list(speaker->monitor, speaker->keeper->watch.fd);
+}
+
 static int on_busy(void *self, const struct monitor_room_busy *message, int *fd)
 {
 	char sentence[128];
@@ -169,6 +176,7 @@ static int on_busy(void *self, const struct monitor_room_busy *message, int *fd)
 static const struct monitor_room_handlers handlers = {
 	.busy = on_busy,
 	.counts_wanted = on_counts_wanted,
+	.rooms_wanted = on_rooms_wanted,
 	.keep = on_keep,
 	.door_one = on_door_one,
 	.undecided = on_undecided,
@@ -336,7 +344,12 @@ bool keepers_want_courier(const struct conf *conf)
 	return *conf->alert;
 }
 
-static bool is_wanted(const struct monitor *monitor, enum keeper_role role)
+const char *keeper_name(enum keeper_role role)
+{
+	return rows[role].name;
+}
+
+bool keeper_is_wanted(const struct monitor *monitor, enum keeper_role role)
 {
 	return role != KEEPER_COURIER || keepers_want_courier(&monitor->conf);
 }
@@ -345,7 +358,7 @@ int keepers_start_all(struct monitor *monitor, char *out_missing, struct diag *d
 {
 	int result = 0;
 	for (int role = 0; result == 0 && role < KEEPER_COUNT; role++)
-		if (is_wanted(monitor, (enum keeper_role)role))
+		if (keeper_is_wanted(monitor, (enum keeper_role)role))
 			result = keeper_start(monitor, (enum keeper_role)role, out_missing, diag);
 	return result;
 }
@@ -432,6 +445,7 @@ static void restart(struct monitor *monitor, struct keeper *keeper, uint64_t now
 		plan_restart(keeper, now_ms);
 		return;
 	}
+	keeper->restarts++;
 	log_notice("the %s runs again", rows[keeper->role].name);
 	tell_of_restarts(monitor);
 }
@@ -462,7 +476,7 @@ void keepers_renew_courier(struct monitor *monitor)
 		waitpid(keeper->pid, NULL, 0);
 		lose(monitor, keeper);
 	}
-	if (is_wanted(monitor, KEEPER_COURIER) && keeper_replace(monitor, KEEPER_COURIER, &diag) < 0)
+	if (keeper_is_wanted(monitor, KEEPER_COURIER) && keeper_replace(monitor, KEEPER_COURIER, &diag) < 0)
 		log_error("reload: the courier cannot be started: %s", diag.text);
 }
 
@@ -471,7 +485,7 @@ int keepers_tick(struct monitor *monitor, uint64_t now_ms)
 	int wait = -1;
 	for (int role = 0; role < KEEPER_COUNT && !monitor->handing_over; role++) {
 		struct keeper *keeper = &monitor->keepers[role];
-		if (!is_wanted(monitor, (enum keeper_role)role))
+		if (!keeper_is_wanted(monitor, (enum keeper_role)role))
 			continue;
 		if (keeper->pid == 0 && now_ms >= keeper->start_at_ms)
 			restart(monitor, keeper, now_ms);

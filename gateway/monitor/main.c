@@ -281,6 +281,7 @@ int main(int count, char **arguments)
 		return status;
 	log_open("monitor", LOG_LEVEL_NOTICE);
 	monitor.conf_path = options.conf_path;
+	monitor.started_ms = clock_monotonic_ms();
 	TAILQ_INIT(&monitor.stranger_queue);
 	TAILQ_INIT(&monitor.kept);
 	for (int role = 0; role < KEEPER_COUNT; role++)

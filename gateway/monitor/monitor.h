@@ -32,6 +32,7 @@ struct keeper {
 	uint64_t start_at_ms; /* of the next start, when it is not running */
 	uint64_t started_ms;
 	uint64_t pause_ms; /* doubles with every quick death */
+	uint32_t restarts; /* after a death, since the monitor's start */
 	char cause[32];    /* of its last death, until the broker knows of it; empty: it knows */
 };
 
@@ -81,6 +82,7 @@ struct monitor {
 	/* Of these, since the start or `sources clear --all`: for their source; by random early drop; and strangers who made room. */
 	uint64_t dropped_source, dropped_early, evicted;
 	LIST_HEAD(, conversation) conversations;
+	uint64_t started_ms;
 	struct conf offered; /* while a reload is under way */
 	enum keeper_role reloading; /* KEEPER_COUNT: none */
 	bool reload_wanted; /* by an admin, who waits for its outcome */
@@ -105,6 +107,10 @@ bool keepers_want_courier(const struct conf *conf);
 bool keepers_reaped(struct monitor *monitor, pid_t pid, int status);
 /* Starts again what is due. Returns the milliseconds until the next is due, -1 for none. */
 int keepers_tick(struct monitor *monitor, uint64_t now_ms);
+/* "signer" "broker" "worker template" "courier" */
+const char *keeper_name(enum keeper_role role);
+/* Whether the configuration wants it. */
+bool keeper_is_wanted(const struct monitor *monitor, enum keeper_role role);
 /* All that clients need: not the courier. */
 bool keepers_all_run(const struct monitor *monitor);
 /* Ends one and starts its successor, at once: nobody is served by the old one any more. */
@@ -175,6 +181,9 @@ void accept_penalise(struct monitor *monitor, const struct source_address *sourc
 [[nodiscard]] int source_desk_list(struct monitor *monitor, int edge);
 [[nodiscard]] int source_desk_clear(struct monitor *monitor, int edge, struct view source);
 void source_desk_login_refused(struct monitor *monitor, struct view client);
+
+/* ---- room_desk.c: who runs, for the admin ---- */
+[[nodiscard]] int room_desk_list(const struct monitor *monitor, int edge);
 
 /* ---- reload.c ---- */
 void reload_begin(struct monitor *monitor);

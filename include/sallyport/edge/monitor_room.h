@@ -100,7 +100,11 @@ enum monitor_room_listener {
 	M(monitor_room, busy, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                              \
 	/* broker -> monitor: how many? Answered in the order asked */                                        \
 	M(monitor_room, counts_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                     \
-	M(monitor_room, counts, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
+	M(monitor_room, counts, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                             \
+	/* broker -> monitor: who runs? Answered by items and their end, in the order asked */                \
+	M(monitor_room, rooms_wanted, EDGE_FROM_SECOND, MONITOR_ROOM_BROKER, EDGE_NO_FD)                      \
+	M(monitor_room, room_item, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)                          \
+	M(monitor_room, rooms_end, EDGE_FROM_FIRST, MONITOR_ROOM_BROKER, EDGE_NO_FD)
 
 #define monitor_room_setting_FIELDS(F) F(str, name, 64) F(str, value, 16384)
 #define monitor_room_descriptor_FIELDS(F) F(str, purpose, 64) F(str, name, 4096)
@@ -136,6 +140,10 @@ enum monitor_room_listener {
 #define monitor_room_counts_wanted_FIELDS(F)
 #define monitor_room_counts_FIELDS(F) \
 	F(u64, dropped_source, 0) F(u64, dropped_early, 0) F(u64, evicted, 0) F(u32, strangers, 0) F(u32, workers, 0)
+#define monitor_room_rooms_wanted_FIELDS(F)
+/* process 0: it does not run now. restarts: since the monitor's own start */
+#define monitor_room_room_item_FIELDS(F) F(str, room, 64) F(u32, process, 0) F(u64, age_ms, 0) F(u32, restarts, 0)
+#define monitor_room_rooms_end_FIELDS(F) F(u32, workers, 0) F(u32, spares, 0) F(u32, strangers, 0) F(u32, conversations, 0)
 #define monitor_room_stop_FIELDS(F)
 #define monitor_room_login_refused_FIELDS(F) F(str, address, 64)
 #define monitor_room_room_restarted_FIELDS(F) F(str, room, 64) F(str, cause, 64)
