@@ -3,6 +3,7 @@
 #define SALLYPORT_ADMIN_ADMIN_H
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -40,6 +41,12 @@ bool admin_since(const struct admin_options *options, uint64_t *out_ms);
 /* "sallyport-admin: SENTENCE" on standard error; returns `status`. */
 [[gnu::format(printf, 2, 3)]] int admin_say(int status, const char *format, ...);
 
+/* What is said, as one printable line; cut at capacity. */
+[[gnu::format(printf, 3, 0)]] void admin_spell(char *out_sentence, size_t capacity, const char *format, va_list arguments);
+/* Members of an object; "" and 0 for what is not there, or is something else. */
+const char *admin_text(const json_t *object, const char *key);
+json_int_t admin_number(const json_t *object, const char *key);
+
 /* ---- files that some subcommands work on by themselves ---- */
 #define ADMIN_STORE "/var/lib/sallyport/sallyport.db"
 #define ADMIN_AUDIT_KEY "/etc/sallyport/audit.key"
@@ -62,6 +69,8 @@ int call(const struct admin_options *options, const char *method, const char *pa
 void table_print(const json_t *array, const char *const *columns);
 /* One object, a line for each pair. */
 void table_print_object(const json_t *object, const char *const *pairs);
+/* Words in lines of 80 columns at most; `first` stands before the first line, `others` before the others. */
+void table_print_wrapped(const char *first, const char *others, const char *text);
 /* The JSON itself, for programs. */
 int table_print_json(const json_t *json);
 

@@ -4,10 +4,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "authority.h"
 #include "findings.h"
 #include "sallyport/clock.h"
 #include "sallyport/own.h"
@@ -17,7 +15,7 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 #define CONF_PATH "/etc/sallyport/gateway.conf"
-enum { MILLION = 1 << 20, DAY_S = 86400, SOON_DAYS = 14, AUTHORITY_SOON_DAYS = 60, AHEAD_MS = 60000 };
+enum { MILLION = 1 << 20, AHEAD_MS = 60000 };
 
 struct patient {
 	const struct admin_options *options;
@@ -114,53 +112,6 @@ static void check_names(struct patient *patient)
 			    "no name server answers: targets with a name cannot be reached");
 }
 
-/* ---- certificates of the house ---- */
-
-static void check_dates(struct patient *patient, const char *what, const struct x509_facts *facts, int soon_days, const char *mend)
-{
-	char until[32];
-	int64_t now = (int64_t)time(NULL);
-	clock_format((uint64_t)facts->not_after_s * 1000, until, sizeof(until));
-	if (facts->not_before_s > now)
-		finding_add(patient->findings, FINDING_ERROR, "certificates", "timedatectl: look at the clock first", "%s %s has not begun yet", what,
-			    facts->name);
-	else if (facts->not_after_s <= now)
-		finding_add(patient->findings, FINDING_ERROR, "certificates", mend, "%s %s has ended (%s)", what, facts->name, until);
-	else if (facts->not_after_s < now + (int64_t)soon_days * DAY_S)
-		finding_add(patient->findings, FINDING_WARNING, "certificates", mend, "%s %s ends at %s", what, facts->name, until);
-	else
-		finding_add(patient->findings, FINDING_OK, "certificates", NULL, "%s %s is good until %s", what, facts->name, until);
-}
-
-static void check_file(struct patient *patient, const char *what, const char *path, int soon_days, bool first_only, const char *mend)
-{
-	OWN_BUNDLE struct authority_bundle bundle = {.count = 0};
-	struct x509_facts facts;
-	struct diag diag;
-	if (!*path)
-		return;
-	if (authority_bundle_read(path, &bundle, &diag) < 0) {
-		finding_add(patient->findings, FINDING_WARNING, "certificates", "run doctor as root, on the gateway's host", "%s", diag.text);
-		return;
-	}
-	for (unsigned i = 0; i < bundle.count && !(first_only && i); i++)
-		if (x509_facts(buf_view(&bundle.list[i]), &facts, &diag) == 0)
-			check_dates(patient, what, &facts, soon_days, mend);
-}
-
-static void check_certificates(struct patient *patient)
-{
-	char renewal[4300] = "sallyport-admin server renew";
-	OWN_FILES struct authority_files files;
-	if (authority_files(patient->options, &files) != ADMIN_DONE)
-		return;
-	if (!*files.server_authority_key)
-		snprintf(renewal, sizeof(renewal), "put the next one into %s, then sallyport-admin reload", files.server_certificate);
-	check_file(patient, "the gateway's certificate", files.server_certificate, SOON_DAYS, true, renewal);
-	check_file(patient, "the gateway's authority", files.server_authority, AUTHORITY_SOON_DAYS, false, "a new one, and new invitations: the handbook, \"The authority\"");
-	check_file(patient, "the device authority", files.device_authority, AUTHORITY_SOON_DAYS, false, "sallyport-admin ca rotate (or ca drop, where it is retired)");
-}
-
 /* ---- the record's proof, and who is told ---- */
 
 static void check_proof(struct patient *patient)
@@ -180,13 +131,25 @@ static void check_status(struct patient *patient)
 	findings_of_status(patient->findings, patient->status);
 }
 
+static void check_certificates(struct patient *patient)
+{
+	findings_of_certificates(patient->findings, patient->options, NULL);
+}
+
+static void check_running(struct patient *patient)
+{
+	OWN_JSON json_t *rooms = NULL;
+	if (call(patient->options, "GET", "/v1/rooms", NULL, &rooms) == ADMIN_DONE)
+		findings_of_running(patient->findings, rooms);
+}
+
 static void check_rooms(struct patient *patient)
 {
 	findings_of_rooms(patient->findings, patient->monitor, &patient->settings);
 }
 
 /* A row for each promise; those behind the first need a gateway that answers. */
-static void (*const checks[])(struct patient *) = {check_status, check_rooms, check_disk, check_last_record,
+static void (*const checks[])(struct patient *) = {check_status, check_running, check_rooms, check_disk, check_last_record,
 						   check_names, check_certificates, check_proof};
 
 static int finish(const struct admin_options *options, json_t *findings)
@@ -196,7 +159,7 @@ static int finish(const struct admin_options *options, json_t *findings)
 		OWN_JSON json_t *whole = json_pack("{s:O}", "findings", findings);
 		return table_print_json(whole) == ADMIN_DONE ? worst : ADMIN_FAILED;
 	}
-	findings_print(findings, false);
+	findings_print(findings, FINDINGS_ALL);
 	return worst;
 }
 

@@ -7,11 +7,6 @@
 
 #define EXPECTATIONS_MAX (1 << 20)
 
-static long long number(const json_t *answer, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(answer, key));
-}
-
 /* ---- test ---- */
 
 static int print_failed(const char *path, const json_t *answer)
@@ -19,11 +14,11 @@ static int print_failed(const char *path, const json_t *answer)
 	size_t index;
 	const json_t *failed;
 	json_array_foreach(json_object_get(answer, "failed"), index, failed) {
-		fprintf(stderr, "%s:%lld: ", path, number(failed, "line"));
+		fprintf(stderr, "%s:%lld: ", path, (long long)admin_number(failed, "line"));
 		policy_print(stderr, "", json_string_value(json_object_get(failed, "text")));
 		policy_print(stderr, "    ", json_string_value(json_object_get(failed, "what")));
 	}
-	printf("%lld expectations, %zu not met\n", number(answer, "expectations"), index);
+	printf("%lld expectations, %zu not met\n", (long long)admin_number(answer, "expectations"), index);
 	return json_is_true(json_object_get(answer, "good")) ? ADMIN_DONE : ADMIN_FAILED;
 }
 
@@ -88,10 +83,10 @@ int cmd_policy_diff(const struct admin_options *options)
 	const json_t *differences = json_object_get(answer, "differences");
 	if (json_array_size(differences))
 		table_print(differences, columns);
-	if ((size_t)number(answer, "difference_count") > json_array_size(differences))
-		printf("and %lld more\n", number(answer, "difference_count") - (long long)json_array_size(differences));
-	printf("%lld differences, over %lld pairs of user and device and %lld targets\n", number(answer, "difference_count"),
-	       number(answer, "people"), number(answer, "targets"));
+	if ((size_t)(long long)admin_number(answer, "difference_count") > json_array_size(differences))
+		printf("and %lld more\n", (long long)admin_number(answer, "difference_count") - (long long)json_array_size(differences));
+	printf("%lld differences, over %lld pairs of user and device and %lld targets\n", (long long)admin_number(answer, "difference_count"),
+	       (long long)admin_number(answer, "people"), (long long)admin_number(answer, "targets"));
 	return ADMIN_DONE;
 }
 
@@ -104,7 +99,7 @@ static int print_report(const json_t *answer)
 		table_print(differences, columns);
 	printf("%s; %lld decisions, %lld of them different\n",
 	       json_is_true(json_object_get(answer, "running")) ? "a shadow policy runs" : "no shadow policy runs",
-	       number(answer, "decisions"), number(answer, "different"));
+	       (long long)admin_number(answer, "decisions"), (long long)admin_number(answer, "different"));
 	return ADMIN_DONE;
 }
 

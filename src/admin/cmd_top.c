@@ -24,11 +24,6 @@ static const char *const columns[] = {"TUNNEL", "tunnel", "USER", "user", "DEVIC
 				      "RULE", "rule", "TO TARGET/S", "to_target", "TO CLIENT/S", "to_client", "IDLE (S)",
 				      "idle_seconds", NULL};
 
-static json_int_t number_of(const json_t *row, const char *key)
-{
-	return json_integer_value(json_object_get(row, key));
-}
-
 /* "1.4 MB": thousands, as networks are measured. */
 static json_t *spell(json_int_t bytes)
 {
@@ -46,7 +41,7 @@ static json_t *spell(json_int_t bytes)
 
 static json_int_t rate(const json_t *now, const json_t *before, const char *key, json_int_t passed_ms)
 {
-	json_int_t more = number_of(now, key) - number_of(before, key);
+	json_int_t more = admin_number(now, key) - admin_number(before, key);
 	return before && passed_ms > 0 && more > 0 ? more * 1000 / passed_ms : 0;
 }
 
@@ -57,7 +52,7 @@ static json_t *index_of(const json_t *tunnels)
 	json_t *row;
 	char id[32];
 	json_array_foreach(tunnels, i, row) {
-		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT, number_of(row, "tunnel"));
+		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT, admin_number(row, "tunnel"));
 		json_object_set(index, id, row);
 	}
 	return index;
@@ -66,12 +61,12 @@ static json_t *index_of(const json_t *tunnels)
 static void add_rates(const json_t *look, const json_t *before)
 {
 	OWN_JSON json_t *known = index_of(json_object_get(before, "tunnels"));
-	json_int_t passed_ms = number_of(look, "now_ms") - number_of(before, "now_ms");
+	json_int_t passed_ms = admin_number(look, "now_ms") - admin_number(before, "now_ms");
 	size_t i;
 	json_t *row;
 	char id[32];
 	json_array_foreach(json_object_get(look, "tunnels"), i, row) {
-		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT, number_of(row, "tunnel"));
+		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT, admin_number(row, "tunnel"));
 		const json_t *former = json_object_get(known, id);
 		json_object_set_new(row, "rate_to_target", json_integer(rate(row, former, "bytes_to_target", passed_ms)));
 		json_object_set_new(row, "rate_to_client", json_integer(rate(row, former, "bytes_to_client", passed_ms)));
@@ -80,7 +75,7 @@ static void add_rates(const json_t *look, const json_t *before)
 
 static json_int_t busyness(const json_t *row)
 {
-	return number_of(row, "rate_to_target") + number_of(row, "rate_to_client");
+	return admin_number(row, "rate_to_target") + admin_number(row, "rate_to_client");
 }
 
 static int compare(const void *a, const void *b)
@@ -88,7 +83,7 @@ static int compare(const void *a, const void *b)
 	const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
 	json_int_t difference = busyness(other) - busyness(one);
 	if (difference == 0)
-		difference = number_of(other, "tunnel") - number_of(one, "tunnel");
+		difference = admin_number(other, "tunnel") - admin_number(one, "tunnel");
 	return difference > 0 ? 1 : difference < 0 ? -1 : 0;
 }
 
@@ -127,11 +122,11 @@ static void print_screen(const json_t *rows)
 	size_t i, most = rows_that_fit();
 	json_t *row;
 	json_array_foreach(rows, i, row) {
-		up += number_of(row, "rate_to_target");
-		down += number_of(row, "rate_to_client");
+		up += admin_number(row, "rate_to_target");
+		down += admin_number(row, "rate_to_client");
 		json_object_set_new(users, json_string_value(json_object_get(row, "user")), json_true());
-		json_object_set_new(row, "to_target", spell(number_of(row, "rate_to_target")));
-		json_object_set_new(row, "to_client", spell(number_of(row, "rate_to_client")));
+		json_object_set_new(row, "to_target", spell(admin_number(row, "rate_to_target")));
+		json_object_set_new(row, "to_client", spell(admin_number(row, "rate_to_client")));
 		if (i < most)
 			json_array_append(shown, row);
 	}

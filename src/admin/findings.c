@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sallyport/str.h"
-
 static const char *const levels[] = {"ok", "warning", "error"};
 
 void finding_add(json_t *findings, enum finding_level level, const char *check, const char *mend, const char *format, ...)
@@ -14,30 +12,18 @@ void finding_add(json_t *findings, enum finding_level level, const char *check, 
 	char sentence[1024];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	admin_spell(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
-	str_make_printable(sentence);
 	json_array_append_new(findings, json_pack("{s:s, s:s, s:s, s:s?}", "level", levels[level], "check", check, "sentence", sentence,
 						  "mend", mend));
 }
 
-static long long number(const json_t *status, const char *key)
-{
-	return json_integer_value(json_object_get(status, key));
-}
-
-static const char *text(const json_t *status, const char *key)
-{
-	const char *value = json_string_value(json_object_get(status, key));
-	return value ? value : "";
-}
-
 static void of_store(json_t *findings, const json_t *status)
 {
-	const char *looked = text(status, "store_check");
+	const char *looked = admin_text(status, "store_check");
 	if (!json_is_true(json_object_get(status, "store_good")))
 		finding_add(findings, FINDING_ERROR, "record", "make room on its disk, or repair it; nothing needs a restart",
-			    "the record cannot be written, nothing new is granted: %s", text(status, "store_trouble"));
+			    "the record cannot be written, nothing new is granted: %s", admin_text(status, "store_trouble"));
 	else if (strcmp(looked, "good") != 0 && strcmp(looked, "running") != 0)
 		finding_add(findings, FINDING_ERROR, "record", "sallyport-admin restore, with the newest good backup", "%s", looked);
 	else
@@ -78,17 +64,28 @@ void findings_of_status(json_t *findings, const json_t *status)
 		finding_add(findings, FINDING_ERROR, "signer", "journalctl -u sallyport-gateway -n 50",
 			    "the room that holds the keys does not answer: no device comes in");
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-		if (number(status, counted[i].key) > 0)
-			finding_add(findings, counted[i].level, counted[i].check, counted[i].mend, "%lld %s", number(status, counted[i].key),
-				    counted[i].sentence);
-	if (*text(status, "revocations_trouble"))
-		finding_add(findings, FINDING_WARNING, "revocation", "sallyport-admin status", "%s", text(status, "revocations_trouble"));
+		if (admin_number(status, counted[i].key) > 0)
+			finding_add(findings, counted[i].level, counted[i].check, counted[i].mend, "%lld %s",
+				    (long long)admin_number(status, counted[i].key), counted[i].sentence);
+	if (*admin_text(status, "revocations_trouble"))
+		finding_add(findings, FINDING_WARNING, "revocation", "sallyport-admin ca rotate", "%s",
+			    admin_text(status, "revocations_trouble"));
 	of_alerts(findings, status);
+}
+
+void findings_of_running(json_t *findings, const json_t *rooms)
+{
+	size_t index;
+	const json_t *room;
+	json_array_foreach(json_object_get(rooms, "rooms"), index, room)
+		if (!admin_number(room, "process"))
+			finding_add(findings, FINDING_ERROR, "rooms", "journalctl -u sallyport-gateway -n 50",
+				    "the %s does not run; it is started again by itself, and that does not help", admin_text(room, "room"));
 }
 
 static enum finding_level level_of(const json_t *finding)
 {
-	const char *name = text(finding, "level");
+	const char *name = admin_text(finding, "level");
 	return strcmp(name, levels[FINDING_ERROR]) == 0	    ? FINDING_ERROR
 	       : strcmp(name, levels[FINDING_WARNING]) == 0 ? FINDING_WARNING
 							    : FINDING_OK;
@@ -104,15 +101,36 @@ enum finding_level findings_worst(const json_t *findings)
 	return worst;
 }
 
-void findings_print(const json_t *findings, bool quiet)
+static void print_one(const json_t *finding)
+{
+	printf("%-8s %s: %s\n", admin_text(finding, "level"), admin_text(finding, "check"), admin_text(finding, "sentence"));
+	if (*admin_text(finding, "mend"))
+		printf("         mend it with: %s\n", admin_text(finding, "mend"));
+}
+
+static void print_wrapped(const json_t *finding)
+{
+	static const char others[] = "           ";
+	char text[2048];
+	snprintf(text, sizeof(text), "%s: %s", admin_text(finding, "check"), admin_text(finding, "sentence"));
+	char first[16];
+	snprintf(first, sizeof(first), "%-10s ", admin_text(finding, "level"));
+	table_print_wrapped(first, others, text);
+	snprintf(text, sizeof(text), "mend it with: %s", admin_text(finding, "mend"));
+	if (*admin_text(finding, "mend"))
+		table_print_wrapped(others, others, text);
+}
+
+void findings_print(const json_t *findings, enum findings_manner manner)
 {
 	size_t index;
 	const json_t *finding;
 	json_array_foreach(findings, index, finding) {
-		if (quiet && level_of(finding) == FINDING_OK)
+		if (manner != FINDINGS_ALL && level_of(finding) == FINDING_OK)
 			continue;
-		printf("%-8s %s: %s\n", text(finding, "level"), text(finding, "check"), text(finding, "sentence"));
-		if (*text(finding, "mend"))
-			printf("         mend it with: %s\n", text(finding, "mend"));
+		if (manner == FINDINGS_ON_SCREEN)
+			print_wrapped(finding);
+		else
+			print_one(finding);
 	}
 }

@@ -14,10 +14,13 @@ enum finding_level { FINDING_OK, FINDING_WARNING, FINDING_ERROR };
 					       const char *format, ...);
 /* What the answer to GET /v1/status tells. */
 void findings_of_status(json_t *findings, const json_t *status);
+/* What the answer to GET /v1/rooms tells. */
+void findings_of_running(json_t *findings, const json_t *rooms);
 /* The worst of them. */
 enum finding_level findings_worst(const json_t *findings);
-/* One line each, with the command that mends it below; without the good ones when `quiet`. */
-void findings_print(const json_t *findings, bool quiet);
+/* One line each, with the command that mends it below: all; those that are not good; the same, in lines that fit a screen. */
+enum findings_manner { FINDINGS_ALL, FINDINGS_BAD, FINDINGS_ON_SCREEN };
+void findings_print(const json_t *findings, enum findings_manner manner);
 
 /* ---- settings.c ---- */
 /* Where the configuration file is, and what `sallyport-gateway -T` says of it. */
@@ -32,11 +35,18 @@ void settings_read(const char *conf_path, struct settings *out_settings);
 void settings_fini(struct settings *settings);
 void findings_of_settings(json_t *findings, const struct settings *settings);
 
+/* ---- certificates_look.c ---- */
+/* The certificates of the house as their files have them now: the gateway's, its authority's, those of devices' authorities.
+ * Into `list` (may be NULL): {certificate, name, until, days}. */
+void findings_of_certificates(json_t *findings, const struct admin_options *options, json_t *list);
+
 /* ---- rooms_look.c ---- */
 /* The gateway's main process, as the kernel names whoever listens on the admin socket; 0: nobody. */
 int rooms_monitor(const struct admin_options *options);
 /* The configuration file that it was started with. */
 void rooms_conf_path(int monitor, char *out_path, size_t capacity);
+/* The name of the user that a process runs as, or his number; empty when it cannot be seen. */
+void rooms_identity(int process, char *out_user, size_t capacity);
 /* Are the walls of its rooms in force, as the kernel sees them? */
 void findings_of_rooms(json_t *findings, int monitor, const struct settings *settings);
 

@@ -125,14 +125,30 @@ bool admin_since(const struct admin_options *options, uint64_t *out_ms)
 	return false;
 }
 
+void admin_spell(char *out_sentence, size_t capacity, const char *format, va_list arguments)
+{
+	vsnprintf(out_sentence, capacity, format, arguments);
+	str_make_printable(out_sentence);
+}
+
+const char *admin_text(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+	return value ? value : "";
+}
+
+json_int_t admin_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
 int admin_say(int status, const char *format, ...)
 {
 	char sentence[1024];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	admin_spell(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
-	str_make_printable(sentence);
 	fprintf(stderr, "sallyport-admin: %s\n", sentence);
 	return status;
 }

@@ -17,26 +17,15 @@ DEFINE_OWN(json, json_t *, json_decref)
 
 enum { DAY_MS = 86400000, DAYS_MAX = 400, PAGE = 500, LISTED_MAX = 500, SOON_DAYS = 30 };
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static void bump(json_t *object, const char *key, json_int_t by)
 {
-	json_object_set_new(object, key, json_integer(number(object, key) + by));
+	json_object_set_new(object, key, json_integer(admin_number(object, key) + by));
 }
 
 static uint64_t time_of(const json_t *object, const char *key)
 {
 	uint64_t ms = 0;
-	return clock_parse(text(object, key), &ms) == 0 ? ms : 0;
+	return clock_parse(admin_text(object, key), &ms) == 0 ? ms : 0;
 }
 
 /* ---- the record ---- */
@@ -59,7 +48,7 @@ static const struct listed {
 static void list_row(json_t *report, json_t *row)
 {
 	for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++) {
-		if (strcmp(text(row, "event"), listed[i].event) != 0)
+		if (strcmp(admin_text(row, "event"), listed[i].event) != 0)
 			continue;
 		json_t *list = json_object_get(report, listed[i].list);
 		/* All are counted; the newest are shown. */
@@ -73,10 +62,10 @@ static void list_row(json_t *report, json_t *row)
 static void count_refusal(json_t *refusals, const json_t *row)
 {
 	char key[80];
-	snprintf(key, sizeof(key), "%s %s", text(row, "event"), text(row, "code"));
+	snprintf(key, sizeof(key), "%s %s", admin_text(row, "event"), admin_text(row, "code"));
 	json_t *entry = json_object_get(refusals, key);
 	if (!entry) {
-		entry = json_pack("{s:s, s:s, s:i}", "event", text(row, "event"), "code", text(row, "code"), "count", 0);
+		entry = json_pack("{s:s, s:s, s:i}", "event", admin_text(row, "event"), "code", admin_text(row, "code"), "count", 0);
 		json_object_set_new(refusals, key, entry);
 	}
 	bump(entry, "count", 1);
@@ -88,11 +77,11 @@ static void count_refusal(json_t *refusals, const json_t *row)
 /* A login, a refusal of whatever kind, a tunnel: what the days show. */
 static const char *kind_of(const json_t *row)
 {
-	const char *event = text(row, "event");
+	const char *event = admin_text(row, "event");
 	bool is_question = strcmp(event, "login") == 0 || strcmp(event, "door_one") == 0 || strcmp(event, "tunnel") == 0 ||
 			   strcmp(event, "session") == 0 || strcmp(event, "enrolment") == 0 || strcmp(event, "renewal") == 0 ||
 			   strcmp(event, "tunnel_failed") == 0;
-	if (*text(row, "code") && is_question)
+	if (*admin_text(row, "code") && is_question)
 		return "refused";
 	if (strcmp(event, "login") == 0)
 		return "logins";
@@ -103,13 +92,13 @@ static void take_row(json_t *report, json_t *refusals, json_t *row)
 {
 	char day[11];
 	const char *kind = kind_of(row);
-	if (number(row, "sequence") == 1 && strcmp(text(row, "event"), "policy_in_force") == 0)
+	if (admin_number(row, "sequence") == 1 && strcmp(admin_text(row, "event"), "policy_in_force") == 0)
 		json_object_set(report, "record_begins", json_object_get(row, "at"));
 	bump(json_object_get(report, "counts"), "records", 1);
 	list_row(report, row);
 	if (!kind)
 		return;
-	snprintf(day, sizeof(day), "%.10s", text(row, "at"));
+	snprintf(day, sizeof(day), "%.10s", admin_text(row, "at"));
 	json_t *counts = json_object_get(json_object_get(report, "days"), day);
 	if (counts)
 		bump(counts, kind, 1);
@@ -132,8 +121,8 @@ static int read_record(const struct admin_options *options, uint64_t since_ms, j
 			return status;
 		json_array_foreach(json_object_get(answer, "audit"), index, row)
 			take_row(report, refusals, row);
-		after = (uint64_t)number(answer, "looked_to");
-		last = (uint64_t)number(answer, "last");
+		after = (uint64_t)admin_number(answer, "looked_to");
+		last = (uint64_t)admin_number(answer, "last");
 	}
 	return ADMIN_DONE;
 }
@@ -143,17 +132,17 @@ static int read_record(const struct admin_options *options, uint64_t since_ms, j
 static void take_tunnel(json_t *used, const json_t *tunnel)
 {
 	OWN_MEMORY char *key = NULL;
-	if (asprintf(&key, "%s\t%s\t%s", text(tunnel, "user"), text(tunnel, "device"), text(tunnel, "resource")) < 0)
+	if (asprintf(&key, "%s\t%s\t%s", admin_text(tunnel, "user"), admin_text(tunnel, "device"), admin_text(tunnel, "resource")) < 0)
 		return;
 	json_t *entry = json_object_get(used, key);
 	if (!entry) {
-		entry = json_pack("{s:s, s:s, s:s}", "user", text(tunnel, "user"), "device", text(tunnel, "device"), "resource",
-				  text(tunnel, "resource"));
+		entry = json_pack("{s:s, s:s, s:s}", "user", admin_text(tunnel, "user"), "device", admin_text(tunnel, "device"), "resource",
+				  admin_text(tunnel, "resource"));
 		json_object_set_new(used, key, entry);
 	}
 	bump(entry, "tunnels", 1);
-	bump(entry, "bytes_to_target", number(tunnel, "bytes_to_target"));
-	bump(entry, "bytes_to_client", number(tunnel, "bytes_to_client"));
+	bump(entry, "bytes_to_target", admin_number(tunnel, "bytes_to_target"));
+	bump(entry, "bytes_to_client", admin_number(tunnel, "bytes_to_client"));
 	json_object_set(entry, "last", json_object_get(tunnel, "opened_at"));
 }
 
@@ -172,7 +161,7 @@ static int read_tunnels(const struct admin_options *options, uint64_t since_ms, 
 			return status;
 		const json_t *page = json_object_get(answer, "tunnels");
 		json_array_foreach(page, index, tunnel) {
-			after = number(tunnel, "tunnel");
+			after = admin_number(tunnel, "tunnel");
 			if (time_of(tunnel, "opened_at") + 1000 < since_ms)
 				continue;
 			take_tunnel(used, tunnel);
@@ -187,7 +176,7 @@ static int read_tunnels(const struct admin_options *options, uint64_t since_ms, 
 
 static void take_device(json_t *report, json_t *device, uint64_t since_ms, uint64_t now_ms)
 {
-	bool is_revoked = strcmp(text(device, "state"), "revoked") == 0;
+	bool is_revoked = strcmp(admin_text(device, "state"), "revoked") == 0;
 	bump(json_object_get(report, "counts"), "devices", !is_revoked);
 	if (is_revoked)
 		return;
@@ -210,7 +199,7 @@ static int read_devices(const struct admin_options *options, json_t *report, uin
 			return status;
 		json_array_foreach(json_object_get(answer, "devices"), index, device)
 			take_device(report, device, since_ms, clock_wall_ms());
-		const char *next = text(answer, "next");
+		const char *next = admin_text(answer, "next");
 		if (!*next)
 			return ADMIN_DONE;
 		snprintf(path, sizeof(path), "/v1/devices?brief=1&limit=1000&after=%s", next);

@@ -31,17 +31,6 @@ static const char head[] =
 	"@media print{body{background:#fff}section,.tile{break-inside:avoid}}\n"
 	"</style></head><body><main>\n";
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 /* The buffer's own limit remembers a failure: nothing more fits then. */
 [[gnu::format(printf, 2, 3)]] static void add(struct buf *page, const char *format, ...)
 {
@@ -109,22 +98,22 @@ static void add_days(struct buf *page, const json_t *days, const char *below, co
 	json_int_t most = 1;
 	size_t count = json_object_size(days), index = 0;
 	json_object_foreach((json_t *)(uintptr_t)days, day, counts)
-		most = larger(most, number(counts, below) + number(counts, above));
+		most = larger(most, admin_number(counts, below) + admin_number(counts, above));
 	most = round_up(most);
 	double each = (double)(WIDTH - LEFT) / (double)(count ? count : 1), scale = (double)(HEIGHT - TOP - BOTTOM) / (double)most;
 	double floor = HEIGHT - BOTTOM;
 	add(page, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s by day\">", WIDTH, HEIGHT, below);
 	add_axis(page, most);
 	json_object_foreach((json_t *)(uintptr_t)days, day, counts) {
-		double x = LEFT + each * (double)index, low = (double)number(counts, below) * scale;
+		double x = LEFT + each * (double)index, low = (double)admin_number(counts, below) * scale;
 		add(page, "<g><title>");
 		add_text(page, day);
-		add(page, ": %lld %s", (long long)number(counts, below), below);
+		add(page, ": %lld %s", (long long)admin_number(counts, below), below);
 		if (*above)
-			add(page, ", %lld %s", (long long)number(counts, above), above);
+			add(page, ", %lld %s", (long long)admin_number(counts, above), above);
 		add(page, "</title>");
 		add_bar(page, "a", x + each * 0.1, each * 0.8, floor, low);
-		add_bar(page, "b", x + each * 0.1, each * 0.8, floor - low, (double)number(counts, above) * scale);
+		add_bar(page, "b", x + each * 0.1, each * 0.8, floor - low, (double)admin_number(counts, above) * scale);
 		add(page, "</g>");
 		if (index == 0 || index + 1 == count || (count > 8 && index == count / 2)) {
 			add(page, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", index == 0 ? x : index + 1 == count ? x + each : x + each / 2,
@@ -192,8 +181,8 @@ static void add_refusals(struct buf *page, const json_t *rows)
 	if (!bars || !json_array_size(rows))
 		return;
 	json_array_foreach(rows, index, row) {
-		snprintf(bars[index].name, sizeof(bars[index].name), "%s: %s", text(row, "event"), text(row, "code"));
-		bars[index].value = number(row, "count");
+		snprintf(bars[index].name, sizeof(bars[index].name), "%s: %s", admin_text(row, "event"), admin_text(row, "code"));
+		bars[index].value = admin_number(row, "count");
 	}
 	add_bars(page, bars, index, "b", false);
 }
@@ -208,11 +197,11 @@ static void add_users(struct buf *page, const json_t *rows)
 		return;
 	json_array_foreach(rows, index, row) {
 		size_t at = 0;
-		while (at < count && strcmp(bars[at].name, text(row, "user")) != 0)
+		while (at < count && strcmp(bars[at].name, admin_text(row, "user")) != 0)
 			at++;
-		if (at == count && strlen(text(row, "user")) < sizeof(bars[at].name))
-			str_copy(bars[count++].name, sizeof(bars[at].name), text(row, "user"));
-		bars[at].value += number(row, "bytes_to_target") + number(row, "bytes_to_client");
+		if (at == count && strlen(admin_text(row, "user")) < sizeof(bars[at].name))
+			str_copy(bars[count++].name, sizeof(bars[at].name), admin_text(row, "user"));
+		bars[at].value += admin_number(row, "bytes_to_target") + admin_number(row, "bytes_to_client");
 	}
 	add_bars(page, bars, count, "a", true);
 }
@@ -277,7 +266,7 @@ static void add_tiles(struct buf *page, const json_t *report)
 	const json_t *counts = json_object_get(report, "counts");
 	add(page, "<div class=\"tiles\">");
 	for (size_t i = 0; i < sizeof(tiles) / sizeof(tiles[0]); i += 2)
-		add(page, "<div class=\"tile\"><b>%lld</b><span>%s</span></div>", (long long)number(counts, tiles[i + 1]), tiles[i]);
+		add(page, "<div class=\"tile\"><b>%lld</b><span>%s</span></div>", (long long)admin_number(counts, tiles[i + 1]), tiles[i]);
 	add(page, "</div>\n");
 }
 
@@ -293,8 +282,8 @@ int report_html(const json_t *report, struct buf *out_page)
 {
 	const json_t *days = json_object_get(report, "days");
 	add(out_page, "%s<h1>", head);
-	add_text(out_page, text(report, "gateway"));
-	add(out_page, "</h1><p>Sallyport %s, from %s until %s (UTC)</p>\n", text(report, "version"), text(report, "from"), text(report, "until"));
+	add_text(out_page, admin_text(report, "gateway"));
+	add(out_page, "</h1><p>Sallyport %s, from %s until %s (UTC)</p>\n", admin_text(report, "version"), admin_text(report, "from"), admin_text(report, "until"));
 	add_tiles(out_page, report);
 	add(out_page, "<section><h2>Day by day</h2><p><span class=\"key\" style=\"background:#2f6fde\"></span>logins"
 		      "<span class=\"key\" style=\"background:#d9483b\"></span>refused attempts</p>");

@@ -4,6 +4,7 @@
  * is looked at in each process: walls_look.c.
  */
 #include <dirent.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,17 @@ void rooms_conf_path(int monitor, char *out_path, size_t capacity)
 			str_copy(out_path, capacity, words + at + 3);
 			return;
 		}
+}
+
+void rooms_identity(int process, char *out_user, size_t capacity)
+{
+	unsigned number;
+	out_user[0] = 0;
+	if (process <= 0 || !walls_user(process, &number))
+		return;
+	const struct passwd *user = getpwuid(number);
+	if (!user || !str_copy(out_user, capacity, user->pw_name))
+		snprintf(out_user, capacity, "%u", number);
 }
 
 /* Its monitor's child, or the template's: a worker. */

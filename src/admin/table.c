@@ -90,6 +90,26 @@ void table_print_object(const json_t *object, const char *const *pairs)
 	}
 }
 
+void table_print_wrapped(const char *first, const char *others, const char *text)
+{
+	enum { COLUMNS = 80 };
+	const char *before = first;
+	do {
+		size_t room = COLUMNS > strlen(before) + 20 ? COLUMNS - strlen(before) : 20, length = strlen(text);
+		if (length > room) {
+			/* At the last space that fits; a word that is longer than a line stays whole. */
+			for (length = room; length && text[length] != ' '; length--)
+				;
+			if (!length)
+				length = strcspn(text, " ");
+		}
+		printf("%s%.*s\n", before, (int)length, text);
+		text += length;
+		text += strspn(text, " ");
+		before = others;
+	} while (*text);
+}
+
 int table_print_json(const json_t *json)
 {
 	if (json_dumpf(json, stdout, JSON_INDENT(2)) < 0)

@@ -74,6 +74,15 @@ int walls_parent(int pid)
 	return look(pid, &seen) ? seen.parent : 0;
 }
 
+bool walls_user(int pid, unsigned *out_user)
+{
+	struct seen seen;
+	if (!look(pid, &seen))
+		return false;
+	*out_user = seen.user;
+	return true;
+}
+
 /* ---- a function for each wall ---- */
 
 static bool gains_nothing(const struct seen *seen)

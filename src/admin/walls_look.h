@@ -17,6 +17,8 @@ struct walls_owed {
 
 /* The parent of a process; 0: there is no such process (any more). */
 int walls_parent(int pid);
+/* Who it runs as now. False: it cannot be seen. */
+bool walls_user(int pid, unsigned *out_user);
 /* What is missing, as the end of a sentence ("runs as root"); NULL: nothing, or it has ended. */
 const char *walls_missing(const struct walls_owed *owed, int pid, int monitor);
 

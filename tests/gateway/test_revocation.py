@@ -70,7 +70,7 @@ def test_A3_a_list_in_a_file(new_world):
     wait_for_list(world, 2)
     assert_shut(world, curl_with(world, one.certificate, one.key), "certificate_revoked")
     assert is_in(world, two)
-    assert lists(world).startswith("fresh, 1, next due 20") and "revocation lists stale" in world.admin("status")
+    assert lists(world).startswith("fresh, 1, next due 20") and "lists of other authorities are overdue" in world.admin("status")
     assert [a["role"] for a in json.loads(world.admin("ca", "show", "--json"))] == ["own", "trusted"]
     path.chmod(0o666)
     wait_until(lambda: "others can write" in lists(world), "the complaint about the file's mode")
@@ -159,7 +159,7 @@ def test_a_stale_list_is_told_and_then_nobody_comes(new_world, place):
     told = "SELECT code FROM audit WHERE event = 'alarm' ORDER BY sequence"
     wait_until(lambda: rows(world, told) == [("crl_stale_soon",)], "the notice")
     assert lists(world).startswith("stale, 0") and is_in(world, one)
-    assert "revocation lists stale" in world.admin("status") and json.loads(world.admin("status", "--json"))["revocation_lists_stale"] == 1
+    assert "lists of other authorities are overdue" in world.admin("status") and json.loads(world.admin("status", "--json"))["revocation_lists_stale"] == 1
     assert session.all_ended(30)
     assert_shut(world, curl_with(world, one.certificate, one.key), "crl_stale")
     assert lists(world).startswith("refused, 0") and is_in(world, world.laptops["alice-laptop"])
