@@ -12,8 +12,4 @@ void address_set_port(struct sockaddr_storage *address, uint16_t port);
 /* "10.1.2.3:443", "[2001:db8::1]:443". */
 void address_text(const struct sockaddr *address, char *out_text, size_t capacity);
 
-/* "HOST:PORT" of a listener as laptops reach it: as configured, or the gateway's name and the port of the first address in
- * `listen` (a list). ERR_NOT_FOUND when that names none, ERR_LIMIT. */
-[[nodiscard]] int address_public(const char *name, const char *configured, const char *listen, char *out_text, size_t capacity);
-
 #endif

@@ -26,7 +26,7 @@ void admin_files_authority(struct broker *broker, const char *fingerprint)
 	const struct conf *conf = &broker->room->conf;
 	struct admin_call *call;
 	char address[600];
-	if (address_public(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
+	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
 		address[0] = 0;
 	while ((call = TAILQ_FIRST(&broker->files_wanted))) {
 		TAILQ_REMOVE(&broker->files_wanted, call, waiting);

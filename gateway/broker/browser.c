@@ -66,7 +66,7 @@ static void spell_portal(const struct broker *broker, char *out_url, size_t capa
 {
 	const struct conf *conf = &broker->room->conf;
 	char address[400];
-	if (address_public(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
+	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
 		str_copy(address, sizeof(address), conf->name);
 	snprintf(out_url, capacity, "https://%.300s/", address);
 }

@@ -101,10 +101,10 @@ static int spell_line(struct inviting *inviting, const char *secret, struct diag
 	const struct conf *conf = &inviting->broker->room->conf;
 	const struct invitation *invitation = inviting->invitation;
 	char main[600], enroll[600];
-	if (address_public(conf->name, conf->public_enroll_address, conf->enroll_listen, enroll, sizeof(enroll)) < 0)
+	if (conf_public_address(conf->name, conf->public_enroll_address, conf->enroll_listen, enroll, sizeof(enroll)) < 0)
 		return diag_set(diag, ERR_DENIED, "there is no enrolment listener: set enroll_listen, such as {\"0.0.0.0:8443\"}, "
 						  "and restart the gateway");
-	if (address_public(conf->name, conf->public_address, conf->listen, main, sizeof(main)) < 0)
+	if (conf_public_address(conf->name, conf->public_address, conf->listen, main, sizeof(main)) < 0)
 		return diag_set(diag, ERR_DENIED, "the address of the main listener cannot be told: set public_address");
 	snprintf(inviting->line, sizeof(inviting->line), "sallyport:1/%s/%s/%s/%s/%s/%llu", main, enroll,
 		 *inviting->broker->authority_pin ? inviting->broker->authority_pin : "-", invitation->id, secret,

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "browser.h"
+#include "problem_page.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
+#include "sallyport/str.h"
 #include "worker.h"
 
-enum { HEADERS_MAX = 16 };
+enum { HEADERS_MAX = 16, PROBLEM_BYTES_MAX = 32768 };
 
 static void finish(struct exchange *exchange)
 {
@@ -123,22 +125,63 @@ void exchange_text(struct exchange *exchange, unsigned status, const struct exch
 	write_answer(exchange, status, headers, count, text->body);
 }
 
+static void spell_request_id(const struct exchange *exchange, char *out_text, size_t capacity)
+{
+	snprintf(out_text, capacity, "%s-%u", exchange->worker->client.connection, exchange->number);
+}
+
 static json_t *problem_json(const struct exchange *exchange, const struct exchange_problem *problem)
 {
 	char request_id[64];
-	snprintf(request_id, sizeof(request_id), "%s-%u", exchange->worker->client.connection, exchange->number);
+	spell_request_id(exchange, request_id, sizeof(request_id));
 	/* Where to go for it. */
 	const char *login = strcmp(problem->code, "fresh_login_required") == 0 ? "/v1/login" : NULL;
 	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s*}", "type", "about:blank", "title", http1_reason(problem->status), "status",
 			 (int)problem->status, "code", problem->code, "detail", problem->sentence, "request_id", request_id, "login", login);
 }
 
+/* The same for a person: headers are added, and the page. */
+static size_t problem_html(const struct exchange *exchange, const struct exchange_problem *problem, struct http_header *headers,
+			   struct buf *out_html)
+{
+	const struct conf *conf = exchange->worker->conf;
+	char request_id[64], address[600], portal[620];
+	spell_request_id(exchange, request_id, sizeof(request_id));
+	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
+		str_copy(address, sizeof(address), conf->name);
+	snprintf(portal, sizeof(portal), "https://%s/", address);
+	const struct problem_page page = {.status = problem->status, .reason = http1_reason(problem->status), .sentence = problem->sentence,
+					  .code = problem->code, .request_id = request_id, .portal = portal};
+	if (problem_page_write(&page, out_html) < 0)
+		worker_end(EXIT_FAILURE);
+	headers[0] = HTTP_HEADER("content-type", "text/html; charset=utf-8");
+	headers[1] = HTTP_HEADER("content-security-policy", problem_page_policy);
+	headers[2] = HTTP_HEADER("x-frame-options", "DENY");
+	return 3;
+}
+
+/* Text of our own making. */
+static size_t problem_body(const struct exchange *exchange, const struct exchange_problem *problem, struct http_header *headers,
+			   struct buf *out_body)
+{
+	if (exchange->wants_page)
+		return problem_html(exchange, problem, headers, out_body);
+	json_t *json = problem_json(exchange, problem);
+	OWN_MEMORY char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text || buf_add_string(out_body, text) < 0)
+		worker_end(EXIT_FAILURE);
+	headers[0] = HTTP_HEADER("content-type", "application/problem+json");
+	return 1;
+}
+
 void exchange_problem(struct exchange *exchange, const struct exchange_problem *problem)
 {
-	struct http_header headers[5] = {HTTP_HEADER("content-type", "application/problem+json"),
-					 HTTP_HEADER("cache-control", "no-store")};
-	size_t count = 2;
+	struct http_header headers[8];
+	OWN_BUF struct buf body = BUF_INIT(PROBLEM_BYTES_MAX);
+	size_t count = problem_body(exchange, problem, headers, &body);
 	char seconds[16];
+	headers[count++] = HTTP_HEADER("cache-control", "no-store");
 	if (problem->status == 401)
 		exchange_drop_cookie(exchange);
 	snprintf(seconds, sizeof(seconds), "%u", problem->retry_after_s ? problem->retry_after_s : 1);
@@ -154,11 +197,5 @@ void exchange_problem(struct exchange *exchange, const struct exchange_problem *
 	} else if (problem->status == 429 || problem->status == 503) {
 		headers[count++] = HTTP_HEADER("retry-after", seconds);
 	}
-	OWN_MEMORY char *text = NULL;
-	json_t *json = problem_json(exchange, problem);
-	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	if (!text)
-		worker_end(EXIT_FAILURE);
-	write_answer(exchange, problem->status, headers, count, view_string(text));
+	write_answer(exchange, problem->status, headers, count, buf_view(&body));
 }

@@ -7,6 +7,7 @@
  * http1_side.c, http2_side.c   requests out of bytes, answers into bytes
  * exchange.c      one request, whatever the HTTP version: head, body, service, end
  * routes.c        which paths there are, and what each asks of the broker
+ * problem_page.c  a refusal as a page, for a person with a browser
  * answer.c        its one answer: heads, JSON, problems, the cookie
  * enrolment.c     EST: authorities, first certificate, renewal
  * portal.c        the portal: a page for browsers, and its assets

@@ -36,9 +36,9 @@ enum conf_room {
 #define CONF_KEYS(K)                                                                                                  \
 	/* where */                                                                                                   \
 	K(TEXT, name, "", 1, 253, CONF_MONITOR | CONF_WORKER | CONF_BROKER | CONF_SIGNER | CONF_COURIER, "Host name of this gateway, as clients know it.") \
-	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
+	K(LIST, listen, "0.0.0.0:443\n[::]:443\n", 1, 16, CONF_MONITOR | CONF_WORKER | CONF_BROKER, "Addresses of the main listener, as ADDRESS:PORT.") \
 	K(LIST, enroll_listen, "", 0, 16, CONF_MONITOR | CONF_BROKER, "Addresses of the enrolment listener, as ADDRESS:PORT; empty: nobody can enrol.") \
-	K(TEXT, public_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \
+	K(TEXT, public_address, "", 0, 300, CONF_WORKER | CONF_BROKER, "HOST:PORT of the main listener as laptops reach it; empty: name, and the port of the first listen.") \
 	K(TEXT, public_enroll_address, "", 0, 300, CONF_BROKER, "HOST:PORT of the enrolment listener as laptops reach it; empty: name, and the port of the first enroll_listen.") \
 	K(PATH, store, "/var/lib/sallyport/sallyport.db", 1, 4095, CONF_MONITOR | CONF_BROKER, "The SQLite store; its folder belongs to broker_user.") \
 	K(PATH, policy, "/etc/sallyport/policy.conf", 1, 4095, CONF_MONITOR | CONF_BROKER, "The policy file.")        \
@@ -202,6 +202,9 @@ void conf_fini(struct conf *conf);
 [[nodiscard]] int conf_spell(const struct conf *conf, const struct conf_key *key, struct buf *out_text);
 /* Walks a LIST: returns the item at *position (a view without newline) and moves on; false at the end. */
 bool conf_list_next(const char *list, size_t *position, struct view *out_item);
+/* "HOST:PORT" of a listener as laptops reach it: as configured, or the gateway's name and the port of the first address in
+ * `listen` (a list). ERR_NOT_FOUND when that names none, ERR_LIMIT. */
+[[nodiscard]] int conf_public_address(const char *name, const char *configured, const char *listen, char *out_text, size_t capacity);
 /* Appends a commented sample file: each key with its documentation and default, commented out, except
  * those in `conf` that differ from the default. */
 [[nodiscard]] int conf_sample(const struct conf *conf, struct buf *out_text);

@@ -319,3 +319,17 @@ int conf_sample(const struct conf *conf, struct buf *out_text)
 	}
 	return result;
 }
+
+int conf_public_address(const char *name, const char *configured, const char *listen, char *out_text, size_t capacity)
+{
+	char host[256];
+	uint16_t port = 0;
+	size_t position = 0;
+	struct view first;
+	if (*configured)
+		return str_copy(out_text, capacity, configured) ? 0 : ERR_LIMIT;
+	if (!conf_list_next(listen, &position, &first) || str_split_authority(first, host, sizeof(host), &port) < 0)
+		return ERR_NOT_FOUND;
+	bool six = strchr(name, ':');
+	return (size_t)snprintf(out_text, capacity, "%s%s%s:%u", six ? "[" : "", name, six ? "]" : "", port) < capacity ? 0 : ERR_LIMIT;
+}

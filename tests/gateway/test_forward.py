@@ -3,10 +3,14 @@
 What browsers do with an http:// page behind a proxy. The client is an unmodified curl, raw TLS, or HTTP/2; the targets are a
 real nginx (test_forward_nginx.py) and one that says what the test wants.
 """
+import base64
+import hashlib
 import http.client
 import json
+import re
 import sqlite3
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -15,7 +19,7 @@ import api
 import clients
 from scripted import Scripted
 from targets import allow
-from world import wait_until
+from world import HERE, wait_until
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -328,9 +332,6 @@ def test_a_target_that_resets_or_is_not_there(world, client, target):
         answer = client.ask(f"http://127.0.0.1:{world.echo}/")
         assert (answer.status, answer.problem["code"]) == (502, "unreachable")
     finally:
-        world.start_servers_again = None
-        import sys
-        from world import HERE
         world.spawn_inside("echo", [sys.executable, "-B", HERE / "echo.py", world.echo, world.inside], world.echo)
 
 
@@ -505,3 +506,56 @@ def test_B2_a_name_that_leads_inside_is_refused(new_world):
         answer = client.ask(f"http://localhost:{world.echo}/")
         assert (answer.status, answer.problem["code"]) == (403, "address_forbidden")
         client.close()
+
+
+# ---- for people ---------------------------------------------------------------------------------------------------------
+
+BROWSER = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+
+
+def test_a_person_gets_a_page_that_says_why(world, client):
+    answer = client.ask(f"http://127.0.0.1:{world.denied}/<b>", headers=[BROWSER])
+    assert answer.status == 403 and answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = answer.body.decode()
+    request_id = re.search(r"Request</dt><dd><code>([^<]+)</code>", page).group(1)
+    assert rows(world, "SELECT code, user FROM audit WHERE request_id = ?", request_id) == [("not_allowed", "alice")]
+    assert "<code>not_allowed</code>" in page and f'href="https://localhost:{world.port}/"' in page and "<script" not in page
+
+
+def test_the_pages_policy_lets_its_own_style_in_and_nothing_else(world, client):
+    answer = client.ask(f"http://127.0.0.1:{world.denied}/", headers=[BROWSER])
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.body.decode(), re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";"))
+    assert policy == {"default-src": "'none'", "style-src": f"'sha256-{digest}'", "form-action": "'none'", "frame-ancestors": "'none'",
+                      "base-uri": "'none'"}
+    assert answer.headers["cache-control"] == "no-store" and answer.headers["x-frame-options"] == "DENY"
+
+
+def test_a_page_keeps_what_the_browser_has_to_know(world, target):
+    for kind in (Http1, Http2):
+        client = kind(world, None)
+        answer = client.ask(f"http://{target.address}/", headers=[BROWSER])
+        assert answer.status == 407 and answer.body.startswith(b"<!DOCTYPE html>")
+        assert "basic" in answer.headers["proxy-authenticate"].lower()
+        client.close()
+
+
+def test_a_broken_answer_is_a_page_too(client, target):
+    target.say(b"HTTP/1.1 200 OK\r\nX: <script>\n\r\n\r\n")
+    answer = client.ask(f"http://{target.address}/", headers=[BROWSER])
+    assert answer.status == 502 and b"<code>bad_gateway</code>" in answer.body
+
+
+def test_our_own_pages_refusals_are_pages(world):
+    done = subprocess.run([*api.curl_arguments(world, "alice-laptop"), "-i", "-H", ": ".join(BROWSER), world.url + "/nothing"], text=True,
+                          capture_output=True, check=False)
+    assert "404" in done.stdout and "<code>not_found</code>" in done.stdout
+    assert '"code":"not_found"' in api.call(world, "GET", "/nothing").text
+
+
+def test_a_refused_head_leaves_the_connection_clean(world, client, target):
+    for _ in range(3):
+        answer = client.ask(f"http://127.0.0.1:{world.denied}/", "HEAD", [BROWSER])
+        assert answer.status == 403 and answer.body == b""
+    assert client.ask(f"http://{target.address}/").body == b"hello"
