@@ -128,8 +128,10 @@ def test_no_page_at_the_other_listener_for_a_host_or_an_expired_device(new_world
     world = new_world(settings=["renew_grace = 14d"], laptops=("alice",))
     paths = ["/", *assets(get(world)[2])]
     for path in paths:
-        status, body = curl(world, path, "-H", f"Accept: {BROWSER}")
+        status, body = curl(world, path, "-H", "Accept: application/json")
         assert (status, code_of(body)) == (404, "not_found"), path
+        status, body = curl(world, path, "-H", f"Accept: {BROWSER}")
+        assert status == 404 and "not_found" in str(body) and "<script" not in str(body), path
     Host(world, "db1")
     new_laptop(world, "leave")
     expire(world, "leave", 3)

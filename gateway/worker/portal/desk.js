@@ -23,8 +23,7 @@ function deviceItem(device, mayAct) {
 	return item;
 }
 
-async function drawDevices() {
-	const {devices, self_service: mayAct} = await call("GET", "/v1/devices");
+function drawDevices({devices, self_service: mayAct}) {
 	const items = devices.map(device => deviceItem(device, mayAct));
 	redraw(inside(part("devices"), "list"), items.length ? items : [make("li", {}, "None is registered for you by name.")]);
 }
@@ -55,7 +54,7 @@ async function lost(device) {
 		mine.end(new Refusal(401, {detail: text}, 0));
 	tell(text);
 	if (mine === life)
-		await drawDevices();
+		drawDevices(await call("GET", "/v1/devices"));
 }
 
 /* ---- second factor ---- */
@@ -70,8 +69,8 @@ function describe(factor) {
 	return `An authenticator app, since ${when(factor.created_at)}${used}. ${many(factor.recovery_left, "recovery code")} left.${who}`;
 }
 
-async function drawFactor() {
-	const factor = await call("GET", "/v1/factor"), active = factor.state === "active";
+function drawFactor(factor) {
+	const active = factor.state === "active";
 	fill(part("factor"), {factor: describe(factor)});
 	const mayAct = factor.managed && factor.self_service;
 	part("factor-new").hidden = !mayAct;
@@ -108,7 +107,7 @@ async function newFactor() {
 	form.addEventListener("submit", acting(form, async () => {
 		const {recovery_codes: codes} = await call("POST", "/v1/factor/confirm", {code: code.value.replaceAll(" ", "")});
 		showCodes(codes);
-		await drawFactor();
+		drawFactor(await call("GET", "/v1/factor"));
 	}));
 	place.replaceChildren(make("div", {class: "once"}, form));
 	code.focus();
@@ -117,7 +116,7 @@ async function newFactor() {
 
 async function newCodes() {
 	showCodes((await call("POST", "/v1/factor/codes")).recovery_codes);
-	await drawFactor();
+	drawFactor(await call("GET", "/v1/factor"));
 }
 
 /* ---- this browser ---- */

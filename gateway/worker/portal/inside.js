@@ -87,7 +87,7 @@ function resourceItem(resource) {
 	return item;
 }
 
-function drawResources(resources) {
+function drawResources({resources}) {
 	const items = [...resources].sort((a, b) => b.allowed - a.allowed).map(resourceItem);
 	redraw(inside(part("resources"), "list"), items.length ? items : [make("li", {}, "The policy has nothing for you on this device.")]);
 }
@@ -131,7 +131,7 @@ async function refresh() {
 	if (!life)
 		return;
 	drawSession(session);
-	drawResources(resources.resources);
+	drawResources(resources);
 }
 
 /* ---- warnings: what the gateway says it will end, or has ended ---- */

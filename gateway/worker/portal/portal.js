@@ -56,31 +56,37 @@ function connect() {
 }
 
 /* A part of the page whose question is refused says so in its place; the others are there all the same. */
-const quietly = (section, drawing) => drawing.catch(error => {
-	if (life && error.name !== "AbortError")
-		part(section).append(make("div", {class: "problem"}, ...explain(error)));
-});
+function draw(section, answer, drawing) {
+	if (answer instanceof Error)
+		part(section).append(make("div", {class: "problem"}, ...explain(answer)));
+	else
+		drawing(answer);
+}
 
-/* Logged in, or not: the gateway knows. */
+/* Logged in, or not: the gateway knows. All is drawn at once, so that nothing moves away from under a hand. */
 async function enter() {
 	const ending = new AbortController();
 	const mine = life = {ending, signal: ending.signal, end: leave, session: null, paused: false};
-	const session = await ask("GET", "/v1/session", undefined, mine.signal).catch(error => error);
-	if (session instanceof Error) {
+	const get = name => ask("GET", `/v1/${name}`, undefined, mine.signal).catch(error => error);
+	const session = await get("session");
+	if (session instanceof Error && mine === life) {
 		life = null;
 		return outside(session.status === 401 ? "" : session.message);
 	}
+	const [resources, devices, factor] = await Promise.all(["resources", "devices", "factor"].map(get));
+	if (mine !== life)
+		return;
 	show(main, "view-inside");
 	doors(true);
 	connect();
 	drawSession(session);
 	drawBrowser();
+	draw("resources", resources, drawResources);
+	draw("devices", devices, drawDevices);
+	draw("factor", factor, drawFactor);
 	part("greeting").focus();
 	listen(mine);
 	keepFresh(mine);
-	quietly("resources", refresh());
-	quietly("devices", drawDevices());
-	quietly("factor", drawFactor());
 }
 
 async function begin() {
