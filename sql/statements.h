@@ -134,6 +134,9 @@
 	S(factor_recovery_insert, "INSERT INTO factor_recovery (\"user\", hash) VALUES ($1, $2)")                  \
 	S(factor_recovery_use, "UPDATE factor_recovery SET used_at = $1 WHERE \"user\" = $2 AND hash = $3 "        \
 			       "AND used_at IS NULL")                                                              \
+	S(factor_recovery_used, "SELECT used_at FROM factor_recovery WHERE \"user\" = $1 AND used_at IS NOT NULL "  \
+				"ORDER BY used_at")                                                                \
+	S(factor_recovery_revoke, "DELETE FROM factor_recovery WHERE \"user\" = $1 AND used_at IS NULL")           \
 	S(factor_recovery_delete, "DELETE FROM factor_recovery WHERE \"user\" = $1")                               \
 	/* ---- alerts ---- */                                                                                     \
 	S(spool_add, "INSERT INTO spool (alert, event, urgent, at, sequence, code, device, \"user\", address, detail) " \

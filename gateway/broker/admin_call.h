@@ -58,7 +58,8 @@ void admin_get_resolver(struct admin_call *call);
 void admin_post_reload(struct admin_call *call);
 
 /* ---- admin_factor.c ---- */
-/* Shows, adds or removes an account's second factor, or makes new recovery codes (PUT), as the method says. */
+/* Shows, adds or removes an account's second factor, makes new recovery codes (PUT), or revokes those that are left (DELETE of
+ * its codes), as method and path say. */
 void admin_account_factor(struct admin_call *call);
 /* What is asked on the factor socket; answers every call. */
 void factor_route(struct admin_call *call);

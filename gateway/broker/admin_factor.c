@@ -102,12 +102,16 @@ static void on_shown(void *context, const struct factor_answer *answer)
 		admin_fail(call, status_of(answer), "%s", answer->diag.text);
 		return;
 	}
+	json_t *used = json_array();
+	for (unsigned i = 0; i < FACTOR_RECOVERY_CODES && answer->recovery_used_ms[i]; i++)
+		json_array_append_new(used, admin_json_time(answer->recovery_used_ms[i]));
 	bool is_there = answer->state != FACTOR_NONE;
 	admin_reply(call, 200,
-		    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "user", call->segments[1], "state",
+		    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:o}", "user", call->segments[1], "state",
 			      factor_state_name(answer->state), "created_at", is_there ? admin_json_time(answer->created_at_ms) : json_null(), "used_at",
 			      answer->used_at_ms ? admin_json_time(answer->used_at_ms) : json_null(), "failures",
-			      (json_int_t)answer->failures, "recovery_left", (json_int_t)answer->recovery_left));
+			      (json_int_t)answer->failures, "recovery_left", (json_int_t)answer->recovery_left,
+			      "recovery_used_at", used));
 }
 
 /* ---- questions ---- */
@@ -116,10 +120,12 @@ void admin_account_factor(struct admin_call *call)
 {
 	static const struct {
 		const char *method;
+		unsigned segments;
 		void (*act)(struct broker *, const struct factor_request *, factor_done, void *);
 		factor_done done;
-	} acts[] = {{"GET", factor_show, on_shown}, {"POST", factor_add, on_added}, {"DELETE", factor_remove, on_removed},
-		    {"PUT", factor_codes, on_added}};
+	} acts[] = {{"GET", 3, factor_show, on_shown},         {"POST", 3, factor_add, on_added},
+		    {"DELETE", 3, factor_remove, on_removed},  {"PUT", 3, factor_codes, on_added},
+		    {"DELETE", 4, factor_revoke_codes, on_removed}};
 	const struct factor_request request = {
 		.user = call->segments[1], .code = "", .request_id = "", .by = call->by.admin};
 	if (!*request.user || strlen(request.user) > 256) {
@@ -127,7 +133,7 @@ void admin_account_factor(struct admin_call *call)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
-		if (strcmp(acts[i].method, call->method) == 0)
+		if (strcmp(acts[i].method, call->method) == 0 && acts[i].segments == call->segment_count)
 			acts[i].act(call->broker, &request, acts[i].done, call);
 }
 

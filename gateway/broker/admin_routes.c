@@ -368,6 +368,7 @@ static const struct route {
 	{"POST", {"accounts", "*", "factor"}, admin_account_factor},
 	{"DELETE", {"accounts", "*", "factor"}, admin_account_factor},
 	{"PUT", {"accounts", "*", "factor"}, admin_account_factor},
+	{"DELETE", {"accounts", "*", "factor", "codes"}, admin_account_factor},
 	{"GET", {"sessions"}, get_sessions},
 	{"GET", {"sessions", "*"}, get_session},
 	{"POST", {"sessions", "end"}, post_sessions_end},

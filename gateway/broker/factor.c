@@ -223,6 +223,15 @@ static int work_codes(struct store_db *db, struct store_operation *operation, st
 	return result < 0 ? result : factor_record(db, act, "factor_codes", "", "new recovery codes, in place of the former ones", diag);
 }
 
+static int work_revoke_codes(struct store_db *db, struct store_operation *operation, struct diag *diag)
+{
+	struct factor_act *act = operation->context;
+	int result = STORE_RUN(db, diag, factor_recovery_revoke, TEXT(act->user));
+	if (result == 0 && store_changed(db) == 0)
+		return diag_set(diag, ERR_NOT_FOUND, "%s has no recovery codes that are good", act->user);
+	return result < 0 ? result : factor_record(db, act, "factor_codes_revoked", "", "the recovery codes that were left", diag);
+}
+
 static int work_remove(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
 	struct factor_act *act = operation->context;
@@ -234,9 +243,23 @@ static int work_remove(struct store_db *db, struct store_operation *operation, s
 	return factor_record(db, act, "factor_removed", "", "the second factor and its recovery codes", diag);
 }
 
+static int take_used(void *self, const struct store_row *row, struct diag *diag)
+{
+	uint64_t *used_ms = self;
+	(void)diag;
+	for (unsigned i = 0; i < FACTOR_RECOVERY_CODES; i++)
+		if (!used_ms[i]) {
+			used_ms[i] = (uint64_t)store_row_number(row, 0);
+			break;
+		}
+	return 0;
+}
+
 static int work_show(struct store_db *db, struct store_operation *operation, struct diag *diag)
 {
-	return factor_read(db, operation->context, diag);
+	struct factor_act *act = operation->context;
+	int result = factor_read(db, act, diag);
+	return result < 0 ? result : STORE_QUERY(db, diag, factor_recovery_used, take_used, act->answer.recovery_used_ms, TEXT(act->user));
 }
 
 /* ---- asking ---- */
@@ -306,6 +329,11 @@ void factor_add(struct broker *broker, const struct factor_request *request, fac
 void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
 {
 	factor_ask(broker, request, work_codes, done, context);
+}
+
+void factor_revoke_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context)
+{
+	factor_ask(broker, request, work_revoke_codes, done, context);
 }
 
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context)

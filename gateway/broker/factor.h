@@ -33,6 +33,7 @@ struct factor_answer {
 	unsigned recovery_count;
 	/* Of factor_show. */
 	uint64_t failures, created_at_ms, used_at_ms, recovery_left;
+	uint64_t recovery_used_ms[FACTOR_RECOVERY_CODES]; /* when recovery codes of this sheet were used, oldest first; 0 behind them */
 };
 typedef void (*factor_done)(void *context, const struct factor_answer *answer);
 
@@ -54,6 +55,8 @@ void factor_check(struct broker *broker, const struct factor_request *request, f
 void factor_add(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 /* An admin's: new recovery codes, in place of the former ones; ERR_NOT_FOUND when there is no factor. */
 void factor_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
+/* An admin's: those that are left are worthless, the factor stays; ERR_NOT_FOUND when none is left. */
+void factor_revoke_codes(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_remove(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 void factor_show(struct broker *broker, const struct factor_request *request, factor_done done, void *context);
 

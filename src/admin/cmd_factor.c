@@ -9,7 +9,8 @@ DEFINE_OWN(json, json_t *, json_decref)
 #define OWN_JSON OWN(own_json)
 
 static const char *const factor_pairs[] = {"user", "user", "state", "state", "since", "created_at", "last used", "used_at",
-					   "wrong in a row", "failures", "recovery codes", "recovery_left", NULL};
+					   "wrong in a row", "failures", "recovery codes", "recovery_left", "others used at", "recovery_used_at",
+					   NULL};
 
 static void print_codes(const json_t *answer)
 {
@@ -55,10 +56,21 @@ static int print_removed(const char *user, const json_t *answer)
 	return ADMIN_DONE;
 }
 
+static int print_revoked(const char *user, const json_t *answer)
+{
+	(void)answer;
+	printf("no recovery code of %s is good any more; the second factor stays\n", user);
+	return ADMIN_DONE;
+}
+
 static const struct verb {
-	const char *name, *method;
+	const char *name, *method, *path;
 	int (*print)(const char *user, const json_t *answer);
-} verbs[] = {{"add", "POST", print_added}, {"show", "GET", print_shown}, {"remove", "DELETE", print_removed}, {"codes", "PUT", print_new_codes}};
+} verbs[] = {{"add", "POST", "/factor", print_added},
+	     {"show", "GET", "/factor", print_shown},
+	     {"codes", "PUT", "/factor", print_new_codes},
+	     {"revoke-codes", "DELETE", "/factor/codes", print_revoked},
+	     {"remove", "DELETE", "/factor", print_removed}};
 
 int cmd_account_factor(const struct admin_options *options)
 {
@@ -68,11 +80,11 @@ int cmd_account_factor(const struct admin_options *options)
 		if (strcmp(verbs[i].name, options->words[0]) == 0)
 			verb = &verbs[i];
 	if (!verb)
-		return admin_say(ADMIN_USAGE, "a factor can be added, shown and removed, and have new codes, not \"%s\"", options->words[0]);
-	if (call_escape(path, sizeof(path) - 8, options->words[1]) < 0)
+		return admin_say(ADMIN_USAGE, "what of the factor? add, show, codes, revoke-codes or remove, not \"%s\"", options->words[0]);
+	if (call_escape(path, sizeof(path) - 16, options->words[1]) < 0)
 		return admin_say(ADMIN_USAGE, "the user's name is too long");
 	size_t used = strlen(path);
-	snprintf(path + used, sizeof(path) - used, "/factor");
+	snprintf(path + used, sizeof(path) - used, "%s", verb->path);
 	OWN_JSON json_t *answer = NULL;
 	int status = call(options, verb->method, path, NULL, &answer);
 	if (status != ADMIN_DONE)

@@ -65,7 +65,7 @@ static const struct subcommand {
 	{"account", "show", "USER", "lock, failed logins, devices, sessions", 1, 1, cmd_account_show},
 	{"account", "lock", "USER", "no session for him, and end those that he has, now", 1, 1, cmd_account_lock},
 	{"account", "unlock", "USER", "let him log in again; forget his failed logins", 1, 1, cmd_account_unlock},
-	{"account", "factor", "add|show|codes|remove USER", "second factor: a new one with QR code and recovery codes; its state; new recovery codes; away with it", 2, 2, cmd_account_factor},
+	{"account", "factor", "add|show|codes|revoke-codes|remove USER", "second factor: a new one with QR code and recovery codes; its state; new recovery codes; none any more; away with it", 2, 2, cmd_account_factor},
 	{"session", "list", "[--user USER] [--device NAME]", "who is logged in: all, or those that fit", 0, 0, cmd_session_list},
 	{"session", "show", "ID", "one session, with its tunnels", 1, 1, cmd_session_show},
 	{"session", "end", "ID | [--user USER] [--device NAME] [--resource NAME] | --all", "end it, or all that fit, and close their tunnels", 0, 1, cmd_session_end},

@@ -40,7 +40,7 @@ static const struct listed {
 	{"device_added", "acts"}, {"device_adopted", "acts"}, {"device_invited", "acts"}, {"device_reinvited", "acts"},
 	{"device_enrolled", "acts"}, {"device_locked", "acts"}, {"device_unlocked", "acts"}, {"device_revoked", "acts"},
 	{"device_forgotten", "acts"}, {"device_renamed", "acts"}, {"device_tagged", "acts"}, {"device_bound", "acts"},
-	{"device_unbound", "acts"}, {"user_locked", "acts"}, {"user_unlocked", "acts"}, {"factor_added", "acts"}, {"factor_codes", "acts"},
+	{"device_unbound", "acts"}, {"user_locked", "acts"}, {"user_unlocked", "acts"}, {"factor_added", "acts"}, {"factor_codes", "acts"}, {"factor_codes_revoked", "acts"},
 	{"factor_removed", "acts"}, {"tunnels_ended", "acts"}, {"sources_cleared", "acts"}, {"spool_dropped", "acts"},
 	{"admin_refused", "acts"},
 };

@@ -118,6 +118,17 @@ def test_the_sealed_envelope(new_world):
     assert alarms == ["break_glass_failed", "break_glass", "break_glass_failed", "break_glass"]
     assert "recovery codes           8\n" in world.admin("account", "factor", "show", "alice")
     assert rows(world, "SELECT count(*) FROM audit WHERE event = 'factor_codes'") == [(2,)]
+    shown = json.loads(world.admin("--json", "account", "factor", "show", "alice"))
+    used = [at for (at,) in rows(world, "SELECT at FROM audit WHERE event = 'factor' AND code = '' ORDER BY sequence")]
+    assert shown["recovery_left"] == 8 and len(shown["recovery_used_at"]) == len(used) == 2, "when each was used"
+    assert all(clock.startswith(time.strftime("%Y-%m-%dT%H:%M", time.gmtime(at / 1000))) for clock, at in zip(shown["recovery_used_at"], used))
+    assert world.admin("account", "factor", "revoke-codes", "alice") == "no recovery code of alice is good any more; the second factor stays\n"
+    assert enter(new[2]) == 401 and "active" in world.admin("account", "factor", "show", "alice")
+    assert json.loads(world.admin("--json", "account", "factor", "show", "alice"))["recovery_used_at"] == shown["recovery_used_at"]
+    with pytest.raises(WorldError, match="alice has no recovery codes that are good"):
+        world.admin("account", "factor", "revoke-codes", "alice")
+    assert rows(world, "SELECT code, detail FROM audit WHERE event = 'factor_codes_revoked'") == [("", "the recovery codes that were left; by root (uid 0)")]
+    assert len(sheet()) == 10 and enter(world.users["alice"].code()) == 200
     kept = world.database.read_bytes() + world.database.with_name("sallyport.db-wal").read_bytes()
     assert not any(code.encode() in kept or code.replace("-", "").encode() in kept for code in new)
 
