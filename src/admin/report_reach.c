@@ -16,21 +16,10 @@
 /* A policy that changes by the minute is not computed hundreds of times; the rest is said to be left out. */
 enum { PRINTS_MAX = 50 };
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static uint64_t time_of(const json_t *object, const char *key, uint64_t otherwise)
 {
 	uint64_t ms;
-	return clock_parse(text(object, key), &ms) == 0 ? ms : otherwise;
+	return clock_parse(admin_text(object, key), &ms) == 0 ? ms : otherwise;
 }
 
 /* ---- spans ---- */
@@ -64,7 +53,7 @@ static json_t *span_at(json_t *spans, uint64_t at_ms)
 {
 	for (size_t i = json_array_size(spans); i-- > 0;)
 		/* What is told has whole seconds. */
-		if ((uint64_t)number(json_array_get(spans, i), "from_ms") / 1000 <= at_ms / 1000)
+		if ((uint64_t)admin_number(json_array_get(spans, i), "from_ms") / 1000 <= at_ms / 1000)
 			return json_array_get(spans, i);
 	return NULL;
 }
@@ -74,17 +63,17 @@ void report_span_tunnel(json_t *spans, const json_t *tunnel)
 	OWN_MEMORY char *key = NULL;
 	const json_t *span = span_at(spans, time_of(tunnel, "opened_at", 0));
 	json_t *targets = json_object_get(span, "targets");
-	if (!targets || asprintf(&key, "%s\t%s\t%s:%lld", text(tunnel, "user"), text(tunnel, "device"), text(tunnel, "host"),
-				 (long long)number(tunnel, "port")) < 0)
+	if (!targets || asprintf(&key, "%s\t%s\t%s:%lld", admin_text(tunnel, "user"), admin_text(tunnel, "device"), admin_text(tunnel, "host"),
+				 (long long)admin_number(tunnel, "port")) < 0)
 		return;
-	json_object_set_new(targets, key, json_integer(number(targets, key) + 1));
+	json_object_set_new(targets, key, json_integer(admin_number(targets, key) + 1));
 }
 
 /* ---- reach ---- */
 
 static json_t *key_of(const json_t *row)
 {
-	return json_sprintf("%s\t%s\t%s", text(row, "user"), text(row, "device"), text(row, "target"));
+	return json_sprintf("%s\t%s\t%s", admin_text(row, "user"), admin_text(row, "device"), admin_text(row, "target"));
 }
 
 /* A row that begins here, or the one of the span before that goes on. */
@@ -103,14 +92,14 @@ static void take_row(json_t *reach, json_t *before, json_t *after, const json_t 
 	}
 	json_object_set(entry, "until", json_object_get(span, "until"));
 	json_object_set(entry, "rule", json_object_get(row, "old_rule"));
-	json_object_set_new(entry, "used", json_integer(number(entry, "used") + number(json_object_get(span, "targets"), key)));
+	json_object_set_new(entry, "used", json_integer(admin_number(entry, "used") + admin_number(json_object_get(span, "targets"), key)));
 	json_object_set(after, key, entry);
 }
 
 /* The answer of the gateway for that text, asked once. NULL: the span's note says why not. */
 static json_t *reach_by(const struct admin_options *options, json_t *answers, json_t *span)
 {
-	const char *print = text(span, "print");
+	const char *print = admin_text(span, "print");
 	json_t *answer = json_object_get(answers, print);
 	if (answer)
 		return answer;
@@ -135,7 +124,7 @@ static void take_span(const struct admin_options *options, json_t *report, json_
 		take_row(json_object_get(report, "reach"), *before, after, row, span);
 	if (answer)
 		json_object_set(span, "could_reach", json_object_get(answer, "difference_count"));
-	if (json_array_size(rows) < (size_t)number(answer, "difference_count"))
+	if (json_array_size(rows) < (size_t)admin_number(answer, "difference_count"))
 		json_object_set_new(span, "note", json_string("listed in part below"));
 	json_decref(*before);
 	*before = after;
@@ -150,7 +139,7 @@ static void add_unknown(json_t *spans, uint64_t since_ms, uint64_t record_begins
 	if (known_ms <= since_ms || (record_begins_ms && known_ms / 1000 <= record_begins_ms / 1000))
 		return;
 	clock_format(since_ms, from, sizeof(from));
-	json_array_insert_new(spans, 0, json_pack("{s:s, s:s, s:s, s:s, s:s}", "version", "?", "print", "", "from", from, "until", text(first, "from"),
+	json_array_insert_new(spans, 0, json_pack("{s:s, s:s, s:s, s:s, s:s}", "version", "?", "print", "", "from", from, "until", admin_text(first, "from"),
 						  "note", "not kept: who could reach what is not known"));
 }
 

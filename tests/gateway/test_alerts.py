@@ -18,6 +18,7 @@ import clients
 import proxy_protocol
 import pytest
 from elsewhere import Hook, Log, Mailbox, certificate
+from records import rows
 from test_renewal import keep_copy, new_laptop, sallyport, use
 from world import WorldError, wait_until
 
@@ -34,11 +35,6 @@ def hook():
     hook = Hook()
     yield hook
     hook.close()
-
-
-def rows(world, query, *arguments):
-    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
-        return database.execute(query, arguments).fetchall()
 
 
 def codes(world, event):

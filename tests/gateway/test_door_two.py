@@ -1,10 +1,10 @@
 """Door two: which user is this? The login API in front of a real PAM stack, and the binding to the device."""
 import concurrent.futures
-import sqlite3
 import subprocess
 
 import api
 import clients
+from records import rows
 from world import wait_until
 
 
@@ -14,11 +14,6 @@ def start(world, user="alice", laptop="alice-laptop"):
 
 def answer(world, conversation, *answers, laptop="alice-laptop"):
     return api.call(world, "POST", f"/v1/login/{conversation}", {"answers": list(answers)}, laptop)
-
-
-def rows(world, query, *arguments):
-    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
-        return database.execute(query, arguments).fetchall()
 
 
 def test_prompts_come_one_after_the_other_and_open_a_session(world):

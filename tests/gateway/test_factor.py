@@ -7,19 +7,14 @@ import pathlib
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 
 import api
 import pytest
+from records import rows
 from world import User, WorldError, answers, free_port
-
-
-def rows(world, query, *arguments):
-    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
-        return database.execute(query, arguments).fetchall()
 
 
 def use_module(world, arguments=""):

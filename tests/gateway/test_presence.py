@@ -8,7 +8,6 @@ import pty
 import select
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -16,16 +15,12 @@ import time
 import api
 import clients
 import pytest
+from records import rows
 from test_stacks import EtcWorld
 from world import User, WorldError, answers, free_port, run, wait_until
 
 PAM_SUCCESS, PAM_PERM_DENIED, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_SILENT = 0, 6, 7, 9, 0x8000
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-def rows(world, query, *arguments):
-    with sqlite3.connect(f"file:{world.database}?mode=ro", uri=True) as database:
-        return database.execute(query, arguments).fetchall()
 
 
 class Host:

@@ -4,7 +4,6 @@ acknowledged is there, no tunnel is unrecorded, and the gateway comes back by it
 import contextlib
 import os
 import signal
-import sqlite3
 import ssl
 import subprocess
 import time
@@ -13,6 +12,7 @@ import api
 import clients
 import pytest
 from elsewhere import Mailbox
+from records import rows
 from world import run, wait_until
 
 MAIL = ["store-trouble", "first-login", "wrong-device"]
@@ -117,11 +117,6 @@ def echoes(peer, data):
     while len(got) < len(data):
         got += peer.recv(65536)
     return got == data
-
-
-def rows(world, query):
-    with contextlib.closing(sqlite3.connect(f"file:{world.database}?mode=ro", uri=True)) as database:
-        return database.execute(query).fetchall()
 
 
 def assert_record_is_whole(world, client):

@@ -1,4 +1,5 @@
 """What the agent does by itself: certificates renew underneath, the gateway's news are told, a fresh login in mid-work."""
+import contextlib
 import json
 import os
 import re
@@ -47,6 +48,17 @@ class Tunnel:
         self.peer.close()
 
 
+@contextlib.contextmanager
+def forwarded(world, *targets, words=()):
+    """A command that is at work, and its local ports, one for each of the targets' ports."""
+    ports = [free_port() for _ in targets]
+    forwards = [word for port, target in zip(ports, targets) for word in ("-L", f"{port}:127.0.0.1:{target}")]
+    with Held(world, *words, *forwards) as command:
+        for port in ports:
+            wait_until(lambda: answers(port), "the local port")
+        yield command, *ports
+
+
 def heard(command, words, seconds=20):
     """Waits until the command has said that on standard error."""
     said, deadline = b"", time.monotonic() + seconds
@@ -75,9 +87,7 @@ def silent_sanitizers(new_world):
 def test_a_renewal_in_the_middle_of_tunnels(new_world):
     world = new_world()
     log_in(world)
-    port = free_port()
-    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    with forwarded(world, world.echo) as (command, port):
         with Tunnel(port) as tunnel:
             assert tunnel.echoes()
             before = agent_report(world)["connection"]["connections"]
@@ -132,9 +142,7 @@ def test_the_end_of_a_session_is_told_at_once_with_its_reason(new_world):
     said = world.path("said")
     script(world, "notify-send", f'echo "$@" >> {said}')
     log_in(world, environment={"PATH": f"{world.path('helpers')}:{os.environ['PATH']}"})
-    port = free_port()
-    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    with forwarded(world, world.echo) as (command, port):
         world.admin("session", "end", "--user", "alice")
         assert command.wait(10) == 4
         assert b"an administrator has ended it; run: sallyport login" in command.stderr.read()
@@ -144,9 +152,7 @@ def test_the_end_of_a_session_is_told_at_once_with_its_reason(new_world):
 def test_a_tunnel_that_ends_says_why_and_others_flow(new_world):
     world = new_world()
     log_in(world)
-    port, web = free_port(), free_port()
-    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}", "-L", f"{web}:127.0.0.1:{world.ssh}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    with forwarded(world, world.echo, world.ssh) as (command, port, web):
         with Tunnel(port) as tunnel, Tunnel(web) as other:
             assert tunnel.echoes()
             assert other.peer.recv(100)
@@ -162,9 +168,7 @@ def test_a_tunnel_that_ends_says_why_and_others_flow(new_world):
 def test_the_end_of_a_lease_is_told_ahead(new_world):
     world = new_world(settings=['lease = "60s"', 'warn_before = "59s"'])
     log_in(world)
-    port = free_port()
-    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    with forwarded(world, world.echo) as (command, port):
         heard(command, b"Your session ends at")
         assert "warning  Your session ends at" in client(world, "status").stdout
 
@@ -172,14 +176,17 @@ def test_the_end_of_a_lease_is_told_ahead(new_world):
 # ---- sleep -------------------------------------------------------------------------------------------------
 
 
-def test_a_tunnel_over_a_sleep_of_hours(new_world, release):
+def asleep_at_will(new_world, release):
     world = new_world(programs=release)
     laptop = SleepingLaptop(world)
     world.environment.update(laptop.environment)
     log_in(world)
-    port = free_port()
-    with Held(world, "-v", "-L", f"{port}:127.0.0.1:{world.echo}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    return world, laptop
+
+
+def test_a_tunnel_over_a_sleep_of_hours(new_world, release):
+    world, laptop = asleep_at_will(new_world, release)
+    with forwarded(world, world.echo, words=["-v"]) as (command, port):
         with Tunnel(port) as tunnel:
             assert tunnel.echoes()
             laptop.sleep(3 * 3600)
@@ -190,13 +197,8 @@ def test_a_tunnel_over_a_sleep_of_hours(new_world, release):
 
 
 def test_who_waits_waits_no_longer_for_a_sleep(new_world, release):
-    world = new_world(programs=release)
-    laptop = SleepingLaptop(world)
-    world.environment.update(laptop.environment)
-    log_in(world)
-    port = free_port()
-    with Held(world, "-v", "-L", f"{port}:127.0.0.1:{world.echo}") as command:
-        wait_until(lambda: answers(port), "the local port")
+    world, laptop = asleep_at_will(new_world, release)
+    with forwarded(world, world.echo, words=["-v"]) as (command, port):
         gateway = world.processes.pop("gateway")
         os.killpg(gateway.pid, signal.SIGKILL)
         gateway.wait()
@@ -226,9 +228,7 @@ def test_step_up_asks_in_a_window_and_goes_on(new_world):
     script(world, "askpass", f'echo "$1" >> {questions}; case $1 in *Password*) echo "{alice.password}";; '
                              f'*) cat {world.path("code")};; esac')
     log_in(world, environment={"SALLYPORT_ASKPASS": str(world.path("helpers", "askpass"))})
-    port, web = free_port(), free_port()
-    with Held(world, "-L", f"{port}:127.0.0.1:{world.echo}", "-L", f"{web}:127.0.0.1:{world.ssh}") as command:
-        wait_until(lambda: answers(web), "the local port")
+    with forwarded(world, world.echo, world.ssh) as (command, port, web):
         with Tunnel(web) as other:
             assert other.peer.recv(100)
             before = sessions(world)

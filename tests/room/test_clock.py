@@ -61,6 +61,15 @@ def limited(target, limit):
     return policy(target).replace('rule "alice works" {', f'rule "alice works" {{ {limit}')
 
 
+def at_work(gateway, target):
+    """Alice's worker, her session's token, and a tunnel."""
+    worker = gateway.connect(ALICE)
+    token = worker.token()
+    opened = worker.open(token, "127.0.0.1", target.port)
+    assert opened.name == "opened"
+    return worker, token, opened
+
+
 def ends(worker, opened, seconds):
     """The order that ends the tunnel comes within so many seconds; the worker obeys."""
     order = worker.peer.receive("end", seconds=seconds + 5)  # the slack is a slow machine's
@@ -73,10 +82,7 @@ def ends(worker, opened, seconds):
 def test_C1_a_jump_extends_no_fresh_login_and_no_lease(release, scratch, clock, target, jumps):
     """A jump forward may end a session early; afterwards it stays ended."""
     with Broker(release, scratch, DEVICES, limited(target, 'fresh_login = "2s"'), lease="4s") as gateway:
-        worker = gateway.connect(ALICE)
-        token = worker.token()
-        opened = worker.open(token, "127.0.0.1", target.port)
-        assert opened.name == "opened"
+        worker, token, opened = at_work(gateway, target)
         for jump in jumps:
             clock.set(jump)
         assert ends(worker, opened, 3) == "fresh_login_required"
@@ -102,10 +108,7 @@ def test_C1_hours_that_are_over_stay_over(release, scratch, clock, target):
     clock.set_to((2026, 11, 24, 16, 59, 56, 0, 0, 0))
     text = 'calendar "utc" { zone = UTC }\n' + limited(target, 'hours = "Mon-Fri 09:00-17:00" calendar = utc')
     with Broker(release, scratch, DEVICES, text) as gateway:
-        worker = gateway.connect(ALICE)
-        token = worker.token()
-        opened = worker.open(token, "127.0.0.1", target.port)
-        assert opened.name == "opened"
+        worker, token, opened = at_work(gateway, target)
         clock.set(clock.lead_s - 3 * HOUR)
         assert ends(worker, opened, 6) == "hours_over"
         refused = worker.open(token, "127.0.0.1", target.port)
@@ -117,10 +120,7 @@ def test_C1_a_denial_by_hours_outlives_a_clock_set_back(release, scratch, clock,
     text = ('calendar "utc" { zone = UTC }\n' + policy(target) + 'rule "not in the evening" { users = {"alice"} '
             'resources = {"echo"} hours = "Mon-Fri 17:00-23:00" calendar = utc deny = true }\n')
     with Broker(release, scratch, DEVICES, text) as gateway:
-        worker = gateway.connect(ALICE)
-        token = worker.token()
-        opened = worker.open(token, "127.0.0.1", target.port)
-        assert opened.name == "opened"
+        worker, token, opened = at_work(gateway, target)
         clock.set(clock.lead_s - 3 * HOUR)
         assert ends(worker, opened, 6) == "hours_over"
         refused = worker.open(token, "127.0.0.1", target.port)
