@@ -18,9 +18,9 @@ const struct report_table report_tables[] = {
 	{"refusals", "Refused attempts", "By event and code; the page of codes says what each means.",
 	 {"EVENT", "event", "CODE", "code", "COUNT", "count", "LAST", "last", "LAST USER", "last_user", "LAST DEVICE", "last_device", NULL}},
 	{"policies", "Policies in force", "Until: empty for the one in force now; could reach: triples of user, device and target.",
-	 {"VERSION", "version", "FROM", "from", "UNTIL", "until", "COULD REACH", "could_reach", "NOTE", "note", "SHA-256", "print", NULL}},
+	 {"VERSION", "version", "FROM", "from", "UNTIL", "until", "COULD REACH", "could_reach", "NOTE", "note", "FINGERPRINT", "print", NULL}},
 	{"reach", "Who could reach what",
-	 "By each policy while it was in force, at any hour, from anywhere, in any realm; with the devices, bindings and groups of today. "
+	 "By each policy while it was in force, at any hour, from anywhere, in any realm; with the devices, bindings and groups of today, each device since it is there. "
 	 "Used: tunnels in that time. Until: empty when it is so now.",
 	 {"USER", "user", "DEVICE", "device", "TARGET", "target", "RULE", "rule", "FROM", "from", "UNTIL", "until", "USED", "used", NULL}},
 	{"used", "Who did", "Tunnels of this time; bytes are the workers' claims.",

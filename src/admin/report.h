@@ -12,9 +12,10 @@ int report_gather(const struct admin_options *options, uint64_t since_ms, json_t
 int report_spans(const struct admin_options *options, uint64_t since_ms, uint64_t now_ms, json_t *spans);
 /* Counts a tunnel to the span in which it was opened. */
 void report_span_tunnel(json_t *spans, const json_t *tunnel);
-/* Who could reach what: the rows of "reach", and what each span of "policies" comes to. `record_begins_ms`: when the first
- * record of this gateway was written, if that is in this time and names its policy; else 0. */
-void report_reach(const struct admin_options *options, json_t *report, uint64_t since_ms, uint64_t record_begins_ms);
+/* Who could reach what: the rows of "reach", and what each span of "policies" comes to. `born`: devices by name, and since when
+ * there are such. `record_begins_ms`: when the first record of this gateway was written, if that is in this time and names its
+ * policy; else 0. */
+void report_reach(const struct admin_options *options, json_t *report, const json_t *born, uint64_t since_ms, uint64_t record_begins_ms);
 
 /* One table of it: key in the report, heading, sentence below it, columns (heading, key, ..., NULL). Ends with key NULL. */
 struct report_table {

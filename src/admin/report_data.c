@@ -174,8 +174,9 @@ static int read_tunnels(const struct admin_options *options, uint64_t since_ms, 
 
 /* ---- devices, and what needs a look ---- */
 
-static void take_device(json_t *report, json_t *device, uint64_t since_ms, uint64_t now_ms)
+static void take_device(json_t *report, json_t *born, json_t *device, uint64_t since_ms, uint64_t now_ms)
 {
+	json_object_set(born, admin_text(device, "name"), json_object_get(device, "created_at"));
 	bool is_revoked = strcmp(admin_text(device, "state"), "revoked") == 0;
 	bump(json_object_get(report, "counts"), "devices", !is_revoked);
 	if (is_revoked)
@@ -187,7 +188,7 @@ static void take_device(json_t *report, json_t *device, uint64_t since_ms, uint6
 		json_array_append(json_object_get(report, "ending"), device);
 }
 
-static int read_devices(const struct admin_options *options, json_t *report, uint64_t since_ms)
+static int read_devices(const struct admin_options *options, json_t *report, json_t *born, uint64_t since_ms)
 {
 	char path[300] = "/v1/devices?brief=1&limit=1000";
 	for (;;) {
@@ -198,7 +199,7 @@ static int read_devices(const struct admin_options *options, json_t *report, uin
 		if (status != ADMIN_DONE)
 			return status;
 		json_array_foreach(json_object_get(answer, "devices"), index, device)
-			take_device(report, device, since_ms, clock_wall_ms());
+			take_device(report, born, device, since_ms, clock_wall_ms());
 		const char *next = admin_text(answer, "next");
 		if (!*next)
 			return ADMIN_DONE;
@@ -258,6 +259,7 @@ int report_gather(const struct admin_options *options, uint64_t since_ms, json_t
 	OWN_JSON json_t *report = new_report(since_ms, now_ms);
 	OWN_JSON json_t *refusals = json_object();
 	OWN_JSON json_t *used = json_object();
+	OWN_JSON json_t *born = json_object();
 	OWN_JSON json_t *state = NULL;
 	int status = call(options, "GET", "/v1/status", NULL, &state);
 	if (status == ADMIN_DONE)
@@ -267,10 +269,10 @@ int report_gather(const struct admin_options *options, uint64_t since_ms, json_t
 	if (status == ADMIN_DONE)
 		status = read_tunnels(options, since_ms, used, json_object_get(report, "policies"));
 	if (status == ADMIN_DONE)
-		status = read_devices(options, report, since_ms);
+		status = read_devices(options, report, born, since_ms);
 	if (status != ADMIN_DONE)
 		return status;
-	report_reach(options, report, since_ms, time_of(report, "record_begins"));
+	report_reach(options, report, born, since_ms, time_of(report, "record_begins"));
 	json_object_set(report, "gateway", json_object_get(state, "name"));
 	json_object_set(report, "version", json_object_get(state, "version"));
 	add_values(report, "refusals", refusals);

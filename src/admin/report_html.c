@@ -24,7 +24,7 @@ static const char head[] =
 	"table{border-collapse:collapse;width:100%;font-size:13.5px}\n"
 	"th{text-align:left;font-weight:600;color:#5a6575;border-bottom:2px solid #dfe3e9;padding:4px 14px 4px 0;white-space:nowrap}\n"
 	"td{border-bottom:1px solid #eceff3;padding:5px 14px 5px 0;vertical-align:top;overflow-wrap:break-word}\n"
-	"td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th.n{text-align:right}\n"
+	"td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th.n{text-align:right}td.t{white-space:nowrap}\n"
 	".error,.weaker{color:#b3261e;font-weight:600}.warning{color:#8a5a00;font-weight:600}.ok{color:#1c7c3c}\n"
 	"svg{display:block;max-width:100%;margin:4px 0 12px}svg text{font:12px system-ui,sans-serif;fill:#5a6575}\n"
 	".a{fill:#2f6fde}.b{fill:#d9483b}.c{fill:#7a8aa0}.grid{stroke:#e4e8ee}.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 6px 0 0}.key~.key{margin-left:14px}\n"
@@ -208,6 +208,12 @@ static void add_users(struct buf *page, const json_t *rows)
 
 /* ---- tables ---- */
 
+/* As the gateway spells it: no line breaks at its hyphens. */
+static bool is_moment(const char *words)
+{
+	return words && strlen(words) == 20 && words[10] == 'T' && words[19] == 'Z';
+}
+
 static void add_cell(struct buf *page, const json_t *value, bool is_first)
 {
 	size_t index;
@@ -219,7 +225,7 @@ static void add_cell(struct buf *page, const json_t *value, bool is_first)
 	const char *words = json_string_value(value);
 	bool is_verdict = words && (strcmp(words, "error") == 0 || strcmp(words, "warning") == 0 || (is_first && strcmp(words, "ok") == 0) ||
 				    strcmp(words, "weaker") == 0);
-	add(page, is_verdict ? "<td class=\"%s\">" : "<td>", is_verdict ? words : "");
+	add(page, is_verdict || is_moment(words) ? "<td class=\"%s\">" : "<td>", is_verdict ? words : "t");
 	if (words)
 		add_text(page, words);
 	json_array_foreach(value, index, item) {
@@ -242,7 +248,7 @@ static void add_table(struct buf *page, const struct report_table *table, const 
 		bool is_number = json_is_integer(json_object_get(json_array_get(rows, 0), column[1]));
 		add(page, is_number ? "<th class=\"n\">" : "<th>");
 		for (const char *at = column[0]; *at; at++)
-			add(page, "%c", at == column[0] || *at == ' ' ? *at : *at + ('a' - 'A'));
+			add(page, "%c", at == column[0] || *at < 'A' || *at > 'Z' ? *at : *at + ('a' - 'A'));
 		add(page, "</th>");
 	}
 	add(page, "</tr>\n");

@@ -2,7 +2,7 @@
  *
  *     versions of the policy -> spans of the time -> for each print: whom it lets reach what -> rows with from and until
  *
- * The texts are kept by the gateway; devices, bindings, groups and realms are those of today. What could be reached by a policy
+ * The texts are kept by the gateway; bindings, groups and realms are those of today, and so are devices, each since it is there. What could be reached by a policy
  * that is not kept nobody knows: its span says so.
  */
 #include <inttypes.h>
@@ -71,24 +71,34 @@ void report_span_tunnel(json_t *spans, const json_t *tunnel)
 
 /* ---- reach ---- */
 
+struct reach {
+	const struct admin_options *options;
+	const json_t *born;
+	json_t *rows;    /* of the report */
+	json_t *answers; /* of the gateway, by print */
+	json_t *before;  /* rows that the last span had, by user, device and target */
+};
+
 static json_t *key_of(const json_t *row)
 {
 	return json_sprintf("%s\t%s\t%s", admin_text(row, "user"), admin_text(row, "device"), admin_text(row, "target"));
 }
 
-/* A row that begins here, or the one of the span before that goes on. */
-static void take_row(json_t *reach, json_t *before, json_t *after, const json_t *row, const json_t *span)
+/* A row that begins here, with the span or with its device, or the one of the span before that goes on. Moments are spelled so
+ * that they are in the order of their texts. */
+static void take_row(const struct reach *reach, json_t *after, const json_t *row, const json_t *span)
 {
 	OWN(own_json) json_t *name = key_of(row);
-	const char *key = json_string_value(name);
-	json_t *entry = key ? json_object_get(before, key) : NULL;
-	if (!key)
+	const char *key = json_string_value(name), *born = admin_text(reach->born, admin_text(row, "device")), *until = admin_text(span, "until");
+	json_t *entry = key ? json_object_get(reach->before, key) : NULL;
+	bool is_later = strcmp(born, admin_text(span, "from")) > 0;
+	if (!key || (*until && strcmp(born, until) > 0))
 		return;
 	if (!entry) {
-		entry = json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:i}", "user", json_object_get(row, "user"), "device", json_object_get(row, "device"),
+		entry = json_pack("{s:O, s:O, s:O, s:O, s:s, s:O, s:i}", "user", json_object_get(row, "user"), "device", json_object_get(row, "device"),
 				  "target", json_object_get(row, "target"), "rule", json_object_get(row, "old_rule"), "from",
-				  json_object_get(span, "from"), "until", json_object_get(span, "until"), "used", 0);
-		json_array_append_new(reach, entry);
+				  is_later ? born : admin_text(span, "from"), "until", json_object_get(span, "until"), "used", 0);
+		json_array_append_new(reach->rows, entry);
 	}
 	json_object_set(entry, "until", json_object_get(span, "until"));
 	json_object_set(entry, "rule", json_object_get(row, "old_rule"));
@@ -97,37 +107,37 @@ static void take_row(json_t *reach, json_t *before, json_t *after, const json_t 
 }
 
 /* The answer of the gateway for that text, asked once. NULL: the span's note says why not. */
-static json_t *reach_by(const struct admin_options *options, json_t *answers, json_t *span)
+static json_t *reach_by(const struct reach *reach, json_t *span)
 {
 	const char *print = admin_text(span, "print");
-	json_t *answer = json_object_get(answers, print);
+	json_t *answer = json_object_get(reach->answers, print);
 	if (answer)
 		return answer;
-	if (json_object_size(answers) == PRINTS_MAX) {
+	if (json_object_size(reach->answers) == PRINTS_MAX) {
 		json_object_set_new(span, "note", json_string("not computed: too many policies in this time"));
 		return NULL;
 	}
-	if (call(options, "POST", "/v1/policy/reach", json_pack("{s:O}", "version", json_object_get(span, "version")), &answer) != ADMIN_DONE) {
+	if (call(reach->options, "POST", "/v1/policy/reach", json_pack("{s:O}", "version", json_object_get(span, "version")), &answer) != ADMIN_DONE) {
 		json_object_set_new(span, "note", json_string("not computed: see what is said on standard error"));
 		return NULL;
 	}
-	json_object_set_new(answers, print, answer);
+	json_object_set_new(reach->answers, print, answer);
 	return answer;
 }
 
-static void take_span(const struct admin_options *options, json_t *report, json_t *answers, json_t *span, json_t **before)
+static void take_span(struct reach *reach, json_t *span)
 {
 	json_t *after = json_object(), *row;
-	const json_t *answer = reach_by(options, answers, span), *rows = json_object_get(answer, "differences");
+	const json_t *answer = reach_by(reach, span), *rows = json_object_get(answer, "differences");
 	size_t index;
 	json_array_foreach(rows, index, row)
-		take_row(json_object_get(report, "reach"), *before, after, row, span);
+		take_row(reach, after, row, span);
 	if (answer)
 		json_object_set(span, "could_reach", json_object_get(answer, "difference_count"));
 	if (json_array_size(rows) < (size_t)admin_number(answer, "difference_count"))
 		json_object_set_new(span, "note", json_string("listed in part below"));
-	json_decref(*before);
-	*before = after;
+	json_decref(reach->before);
+	reach->before = after;
 }
 
 /* Before the first version that is kept. A gateway whose first record names it had no other policy. */
@@ -143,19 +153,21 @@ static void add_unknown(json_t *spans, uint64_t since_ms, uint64_t record_begins
 						  "note", "not kept: who could reach what is not known"));
 }
 
-void report_reach(const struct admin_options *options, json_t *report, uint64_t since_ms, uint64_t record_begins_ms)
+void report_reach(const struct admin_options *options, json_t *report, const json_t *born, uint64_t since_ms, uint64_t record_begins_ms)
 {
-	OWN(own_json) json_t *answers = json_object();
-	json_t *spans = json_object_get(report, "policies"), *before = json_object(), *span;
+	struct reach reach = {.options = options, .born = born, .rows = json_object_get(report, "reach"), .answers = json_object(),
+			      .before = json_object()};
+	json_t *spans = json_object_get(report, "policies"), *span;
 	size_t index;
 	json_array_foreach(spans, index, span)
-		take_span(options, report, answers, span, &before);
-	json_decref(before);
+		take_span(&reach, span);
+	json_decref(reach.before);
+	json_decref(reach.answers);
 	json_array_foreach(spans, index, span) {
 		json_object_del(span, "targets");
 		json_object_del(span, "from_ms");
 	}
 	add_unknown(spans, since_ms, record_begins_ms);
-	json_object_set_new(json_object_get(report, "counts"), "reach", json_integer((json_int_t)json_array_size(json_object_get(report, "reach"))));
+	json_object_set_new(json_object_get(report, "counts"), "reach", json_integer((json_int_t)json_array_size(reach.rows)));
 	json_object_set_new(json_object_get(report, "counts"), "policies", json_integer((json_int_t)json_array_size(spans)));
 }

@@ -103,13 +103,19 @@ def test_who_could_reach_what_by_each_policy_of_the_time(world):
     assert [(row["version"], row["print"], row["note"]) for row in versions] == [(1, prints[0], ""), (2, prints[1], ""), (3, prints[0], "")]
     assert versions[0]["until"] == versions[1]["from"] and versions[1]["until"] == versions[2]["from"] and versions[2]["until"] == ""
     former, now = rows(found, "reach", user="alice", device="alice-laptop", target=echo)
-    assert (former["from"], former["until"], former["used"]) == (versions[0]["from"], versions[1]["from"], 1)
+    born = json.loads(world.admin("--json", "device", "show", "alice-laptop"))["created_at"]
+    assert (former["from"], former["until"], former["used"]) == (max(born, versions[0]["from"]), versions[1]["from"], 1)
     assert (now["from"], now["until"], now["used"], now["rule"]) == (versions[2]["from"], "", 0, "alice administers")
     (opened,) = rows(found, "reach", target=vault)
     assert (opened["user"], opened["rule"], opened["from"], opened["until"]) == ("bob", "bob opens the vault", versions[1]["from"], versions[2]["from"])
     (wiki,) = rows(found, "reach", user="bob", target=f"{world.inside}:{world.web}")
-    assert (wiki["from"], wiki["until"]) == (versions[0]["from"], ""), "what nothing has changed is one row"
+    assert wiki["from"] < versions[1]["from"] and wiki["until"] == "", "what nothing has changed is one row"
     assert [row["could_reach"] for row in versions] == [4, 4, 4] and found["counts"]["policies"] == 3
+    time.sleep(1.1)
+    world.enroll("later", "bob")
+    (later,) = rows(report(world, "--since", "1h"), "reach", device="later")
+    born = json.loads(world.admin("--json", "device", "show", "later"))["created_at"]
+    assert (later["target"], later["from"], later["until"]) == (f"{world.inside}:{world.web}", born, ""), "not before it was there"
 
 
 def test_the_record_vouches_for_the_texts_of_policies(new_world):
@@ -210,6 +216,7 @@ def test_the_page_is_whole_by_itself_and_escapes_everything(world):
     assert HOSTILE in page.words, "said, as text"
     assert all(target.startswith("background:#") for target in page.targets), "nothing from elsewhere"
     assert "default-src 'none'" in text and "http:" not in text and "https:" not in text
+    assert {"Fingerprint", "Could reach"} <= set(page.words), "headings for people"
     assert page.tags.count("svg") == 4 and page.tags.count("section") == 12
     shot = world.path("report.png")
     run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1160,2400",
