@@ -6,6 +6,7 @@
 
 #include "browser.h"
 #include "problem_page.h"
+#include "sallyport/clock.h"
 #include "sallyport/edge/monitor_room.h"
 #include "sallyport/own.h"
 #include "sallyport/str.h"
@@ -48,9 +49,13 @@ static void write_http1(struct exchange *exchange, unsigned status, const struct
 		client->closing_after = true;
 }
 
-/* No other page may take what we answer for something that it is not, or learn from where it was asked. */
+/* No other page may take what we answer for something that it is not, or learn from where it was asked. Whose clock is wrong
+ * can tell from ours how long something lasts. */
 size_t answer_add_common(struct http_header *headers, size_t count)
 {
+	static char date[32];
+	clock_format_http(clock_wall_ms(), date, sizeof(date));
+	headers[count++] = HTTP_HEADER("date", date);
 	headers[count++] = HTTP_HEADER("cross-origin-resource-policy", "same-origin");
 	headers[count++] = HTTP_HEADER("x-content-type-options", "nosniff");
 	headers[count++] = HTTP_HEADER("referrer-policy", "no-referrer");

@@ -266,7 +266,7 @@ void exchange_open(struct exchange *exchange, struct view proxy_authorization, c
 
 /* ---- answer.c ---- */
 /* Adds what stands in every answer of ours behind `count` headers, which leave room for it; returns how many there are. */
-enum { ANSWER_COMMON_HEADERS = 3 };
+enum { ANSWER_COMMON_HEADERS = 4 };
 size_t answer_add_common(struct http_header *headers, size_t count);
 /* Before the answer: that it sets the session's cookie; that it deletes the one by which the request came, if it did. */
 void exchange_grant_cookie(struct exchange *exchange, struct view token);

@@ -1,6 +1,7 @@
 /* clock.c: the two clocks. */
 #include "sallyport/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t read_clock_ms(clockid_t clock)
@@ -26,6 +27,20 @@ void clock_format(uint64_t wall_ms, char *out_text, size_t capacity)
 	struct tm parts;
 	if (!gmtime_r(&seconds, &parts) || strftime(out_text, capacity, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
 		out_text[0] = 0;
+}
+
+/* Not by strftime: its names of days and months are the locale's. */
+void clock_format_http(uint64_t wall_ms, char *out_text, size_t capacity)
+{
+	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm parts;
+	if (!gmtime_r(&seconds, &parts))
+		out_text[0] = 0;
+	else
+		snprintf(out_text, capacity, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon],
+			 parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 int clock_parse(const char *text, uint64_t *out_wall_ms)

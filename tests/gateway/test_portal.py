@@ -1,10 +1,12 @@
 """The portal: the page that a browser gets at `GET /`, its assets, and who does not get it. What it does in a browser is
 tested in tests/browser."""
 import base64
+import email.utils
 import hashlib
 import json
 import re
 import sqlite3
+import time
 
 import clients
 from curl_browser import CurlBrowser
@@ -47,6 +49,8 @@ def test_a_browser_gets_the_page_and_a_program_json(world):
         assert status == 200 and headers["content-type"] == "text/html; charset=utf-8"
         assert page.startswith(b"<!DOCTYPE html>") and b"<!--" not in page
         assert (headers["cache-control"], headers["vary"]) == ("no-store", "accept")
+        said = email.utils.parsedate_to_datetime(headers["date"]).timestamp()
+        assert abs(said - time.time()) < 60, "by which the page corrects a clock that is wrong"
         for accept in ("application/json", "*/*", "text/html;q=0.1, application/json"):
             status, headers, answer = ask(world, accept=accept)
             assert (status, headers["content-type"]) == (200, "application/json"), accept

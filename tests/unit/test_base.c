@@ -69,6 +69,16 @@ static void test_F4_files_are_made_with_their_final_mode_and_not_overwritten(voi
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void test_times_of_http(void **state)
+{
+	(void)state;
+	char text[32];
+	clock_format_http(1795468565000, text, sizeof(text));
+	assert_string_equal(text, "Mon, 23 Nov 2026 21:16:05 GMT");
+	clock_format_http(951782400999, text, sizeof(text));
+	assert_string_equal(text, "Tue, 29 Feb 2000 00:00:00 GMT");
+}
+
 static void test_times_are_rfc3339(void **state)
 {
 	(void)state;
@@ -83,7 +93,7 @@ int main(void)
 		cmocka_unit_test(test_buf_keeps_its_limit), cmocka_unit_test(test_view_to_string_refuses_nul_and_overlength),
 		cmocka_unit_test(test_secret_comparison),
 		cmocka_unit_test(test_F4_files_are_made_with_their_final_mode_and_not_overwritten),
-		cmocka_unit_test(test_times_are_rfc3339),
+		cmocka_unit_test(test_times_of_http), cmocka_unit_test(test_times_are_rfc3339),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

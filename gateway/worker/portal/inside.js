@@ -116,7 +116,7 @@ function drawSession(session) {
 }
 
 function tick() {
-	const end = new Date(life.session.expires_at), left = end - Date.now();
+	const end = new Date(life.session.expires_at), left = end - now();
 	if (left < -60000)
 		return life.end(new Refusal(401, {detail: "Your session is over: its time has passed."}, 0));
 	part("left").textContent = span(left);
@@ -179,18 +179,32 @@ async function readFeed(mine) {
 
 async function listen(mine) {
 	while (!mine.signal.aborted) {
-		await readFeed(mine).catch(error => error.status === 401 && !mine.paused && mine.end(error));
-		await pause(5000, mine.signal);
+		const refusal = await readFeed(mine).catch(error => error);
+		if (refusal?.status === 401 && !mine.paused)
+			mine.end(refusal);
+		/* Other windows may have the feeds that a browser gets: then this one hears it later, by asking. */
+		await pause(refusal?.status ? 60000 : 5000, mine.signal);
 	}
 }
 
+/* What is seen may be old while the gateway is out of reach: then the page says so. */
+async function look(mine) {
+	const failure = await refresh().catch(error => error);
+	if (mine !== life)
+		return;
+	part("warnings").querySelector('[data-warning="away"]')?.remove();
+	if (failure?.status === 0)
+		part("warnings").append(make("li", {"data-warning": "away"}, `${failure.message} What you see may be old.`));
+}
+
 async function keepFresh(mine) {
+	document.addEventListener("visibilitychange", () => document.hidden || look(mine), {signal: mine.signal});
 	for (let seconds = 1; !mine.signal.aborted; seconds++) {
 		await pause(1000, mine.signal);
 		if (mine.signal.aborted)
 			return;
 		tick();
 		if (seconds % 30 === 0 && !document.hidden)
-			refresh().catch(() => {});
+			look(mine);
 	}
 }

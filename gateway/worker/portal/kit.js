@@ -62,6 +62,9 @@ function when(text) {
 const moment = text => make("time", {datetime: text || undefined}, when(text));
 const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
+/* By the gateway's clock, as it stood in its last answer: the device's own may be wrong. */
+const now = () => Date.now() + (now.ahead ?? 0);
+
 /* "7 h 12 min", and the seconds when few are left. */
 function span(ms) {
 	const seconds = Math.max(0, Math.round(ms / 1000)), minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
@@ -88,8 +91,11 @@ async function request(method, path, body, signal, options = {}) {
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
-		throw new Refusal(0, {detail: "The gateway cannot be reached now. Is the network there?", code: "unreachable"}, 0);
+		throw new Refusal(0, {detail: "The gateway cannot be reached now. Is the network there?"}, 0);
 	}
+	const ahead = Date.parse(answer.headers.get("date")) - Date.now();
+	if (Math.abs(ahead - (now.ahead ?? 0)) > 2000)
+		now.ahead = ahead;
 	if (answer.ok)
 		return answer;
 	const problem = await answer.json().catch(() => ({}));
@@ -103,8 +109,8 @@ async function ask(method, path, body, signal) {
 
 /* A refusal as people read it: the sentence, and the number under which the administrator finds the whole story. */
 function explain(refusal) {
-	const code = [refusal.code, refusal.id && `request ${refusal.id}`].filter(Boolean).join(", ");
-	return [make("p", {}, refusal.message), code && make("p", {class: "hint"}, `For your administrator: ${code}`)].filter(Boolean);
+	const number = refusal.id && make("p", {class: "hint"}, `For your administrator: ${refusal.code}, request ${refusal.id}`);
+	return [make("p", {}, refusal.message), number].filter(Boolean);
 }
 
 /* ---- pictures, copies ---- */

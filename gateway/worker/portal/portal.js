@@ -7,6 +7,7 @@ let front = {gateway: "Sallyport", device: "this device"};
 function doors(open) {
 	document.body.dataset.doors = open ? "both" : "one";
 	part("sections").hidden = part("log-out").hidden = !open;
+	document.querySelector("header > .problem")?.remove();
 	document.title = open ? front.gateway : `Log in to ${front.gateway}`;
 }
 
