@@ -233,6 +233,9 @@ static enum http1_event judge_framing(struct http1 *http1)
 		return refuse(http1, 400, "a header field that must stand once came twice");
 	if (version == 11 && !has(http1, FIELD_HOST))
 		return refuse(http1, 400, "the Host field is missing");
+	/* Behind a length that is taken for none stands a request for whoever reads on. */
+	if (has(http1, FIELD_CONTENT_LENGTH) && http1->parser.content_length > INT64_MAX)
+		return refuse(http1, 400, "Content-Length is too large to be true");
 	if (has(http1, FIELD_TRANSFER_ENCODING) && (has(http1, FIELD_CONTENT_LENGTH) || version == 10))
 		return refuse(http1, 400, "the request's length is ambiguous");
 	if (has(http1, FIELD_TRANSFER_ENCODING))

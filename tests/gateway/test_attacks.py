@@ -193,6 +193,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
     POST + b"Content-Length: 0x2\r\n\r\n{}" + INSIDE,
     POST + b"Content-Length: -1\r\n\r\n" + INSIDE,
     POST + b"Content-Length: 18446744073709551618\r\n\r\n{}" + INSIDE,
+    POST + b"Content-Length: 9223372036854775808\r\n\r\n" + INSIDE,
     POST + b"Content-Length\t: 2\r\n\r\n{}" + INSIDE,
     POST + b"X: y\r\n Content-Length: 2\r\n\r\n{}" + INSIDE,
     POST + b"Content-Length:\r\n 2\r\n\r\n{}" + INSIDE,
@@ -212,7 +213,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
     b"GET /\tHTTP/1.1\r\nHost: localhost\r\n\r\n" + INSIDE,
     b"CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: x\r\nContent-Length: 45\r\n\r\n" + INSIDE,
     b"CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: x\r\n\r\n" + INSIDE,
-], ids=["cl-te", "te-cl", "cl-cl", "cl-cl-same", "cl-list", "cl-hex", "cl-negative", "cl-overflow", "cl-tab-colon",
+], ids=["cl-te", "te-cl", "cl-cl", "cl-cl-same", "cl-list", "cl-hex", "cl-negative", "cl-overflow", "cl-sign", "cl-tab-colon",
         "obs-fold", "obs-fold-value", "bare-lf-line", "bare-lf-all", "bare-cr", "nul", "chunk-ext-quoted-lf",
         "chunk-ext-lf", "te-te", "te-list", "te-unknown", "te-vt", "two-hosts", "fold-first", "two-spaces", "tab",
         "connect-body", "connect-early"])

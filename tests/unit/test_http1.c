@@ -50,6 +50,8 @@ static void test_E5_refusals(void **state)
 		{"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n", 413},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", 400},  /* 2^63 */
+		{"POST http://wiki/ HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551604\r\n\r\n", 400},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: miracles\r\n\r\n", 417},
 		{"CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\nContent-Length: 1\r\n\r\nx", 400},
 		{"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400},
