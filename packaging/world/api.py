@@ -32,9 +32,9 @@ def call(world, method, path, body=None, laptop="alice-laptop", token=None, extr
     return Answer(int(status or 0), text, done.stderr.strip())
 
 
-def converse(world, user, answers, laptop, extra=()):
-    """Starts a login and answers its prompts, in order, until it is granted or refused."""
-    answer = call(world, "POST", "/v1/login", {"user": user}, laptop, extra=extra)
+def converse(world, user, answers, laptop, extra=(), **wishes):
+    """Starts a login and answers its prompts, in order, until it is granted or refused. `wishes`: of its start."""
+    answer = call(world, "POST", "/v1/login", {"user": user, **wishes}, laptop, extra=extra)
     left = list(answers)
     while answer.status == 200 and answer.body.get("state") in ("prompt", "info"):
         prompts = [m for m in answer.body.get("messages", []) if m["style"] in ("secret", "text")]
@@ -44,6 +44,6 @@ def converse(world, user, answers, laptop, extra=()):
     return answer
 
 
-def login(world, user="alice", laptop=None, extra=(), code=None):
+def login(world, user="alice", laptop=None, extra=(), code=None, **wishes):
     person = world.users[user]
-    return converse(world, user, [person.password, code or person.code()], laptop or f"{user}-laptop", extra)
+    return converse(world, user, [person.password, code or person.code()], laptop or f"{user}-laptop", extra, **wishes)

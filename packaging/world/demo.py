@@ -60,6 +60,11 @@ Everything is up. In another shell:
   sallyport-admin device revoke bob-laptop
   sqlite3 "$SALLYPORT_DB" 'SELECT * FROM v_tunnel'
 
+With a browser alone: the portal is {world.url}/
+
+  sallyport export-p12 alice.p12           # the laptop's certificate: import it into the browser
+  echo "$SALLYPORT_CA"                     # the authority to trust for web sites; then open the portal
+
 Ctrl-C ends the demo.""", flush=True)
 
 
@@ -90,7 +95,7 @@ def main():
     env = options.dir / "env"
     env.unlink(missing_ok=True)
     worked = True
-    world = World(world_folder(options.dir), options.programs)
+    world = World(world_folder(options.dir), options.programs, settings=("browser = yes",))
     print(f"Making a world in {world.folder}", flush=True)
     try:
         with world:

@@ -20,7 +20,7 @@ class Tour:
         alice._last_step = int(time.time()) // 30 + 8
 
     def walk(self):
-        for step in (self.devices, self.door_one, self.login, self.wiki, self.shell, self.refused, self.other_laptop,
+        for step in (self.devices, self.door_one, self.login, self.wiki, self.portal, self.shell, self.refused, self.other_laptop,
                      self.revocation, self.record):
             title = step.__doc__.strip()
             print(f"\n--- {title}", flush=True)
@@ -80,9 +80,23 @@ class Tour:
         self.show(page.stdout or page.stderr)
         self.check("Company wiki" in page.stdout, "the wiki did not answer")
 
+    def portal(self):
+        """The portal, for a browser with the laptop's certificate: here curl with a cookie, no client, no token"""
+        world, page = self.world, ["-H", "Accept: text/html"]
+        self.show(f"$ curl -H 'Accept: text/html' {world.url}/     (your browser: that address)")
+        self.check("<title>" in api.call(world, "GET", "/", extra=page).text, "the portal's page did not come")
+        cookies = ["-b", str(world.private_folder("client") / "cookies"), "-c", str(world.private_folder("client") / "cookies")]
+        answer = api.login(world, extra=cookies, portal=True)
+        self.check(answer.status == 200 and "session" not in answer.body, f"login at the portal: {answer.text or answer.error}")
+        self.show(api.call(world, "GET", "/v1/session", extra=cookies).text)
+        page = self.through_proxy(f"http://127.0.0.1:{world.web}/", token="")
+        self.show(page.stdout or page.stderr)
+        self.check("Company wiki" in page.stdout, "the wiki did not answer a browser")
+
     def through_proxy(self, url, *extra, laptop="alice-laptop", token=None):
         device = self.world.laptops[laptop]
-        header = f"Proxy-Authorization: Bearer {token or self.token}"
+        # An empty token is no header, as from a browser.
+        header = f"Proxy-Authorization: Bearer {self.token if token is None else token}" if token != "" else ""
         return subprocess.run(["curl", "-sS", "--max-time", "60", "--proxytunnel", "--proxy", self.world.url,
                                "--proxy-cacert", str(self.world.path("etc", "server-ca.crt")),
                                "--proxy-cert", str(device.certificate), "--proxy-key", str(device.key),
