@@ -88,7 +88,7 @@ def test_the_tour_works_and_leaves_a_world_for_the_next(folder, start):
     assert "another demo runs" in start().communicate(timeout=60)[0]
     process.send_signal(signal.SIGTERM)
     text = process.communicate(timeout=60)[0]
-    assert "All of it worked." in text and text.count("\n--- ") == 9
+    assert "All of it worked." in text and text.count("\n--- ") == 10
     assert process.returncode == 0
 
 
