@@ -122,12 +122,20 @@ async function newCodes() {
 /* ---- this browser ---- */
 
 function drawBrowser() {
-	const script = `${location.origin}/proxy.pac`;
-	part("pac").textContent = script;
+	part("pac").textContent = `${location.origin}/proxy.pac`;
 	part("proxy-address").textContent = location.port ? location.host : `${location.host}:443`;
 	fill(part("browser"), {dialogue: life.session.browser ? "As long as you are logged in here it has no need to. If it does all the same:"
 		: "It will, when it comes to the gateway for the first time in a session."});
-	inside(part("browser"), "command").textContent = `chromium --proxy-pac-url=${script}`;
+}
+
+/* Chromium's loader of scripts shows no certificate: the script itself is in the address. */
+async function newCommand() {
+	const script = await (await request("GET", "/proxy.pac", undefined, life.signal)).text();
+	const text = `chromium '--proxy-pac-url=data:application/x-ns-proxy-autoconfig;base64,${btoa(script)}'`;
+	const field = make("textarea", {id: "command", readonly: true, rows: "3", spellcheck: "false", "aria-label": "Command that starts Chromium"});
+	field.value = text;
+	inside(part("browser"), "command").replaceChildren(make("div", {class: "once"}, field, copier(text, "the command")));
+	part("command-new").textContent = "Show it anew";
 }
 
 async function newToken() {

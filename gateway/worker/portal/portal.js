@@ -53,6 +53,7 @@ function connect() {
 	}));
 	part("factor-new").addEventListener("click", acting(factor, newFactor));
 	part("factor-codes").addEventListener("click", acting(factor, newCodes));
+	part("command-new").addEventListener("click", acting(browser, newCommand));
 	part("token-new").addEventListener("click", acting(browser, newToken));
 }
 
