@@ -57,3 +57,37 @@ def test_it_says_until_when_the_browser_can_use_it(world):
     (due,) = re.findall(r"From (\S+) on", said)
     left = datetime.datetime.fromisoformat(due.replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
     assert str(path) in said and datetime.timedelta(days=15) < left < datetime.timedelta(days=25)
+
+
+def test_F5_a_browser_of_its_own_gets_the_renewed_certificate(world, database):
+    """As docs/browsers.md has it: the former certificate leaves the browser before the next one is used."""
+    environment = {"SALLYPORT_PROFILE": "browser"}
+    for name in ("SALLYPORT_URL", "SALLYPORT_CA", "SALLYPORT_CERT", "SALLYPORT_KEY"):
+        environment[name] = ""
+    folder = world.private_folder("export", os.urandom(4).hex())
+
+    def ours(*words, **options):
+        done = client(world, "-p", "browser", *words, environment=environment, **options)
+        assert done.returncode == 0, done.stderr
+
+    def in_the_store():
+        return re.findall(r"^(\S+) +u,u,u$", run(["certutil", "-d", database, "-L"]), re.M)
+
+    def serial():
+        return re.search(r"Serial Number:\s+(\S+)", run(["certutil", "-d", database, "-L", "-n", "alice-browser"])).group(1)
+
+    def import_anew(path):
+        ours("export-p12", str(path), answers_text="correct horse\ncorrect horse\n")
+        assert take(database, path, "correct horse").returncode == 0
+    ours("enroll", world.admin("device", "invite", "alice-browser", "--user", "alice").strip())
+    import_anew(folder / "first.p12")
+    first = serial()
+    run(["certutil", "-d", database, "-F", "-n", "alice-browser"])
+    assert in_the_store() == []
+    ours("renew")
+    import_anew(folder / "second.p12")
+    assert in_the_store() == ["alice-browser"] and serial() != first
+    run(["openssl", "pkcs12", "-in", folder / "second.p12", "-passin", "pass:correct horse", "-nodes", "-out", folder / "second.pem"])
+    page = run(["curl", "-sS", "--cacert", world.path("etc", "server-ca.crt"), "--cert", folder / "second.pem", world.url + "/"])
+    assert '"device":"alice-browser"' in page
+    assert "active" in world.admin("device", "show", "alice-browser")
