@@ -178,7 +178,7 @@ struct exchange *exchange_begin(struct worker *worker, struct h2_stream *stream,
 		return NULL;
 	exchange->has_body = request->has_body;
 	exchange->is_head = view_is(request->method, "HEAD");
-	exchange->wants_page = request_wants_page(request->accept);
+	exchange->wants_page = routes_door(&worker->client) == MAIN && request_wants_page(request->accept);
 	if (stream)
 		stream->owner = exchange;
 	if (request->refuse) {
