@@ -265,6 +265,53 @@ static void test_rst_to_the_target(void **state)
 	}
 }
 
+/* It has answered, taken nothing, and gone. */
+static void test_a_target_that_takes_no_more_is_read_all_the_same(void **state)
+{
+	(void)state;
+	for (int anyhow = 0; anyhow < 2; anyhow++) {
+		struct tunnel tunnel;
+		tunnel_init(&tunnel);
+		tunnel.carrier_full = true;
+		if (anyhow)
+			pump_read_to_the_end(&tunnel.pump);
+		pump_write(&tunnel.pump, view_string("question"));
+		assert_int_equal(send(tunnel.far, "answer", 6, 0), 6);
+		usleep(2000);
+		close(tunnel.far); /* with bytes that it has not read: RST */
+		tunnel.far = -1;
+		usleep(2000);
+		size_t consumed = tunnel.consumed;
+		pump_write(&tunnel.pump, view_string("more"));
+		pump_write(&tunnel.pump, view_string("and more"));
+		assert_int_equal(tunnel.consumed - consumed, anyhow ? 12 : 0);
+		assert_int_equal(tunnel.pump.end, anyhow ? PUMP_RUNNING : PUMP_TARGET_RESET);
+		carry(&tunnel);
+		assert_true(view_is(buf_view(&tunnel.received), anyhow ? "answer" : ""));
+		assert_int_equal(tunnel.pump.bytes_to_near, 8);
+		pump_settle(&tunnel.pump);
+		tunnel_fini(&tunnel);
+	}
+}
+
+static void test_settled_is_an_end_in_good_order(void **state)
+{
+	(void)state;
+	struct tunnel tunnel;
+	size_t size;
+	tunnel_init(&tunnel);
+	pump_write(&tunnel.pump, view_string("question"));
+	assert_int_equal(send(tunnel.far, "answer", 6, 0), 6);
+	turn(&tunnel);
+	pump_settle(&tunnel.pump);
+	assert_int_equal(tunnel.pump.end, PUMP_TARGET_FIN);
+	assert_int_equal(tunnel.resets, 0);
+	pump_close(&tunnel.pump, on_closed);
+	assert_int_equal(far_end(&tunnel, &size), 0);
+	assert_int_equal(size, 8);
+	tunnel_fini(&tunnel);
+}
+
 static void test_E6_a_slow_target_holds_the_credit_back(void **state)
 {
 	(void)state;
@@ -513,6 +560,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_both_ways_and_counts), cmocka_unit_test(test_half_close_target_first),
 		cmocka_unit_test(test_half_close_client_first), cmocka_unit_test(test_rst_of_the_target),
+		cmocka_unit_test(test_a_target_that_takes_no_more_is_read_all_the_same),
+		cmocka_unit_test(test_settled_is_an_end_in_good_order),
 		cmocka_unit_test(test_rst_to_the_target), cmocka_unit_test(test_E6_a_slow_target_holds_the_credit_back),
 		cmocka_unit_test(test_a_full_carrier_stops_the_reading), cmocka_unit_test(test_a_pair_of_pipes),
 		cmocka_unit_test(test_a_pipe_that_nobody_reads), cmocka_unit_test(test_files),
