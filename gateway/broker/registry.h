@@ -12,6 +12,7 @@
 
 #include "act.h"
 #include "map.h"
+#include "other_pages.h"
 #include "store.h"
 
 struct broker;
@@ -83,6 +84,7 @@ struct device {
 	LIST_HEAD(, worker) workers;   /* connections of this device */
 	unsigned conversations;        /* logins that run */
 	struct device_pair pairs[DEVICE_PAIRS]; /* networks.c */
+	struct other_pages other_pages; /* how often others' pages had its browser ask */
 	const char *barred_for;        /* why its authority's word has cut it off (issuer_watch.c); NULL: it has not */
 };
 

@@ -15,6 +15,7 @@
 #include "monitor_edge.h"
 #include "presence.h"
 #include "renewal.h"
+#include "sallyport/clock.h"
 #include "sallyport/fd.h"
 #include "sallyport/log.h"
 #include "sallyport/own.h"
@@ -409,6 +410,23 @@ static int on_tunnel_closed(void *self, const struct worker_broker_tunnel_closed
 	return 0;
 }
 
+/* True: it gets no row, and has been answered. */
+static bool is_left_out(struct worker *worker, const struct worker_broker_refusal *message, struct refusal *refusal)
+{
+	uint64_t left_out = 0;
+	if (!worker->device || strcmp(refusal->code, "cross_site") != 0)
+		return false;
+	if (!other_pages_take(&worker->device->other_pages, clock_monotonic_ms(), &left_out)) {
+		WORKER_SEND(worker, problem, -1, .request = message->request, .status = message->status, .code = message->code,
+			    .sentence = view_string("Pages of others ask for too much here. This one is counted, and not recorded by itself."));
+		return true;
+	}
+	if (left_out)
+		snprintf(refusal->detail, sizeof(refusal->detail), "%u: %.400s; %llu more before it have no row of their own", message->status,
+			 refusal->sentence, (unsigned long long)left_out);
+	return false;
+}
+
 /* A claim, for the record. The worker answers its client when the row is committed: `problem` tells it so. */
 static int on_refusal(void *self, const struct worker_broker_refusal *message, int *fd)
 {
@@ -421,7 +439,8 @@ static int on_refusal(void *self, const struct worker_broker_refusal *message, i
 	struct refusal refusal = {.event = "request", .status = message->status, .code = code, .sentence = sentence,
 				  .retry_after_s = message->status == 503 ? 1 : 0};
 	snprintf(refusal.detail, sizeof(refusal.detail), "%u: %.500s", message->status, sentence);
-	worker_refuse(self, message->request, &refusal);
+	if (!is_left_out(self, message, &refusal))
+		worker_refuse(self, message->request, &refusal);
 	return 0;
 }
 

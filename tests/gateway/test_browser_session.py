@@ -248,6 +248,22 @@ def test_another_page_moves_nothing(world, version):
     assert alice.ask("GET", "/v1/session").status == 200, "the session lives on"
 
 
+def test_another_page_does_not_fill_the_record(world):
+    """It can ask as often as it likes, and nobody who looks at it knows."""
+    world.enroll("busy", "alice")
+    fields = [(":method", "GET"), (":scheme", "https"), (":authority", f"localhost:{world.port}"), (":path", "/v1/session"),
+              ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")]
+    with clients.Http2(world, "busy") as h2:
+        streams = [h2.streams[h2.request(fields)] for _ in range(400)]
+        assert h2.wait(lambda: all(stream.ended for stream in streams))
+        assert {(stream.status, stream.problem["code"]) for stream in streams} == {(403, "cross_site")}
+    recorded = {number for (number,) in rows(world, "SELECT request_id FROM audit WHERE code = 'cross_site' AND device = 'busy'")}
+    assert 100 <= len(recorded) <= 110
+    # Who has no row is told so.
+    for stream in streams:
+        assert (stream.problem["request_id"] in recorded) != ("not recorded" in stream.problem["detail"])
+
+
 def test_whoever_is_no_browser_says_nothing_of_origins(world):
     token = CurlBrowser(world).login().set_cookie[0].partition("=")[2].partition(";")[0]
     assert api.call(world, "POST", "/v1/session/renew", token=token).status == 200
