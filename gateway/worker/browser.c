@@ -9,15 +9,6 @@
 
 /* ---- the cookie ---- */
 
-static struct view trim(struct view text)
-{
-	while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = view_of(text.data + 1, text.size - 1);
-	while (text.size && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
 /* The next NAME=VALUE, without the blanks around it; moves on. False at the end. */
 static bool next_pair(struct view *rest, struct view *out_pair)
 {
@@ -25,7 +16,7 @@ static bool next_pair(struct view *rest, struct view *out_pair)
 		return false;
 	const uint8_t *end = memchr(rest->data, ';', rest->size);
 	size_t size = end ? (size_t)(end - rest->data) : rest->size;
-	*out_pair = trim(view_of(rest->data, size));
+	*out_pair = view_trim(view_of(rest->data, size), " \t");
 	size += end != NULL;
 	*rest = view_of(rest->data + size, rest->size - size);
 	return true;

@@ -245,22 +245,13 @@ int request_authorization(struct view header, char *out_user, char *out_token, s
 
 /* ---- Accept ---- */
 
-static struct view trimmed(struct view text)
-{
-	while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = view_of(text.data + 1, text.size - 1);
-	while (text.size && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
 /* What stands before the mark; the rest stays in `text`. */
 static struct view take_part(struct view *text, char mark)
 {
 	const uint8_t *end = text->size ? memchr(text->data, mark, text->size) : NULL;
 	struct view part = end ? view_of(text->data, (size_t)(end - text->data)) : *text;
 	*text = view_of(text->data + part.size + (end ? 1 : 0), text->size - part.size - (end ? 1 : 0));
-	return trimmed(part);
+	return view_trim(part, " \t");
 }
 
 /* "q=0.75" in thousandths; 1000 for what is no weight, and for one that is written otherwise. */

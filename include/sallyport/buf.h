@@ -28,6 +28,8 @@ static inline struct view view_of(const void *data, size_t size)
 struct view view_string(const char *text);
 bool view_equal(struct view a, struct view b);
 bool view_is(struct view view, const char *text);
+/* Without what is among `blanks` at both ends. */
+struct view view_trim(struct view view, const char *blanks);
 /* Compares in time that depends on the sizes only. */
 bool view_equal_secret(struct view a, struct view b);
 /* Copies into a C string. ERR_LIMIT when it does not fit, ERR_BAD_INPUT when it holds a NUL. */

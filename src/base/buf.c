@@ -23,6 +23,16 @@ bool view_is(struct view view, const char *text)
 	return view_equal(view, view_string(text));
 }
 
+struct view view_trim(struct view view, const char *blanks)
+{
+	size_t count = strlen(blanks);
+	while (view.size && memchr(blanks, view.data[0], count))
+		view = view_of(view.data + 1, view.size - 1);
+	while (view.size && memchr(blanks, view.data[view.size - 1], count))
+		view.size--;
+	return view;
+}
+
 bool view_equal_secret(struct view a, struct view b)
 {
 	if (a.size != b.size)

@@ -36,22 +36,13 @@ static bool take_word(struct view part, char *out_word, size_t capacity)
 	return strspn(out_word, "0123456789abcdefABCDEFGHIJKLMNOPQRSTUVWXYZghijklmnopqrstuvwxyz") == part.size;
 }
 
-static struct view trimmed(struct view line)
-{
-	while (line.size && memchr(" \t\r\n", line.data[0], 4))
-		line = view_of(line.data + 1, line.size - 1);
-	while (line.size && memchr(" \t\r\n", line.data[line.size - 1], 4))
-		line.size--;
-	return line;
-}
-
 int invitation_parse(struct view line, struct invitation *out_invitation, struct diag *diag)
 {
 	static const char version[] = "sallyport:1", any_version[] = "sallyport:";
 	struct view parts[PARTS];
 	uint64_t until = 0;
 	*out_invitation = (struct invitation){.has_pin = false};
-	line = trimmed(line);
+	line = view_trim(line, " \t\r\n");
 	if (line.size < strlen(any_version) || memcmp(line.data, any_version, strlen(any_version)) != 0)
 		return diag_set(diag, STATUS_USAGE, _("This is no invitation: it must begin with \"sallyport:1/\"; copy the whole line"));
 	if (!split(line, parts))

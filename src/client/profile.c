@@ -31,20 +31,6 @@ bool profile_path(const char *name, char *out_path, size_t capacity)
 	return (size_t)length < capacity;
 }
 
-static bool is_blank(uint8_t character)
-{
-	return character == ' ' || character == '\t' || character == '\r';
-}
-
-static struct view trimmed(struct view text)
-{
-	while (text.size && is_blank(text.data[0]))
-		text = view_of(text.data + 1, text.size - 1);
-	while (text.size && is_blank(text.data[text.size - 1]))
-		text.size--;
-	return text;
-}
-
 static struct view unquoted(struct view text)
 {
 	if (text.size >= 2 && text.data[0] == '"' && text.data[text.size - 1] == '"')
@@ -56,7 +42,7 @@ enum profile_line profile_next(struct view *rest, struct view *out_key, struct v
 {
 	const uint8_t *end = memchr(rest->data, '\n', rest->size);
 	size_t length = end ? (size_t)(end - rest->data) : rest->size;
-	struct view line = trimmed(view_of(rest->data, length));
+	struct view line = view_trim(view_of(rest->data, length), " \t\r");
 	length += end ? 1 : 0;
 	*rest = view_of(rest->data + length, rest->size - length);
 	if (line.size == 0 || line.data[0] == '#')
@@ -65,8 +51,8 @@ enum profile_line profile_next(struct view *rest, struct view *out_key, struct v
 	if (!equals)
 		return PROFILE_BAD;
 	size_t key_length = (size_t)(equals - line.data);
-	*out_key = trimmed(view_of(line.data, key_length));
-	*out_value = unquoted(trimmed(view_of(equals + 1, line.size - key_length - 1)));
+	*out_key = view_trim(view_of(line.data, key_length), " \t\r");
+	*out_value = unquoted(view_trim(view_of(equals + 1, line.size - key_length - 1), " \t\r"));
 	return out_key->size ? PROFILE_PAIR : PROFILE_BAD;
 }
 

@@ -29,6 +29,16 @@ static void test_buf_keeps_its_limit(void **state)
 	assert_int_equal(buf.size, 0);
 }
 
+static void test_a_view_is_trimmed_at_both_ends(void **state)
+{
+	(void)state;
+	assert_true(view_is(view_trim(view_string(" \ta b\t "), " \t"), "a b"));
+	assert_true(view_is(view_trim(view_string("a"), " \t"), "a"));
+	assert_int_equal(view_trim(view_string("   "), " ").size, 0);
+	assert_int_equal(view_trim(view_of(NULL, 0), " ").size, 0);
+	assert_int_equal(view_trim(view_of("\0 ", 2), " ").size, 1);
+}
+
 static void test_view_to_string_refuses_nul_and_overlength(void **state)
 {
 	(void)state;
@@ -90,7 +100,8 @@ static void test_times_are_rfc3339(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_buf_keeps_its_limit), cmocka_unit_test(test_view_to_string_refuses_nul_and_overlength),
+		cmocka_unit_test(test_buf_keeps_its_limit), cmocka_unit_test(test_a_view_is_trimmed_at_both_ends),
+		cmocka_unit_test(test_view_to_string_refuses_nul_and_overlength),
 		cmocka_unit_test(test_secret_comparison),
 		cmocka_unit_test(test_F4_files_are_made_with_their_final_mode_and_not_overwritten),
 		cmocka_unit_test(test_times_of_http), cmocka_unit_test(test_times_are_rfc3339),
