@@ -64,6 +64,7 @@ class User:
         self.name = name
         self.password = f"{name}-" + os.urandom(6).hex()
         self.secret = os.urandom(20)
+        self.ahead_s = 0  # of his telephone's clock
         self._last_step = 0
 
     @property
@@ -73,7 +74,7 @@ class User:
     def code(self):
         """A one-time code (RFC 6238) that was not used yet: the present one, or the next ones, which
         the window of the demo's PAM stack accepts ahead of time."""
-        step = max(int(time.time()) // 30, self._last_step + 1)
+        step = max(int(time.time() + self.ahead_s) // 30, self._last_step + 1)
         self._last_step = step
         digest = hmac.new(self.secret, step.to_bytes(8, "big"), hashlib.sha1).digest()
         offset = digest[-1] & 15
@@ -97,6 +98,7 @@ class World:
     server_name = "localhost"
     inside = "127.0.0.1"  # where the internal servers are
     inside_prefix = ()    # of their commands
+    gateway_prefix = ()   # of the gateway's
 
     def __init__(self, folder, programs, quiet=False, settings=(), environment=None):
         self.folder = pathlib.Path(folder)
@@ -289,7 +291,7 @@ rule "alice administers" {{ users = {{"alice"}}  resources = {{"ssh", "echo"}} }
             return False
 
     def start_gateway(self):
-        return self.spawn("gateway", [self.program("sallyport-gateway"), "-f", self.conf], self.gateway_ready)
+        return self.spawn("gateway", [*self.gateway_prefix, self.program("sallyport-gateway"), "-f", self.conf], self.gateway_ready)
 
     def spawn_inside(self, name, command, port):
         return self.spawn(name, [*self.inside_prefix, *command], lambda: answers(port, self.inside))

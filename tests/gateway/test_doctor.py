@@ -13,7 +13,7 @@ import threading
 
 import api
 import pytest
-from test_trouble import Disk
+from trouble import Disk
 from world import WorldError, free_port, run, wait_until
 from wrong_clock import wrong_clock
 

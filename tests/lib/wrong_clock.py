@@ -1,7 +1,11 @@
-"""A clock that is wrong, or that has slept, for one program: a library to preload (LD_PRELOAD; programs built without
-sanitizers only)."""
+"""A clock that is wrong, that has slept, or that a test sets: a library to preload (programs built without sanitizers
+only)."""
+import calendar
+import pathlib
+import struct
 import subprocess
 import textwrap
+import time
 
 SOURCE = """
     #define _GNU_SOURCE
@@ -75,3 +79,33 @@ def compiled(world, name, text, define):
 def wrong_clock(world, ahead_s):
     """The environment in which it is so many seconds later (negative: earlier)."""
     return {"LD_PRELOAD": str(compiled(world, f"clock{ahead_s}", SOURCE, f"-DAHEAD={ahead_s}"))}
+
+
+class SetClock:
+    """A wall clock that is set back and forth under running programs: those that the loader was told to preload `shim` into, or
+    those that are started behind `prefix`, as root, and all that they start: rooms have no environment."""
+
+    def __init__(self, folder):
+        self.folder, self.path, self.shim = folder, folder / "clock", folder / "clock.so"
+        self.set(0)
+        self.path.chmod(0o644)
+        source = pathlib.Path(__file__).with_name("clock.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.shim, source, f'-DCLOCK_FILE="{self.path}"'], check=True)
+
+    def set(self, lead_s):
+        """The wall clock's lead before the true one."""
+        self.lead_s = lead_s
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.write(struct.pack("q", int(lead_s)))
+
+    def set_to(self, moment):
+        self.set(calendar.timegm(moment) - time.time())
+
+    @property
+    def prefix(self):
+        """A mount namespace whose /etc/ld.so.preload is its own."""
+        upper = self.folder / "over-etc"
+        script = (f"mkdir -p {upper} && mount -t tmpfs none {upper} && mkdir {upper}/up {upper}/work && "
+                  f"mount -t overlay -o lowerdir=/etc,upperdir={upper}/up,workdir={upper}/work none /etc && "
+                  f'echo {self.shim} > /etc/ld.so.preload && exec "$@"')
+        return ("unshare", "--mount", "sh", "-ec", script, "behind-another-clock")

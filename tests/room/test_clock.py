@@ -3,10 +3,7 @@
 The broker is started through the dynamic loader, because rooms have no environment; the programs are those without
 sanitizers, which want to be loaded first.
 """
-import calendar
 import os
-import pathlib
-import struct
 import subprocess
 import time
 
@@ -15,34 +12,17 @@ import pytest
 import rooms
 from broker import Broker, Device
 from test_broker import ALICE, DEVICES, policy, target
+from wrong_clock import SetClock
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 HOUR = 3600
-
-
-class Clock:
-    def __init__(self, folder):
-        self.path, self.shim = folder / "clock", folder / "clock.so"
-        self.set(0)
-        self.path.chmod(0o644)
-        source = pathlib.Path(__file__).with_name("clock.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.shim, source, f'-DCLOCK_FILE="{self.path}"'], check=True)
-
-    def set(self, lead_s):
-        """The wall clock's lead before the true one."""
-        self.lead_s = lead_s
-        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
-            file.write(struct.pack("q", int(lead_s)))
-
-    def set_to(self, moment):
-        self.set(calendar.timegm(moment) - time.time())
 
 
 @pytest.fixture
 def clock(scratch, monkeypatch):
     if not os.path.exists(LOADER):
         pytest.skip("another machine's loader")
-    made = Clock(scratch)
+    made = SetClock(scratch)
 
     def spawn(program, edge, log):
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
