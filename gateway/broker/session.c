@@ -206,6 +206,7 @@ static void on_tunnels_ended(struct ending *ending)
 {
 	OWN_MEMORY struct session_end *end = ending->context;
 	end->session->holds--;
+	end->session->is_ending = false;
 	if (end->done)
 		end->done(end->context, 0, NULL, ending->tunnels);
 }
@@ -217,23 +218,36 @@ static int record_end(struct store_db *db, struct store_operation *operation, st
 	return result < 0 ? result : audit_append(db, &end->entry, diag);
 }
 
-static void on_end_recorded(struct store_operation *operation, int result, const struct diag *diag)
+static void end_tunnels(struct session_end *end)
 {
-	struct session_end *end = operation->context;
 	struct broker *broker = end->ending.broker;
-	end->session->is_ending = false;
-	if (result < 0) {
-		end->session->holds--;
-		if (end->done)
-			end->done(end->context, result, diag, 0);
-		free(end);
-		return;
-	}
-	session_mark_ended(&broker->sessions, end->session, end->reason);
 	end->ending.context = end;
 	ending_begin(&end->ending, broker, end->reason, on_tunnels_ended);
 	ending_add_session(&end->ending, end->session);
 	ending_commit(&end->ending);
+}
+
+static void give_up(struct session_end *end, int result, const struct diag *diag)
+{
+	end->session->holds--;
+	end->session->is_ending = false;
+	if (end->done)
+		end->done(end->context, result, diag, 0);
+	free(end);
+}
+
+/* A lease that is over is over, also when the record cannot be written: its tunnels close now, and the row is tried again. Whoever
+ * waits for an answer is told that it was not done. */
+static void on_end_recorded(struct store_operation *operation, int result, const struct diag *diag)
+{
+	struct session_end *end = operation->context;
+	if (result < 0 && (end->done || session_is_live(end->session, clock_wall_ms()))) {
+		give_up(end, result, diag);
+		return;
+	}
+	if (result == 0)
+		session_mark_ended(&end->ending.broker->sessions, end->session, end->reason);
+	end_tunnels(end);
 }
 
 void session_finish(struct broker *broker, struct session *session, const char *reason, const struct audit_entry *entry,
@@ -266,6 +280,10 @@ void session_fill_audit(const struct session *session, struct audit_entry *entry
 static void expire(struct broker *broker, struct session *session)
 {
 	struct audit_entry entry = {.code = "lease_expired"};
+	int64_t now_ms = (int64_t)clock_monotonic_ms();
+	/* It stays over, also when the clock goes back before that stands in the record. */
+	if (session->lease_end_ms > now_ms)
+		session->lease_end_ms = now_ms;
 	session_fill_audit(session, &entry);
 	audit_fill(&entry, "session_ended", "the lease of session %s has ended", session->id);
 	session_finish(broker, session, "lease_expired", &entry, NULL, NULL);

@@ -2,9 +2,11 @@
 gateway: nothing acknowledged is lost, the record is whole and in order, leases are neither longer nor shorter, and the alerts
 arrive in order afterwards. (The programs without sanitizers: the clock's library is preloaded.)
 """
+import contextlib
 import os
 import re
 import signal
+import ssl
 import time
 
 import api
@@ -103,6 +105,30 @@ def test_D2_a_full_disk_no_mail_and_a_clock_that_jumps(place, jump):
     # The first login of alice was told before; her others are no news.
     logins = numbers(world, ["login "])
     wait_until(lambda: place.told() == [number for number in wanted if number not in logins[1:]], f"each once, in order; {wanted}", 40)
+
+
+def test_C1_a_lease_that_ends_while_the_disk_is_full_ends(place):
+    """By a clock that was set forward; the record is told when that is possible again."""
+    world = place.world
+    client = Client(world)
+    live = client.tunnel()
+    until, _, _ = session(world)
+    place.disk.fill()
+    client.until_refused()
+    place.jump(START + HOUR - 4)
+    assert echoes(live, b"some seconds are left")
+    live.settimeout(20)
+    with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
+        assert live.recv(10) == b"", "it goes on beyond its lease"
+    assert client.tunnel() is None
+    place.jump(START)
+    assert client.tunnel() is None
+    place.disk.empty()
+    wait_until(lambda: session(world)[2] == "lease_expired", "the end of the session in the record")
+    assert session(world)[0] == until
+    assert client.login() == 200
+    assert_record_is_whole(world, client)
+    assert ("lease_expired",) in rows(world, "SELECT close_reason FROM tunnel")
 
 
 def test_D2_a_disk_that_is_read_only_no_mail_and_a_clock_that_jumps(place):
