@@ -66,7 +66,9 @@ static bool take_address(const char *text, struct place *place)
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	if (!strchr(text, ':')) {
 		place->is_ipv6 = false;
-		return inet_aton(text, (struct in_addr *)(void *)place->network) != 0;
+		/* What stands behind a space does not disturb inet_aton. */
+		bool is_number = text[strspn(text, "0123456789abcdefABCDEFxX.")] == 0;
+		return is_number && inet_aton(text, (struct in_addr *)(void *)place->network) != 0;
 	}
 	if (inet_pton(AF_INET6, text, place->network) != 1)
 		return false;

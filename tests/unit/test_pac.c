@@ -59,6 +59,7 @@ static void test_rows(void **state)
 		{"x", "w, w:, w:0, w:65536, w:9-8, w:1-, w:-1, :443, w:4a", "!!!"},
 		{"x", "*:443, *.example:443, *.:443, **.a.b:443, a*.b.c:443, *:*", "!!!"},
 		{"x", "10.0.0.0/33:1, 10.0.0.0/:1, 10.0.0.0/-1:1, a/8:1, /8:1, [10.0.0.1]:1, [::1:1, ::1]:1, [::/129]:1, []:1, [x:1", "!!!"},
+		{"x", "10.0.0.1\tw:1, 10\fw:1, 1\vw/8:1", "!!!"},
 		{"x", "-w:1, .w:1, w\xc3\xa9:1, w%41:1, u@w:1", "!!!"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -113,7 +114,7 @@ static void test_the_proxy(void **state)
 		assert_non_null(strstr((const char *)text.data, "\nvar names = [\n\t[443, 443, \"w.example\"],\n\t[443, 443, \"wiki\"]\n];\n"
 								"var zones = [];\nvar networks4 = [];\nvar networks6 = [];\n"));
 	}
-	static const char *const none[] = {"", "gw\"", "gw;", "*.gw.example", "10.0.0.0/8", "[gw]", "gw:443", "g w"};
+	static const char *const none[] = {"", "gw\"", "gw;", "*.gw.example", "10.0.0.0/8", "[gw]", "gw:443", "g w", "10.0.0.1\tx", "10.0.0.1 x"};
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
 		OWN_BUF struct buf text = BUF_INIT(PAC_BYTES_MAX);
 		assert_int_equal(write_for(none[i], true, &text), ERR_BAD_INPUT);
