@@ -18,6 +18,14 @@ from machine import Machine, run, wait_until, wire  # noqa: E402
 GATEWAY, GATEWAY_INSIDE, LAPTOP, DATABASE = "192.0.2.1", "198.51.100.1", "192.0.2.2", "198.51.100.2"
 SERVER = """
 import socket, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Wiki(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"only from inside")
+    def log_message(self, *_):
+        pass
 def serve(client):
     with client:
         client.sendall(payload)
@@ -34,6 +42,7 @@ def listen(port, serve):
         while True:
             threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 threading.Thread(target=listen, args=(5433, hold), daemon=True).start()
+threading.Thread(target=ThreadingHTTPServer(("", 8080), Wiki).serve_forever, daemon=True).start()
 listen(5432, serve)
 """
 
@@ -105,6 +114,7 @@ class Day:
         self.gateway.chroot("useradd", "--create-home", "--groups", "staff", "alice")
         self.gateway.chroot("chpasswd", input="alice:correct horse battery\n")
         self.laptop.chroot("useradd", "--create-home", "--shell", "/bin/bash", "alice")
+        self.laptop.chroot("apt-get", "install", "-y", "-q", "curl")  # stands in for a browser
         self.gateway.knows_host("db1", DATABASE)
         self.laptop.knows_host("gw.example.com", GATEWAY)
 

@@ -102,6 +102,87 @@ def test_reload_says_when_it_is_refused(day):
     assert fetched_rightly(day)
 
 
+ON_THE_WAY = "on the way to the browser"
+BROWSER = f"""
+cert = "browser.p12:{ON_THE_WAY}"
+cert-type = P12
+cacert = server-ca.crt
+cookie = cookies
+cookie-jar = cookies
+silent
+show-error
+max-time = 30
+"""
+PROXY = BROWSER + f"""
+proxy = https://gw.example.com
+proxy-cert = "browser.p12:{ON_THE_WAY}"
+proxy-cert-type = P12
+proxy-cacert = server-ca.crt
+"""
+
+
+def browse(day, words, config="browser"):
+    """What curl prints as alice's browser; with the config `proxy` it asks the gateway for what is inside."""
+    return day.laptop.run(f"curl --config {config}.curl {words}", "alice")
+
+
+def post(day, path, body):
+    return json.loads(browse(day, f"-H 'Origin: https://gw.example.com' --json '{json.dumps(body)}' https://gw.example.com{path}"))
+
+
+def test_a_browser_is_let_in_where_the_admin_says_so(day):
+    day.gateway.run("echo 'browser = yes' >> /etc/sallyport/gateway.conf && sallyport-admin resource add wiki --address db1:8080 && "
+                    "sallyport-admin rule add wiki --resource wiki --allow-group staff && systemctl reload sallyport-gateway")
+    line = day.gateway.run("sallyport-admin device invite alice-browser --user alice").strip()
+    day.laptop.run(f"sallyport -p browser enroll {line}", "alice")
+    day.laptop.converse("sallyport -p browser export-p12 browser.p12", [("for the file", ON_THE_WAY), ("again", ON_THE_WAY)], "alice")
+    home = day.laptop.root / "home/alice"
+    for name, text in (("server-ca.crt", day.gateway.run("cat /etc/sallyport/server-ca.crt")), ("browser.curl", BROWSER), ("proxy.curl", PROXY)):
+        home.joinpath(name).write_text(text)
+
+
+def test_the_portal_lets_alice_in(day):
+    page = browse(day, "-H 'Accept: text/html' https://gw.example.com/")
+    assets = re.findall(r'(?:src|href)="(/assets/portal\.[^"]*)"', page)
+    assert "<title>" in page and {pathlib.Path(asset).suffix for asset in assets} >= {".css", ".js"}
+    for asset in assets:
+        assert browse(day, f"-o /dev/null -w '%{{http_code}}' https://gw.example.com{asset}") == "200"
+    asked = post(day, "/v1/login", {"user": "alice", "portal": True})
+    granted = post(day, f"/v1/login/{asked['conversation']}", {"answers": ["correct horse battery"]})
+    assert granted["state"] == "granted" and "session" not in granted
+    shown = json.loads(browse(day, "https://gw.example.com/v1/session"))
+    assert (shown["user"], shown["device"], shown["portal"], shown["browser"]) == ("alice", "alice-browser", True, True)
+    assert "<svg" in browse(day, """-H 'Origin: https://gw.example.com' --json '{"text":"otpauth://"}' https://gw.example.com/v1/qr""")
+
+
+def test_its_browser_reaches_the_wiki_without_a_client(day):
+    script = browse(day, "https://gw.example.com/proxy.pac")
+    assert "FindProxyForURL" in script and "db1" in script and "HTTPS gw.example.com:443" in script
+    assert browse(day, "http://db1:8080/", "proxy") == "only from inside", "carried"
+    assert browse(day, "--proxytunnel http://db1:8080/", "proxy") == "only from inside", "tunnelled"
+    refused = browse(day, "-H 'Accept: text/html' -w '%{http_code}' http://db1:8081/", "proxy")
+    assert refused.endswith("403") and "<html" in refused and "https://gw.example.com" in refused
+    ways = {(one["way"], one["form"]) for one in json.loads(day.gateway.run("sallyport-admin --json tunnel list --all"))["tunnels"]
+            if one["port"] == 8080}
+    assert ways == {("browser_session", "request"), ("browser_session", "connect")}
+    browse(day, "-X DELETE -H 'Origin: https://gw.example.com' https://gw.example.com/v1/session")
+    assert browse(day, "-o /dev/null -w '%{http_code}' http://db1:8080/", "proxy") == "407"
+
+
+def test_the_policies_of_a_fleet_are_what_browsers_read(day):
+    chromium = json.loads(day.gateway.run("sallyport-admin browser policy --chromium"))
+    assert "gw.example.com" in json.dumps(chromium["AutoSelectCertificateForUrls"]) and chromium["CACertificates"]
+    firefox = json.loads(day.gateway.run("sallyport-admin browser policy --firefox"))
+    assert firefox["policies"]["Proxy"]["AutoConfigURL"] == "https://gw.example.com/proxy.pac"
+
+
+def test_no_room_died_of_what_a_browser_wants(day):
+    """A library that asks for a call which a room's filter does not know would end the room."""
+    for event in ("breach", "room_restarted"):
+        assert json.loads(day.gateway.run(f"sallyport-admin --json audit --event {event}"))["audit"] == []
+    assert not re.search(r"signal \d", day.gateway.run("journalctl --no-pager -o cat -u sallyport-gateway"))
+
+
 class Held:
     """A tunnel that stays open; it says another word when it is asked to, and tells how it ended."""
 
