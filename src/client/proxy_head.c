@@ -30,18 +30,13 @@ static bool has_prefix(struct view text, const char *prefix)
 	return text.size >= strlen(prefix) && strncasecmp((const char *)text.data, prefix, strlen(prefix)) == 0;
 }
 
-/* "host" and "host:port" */
-static int take_authority(struct view authority, const char *default_port, struct destination *out_destination)
+/* "host:port"; where there is a default, "host" as well. */
+static int take_authority(struct view authority, uint16_t default_port, struct destination *out_destination)
 {
-	char text[DESTINATION_TEXT_MAX + 8];
-	if (view_to_string(authority, text, sizeof(text) - 8) < 0 || strchr(text, '@'))
-		return ERR_BAD_INPUT;
-	const char *bracket = strrchr(text, ']');
-	if (default_port && !strchr(bracket ? bracket : text, ':'))
-		strncat(text, default_port, 7);
 	struct destination destination = {0};
-	int result = str_split_authority(view_string(text), destination.host, sizeof(destination.host), &destination.port);
-	if (result < 0 || !destination_host_is_plain(destination.host))
+	int result = default_port ? str_split_host(authority, default_port, destination.host, sizeof(destination.host), &destination.port)
+				  : str_split_authority(authority, destination.host, sizeof(destination.host), &destination.port);
+	if (result < 0 || strchr(destination.host, '@') || !destination_host_is_plain(destination.host))
 		return ERR_BAD_INPUT;
 	*out_destination = destination;
 	return 0;
@@ -111,14 +106,14 @@ int proxy_head_parse(struct view head, struct destination *out_destination, bool
 		return ERR_BAD_INPUT;
 	*out_is_connect = view_is(method, "CONNECT");
 	if (*out_is_connect)
-		return take_authority(target, NULL, out_destination);
+		return take_authority(target, 0, out_destination);
 	if (!has_prefix(target, scheme))
 		return ERR_BAD_INPUT;
 	target = view_of(target.data + strlen(scheme), target.size - strlen(scheme));
 	size_t length = 0;
 	while (length < target.size && !strchr("/?#", target.data[length]))
 		length++;
-	int result = take_authority(view_of(target.data, length), ":80", out_destination);
+	int result = take_authority(view_of(target.data, length), 80, out_destination);
 	struct view path = view_of(target.data + length, target.size - length);
 	return result == 0 ? write_head(method, path, head, out_head) : result;
 }

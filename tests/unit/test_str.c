@@ -56,6 +56,34 @@ static void test_authority(void **state)
 	}
 }
 
+static void test_host_with_a_port_or_without(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int result;
+		const char *host;
+		unsigned port;
+	} rows[] = {
+		{"wiki", 0, "wiki", 80}, {"wiki:8080", 0, "wiki", 8080}, {"[::1]", 0, "::1", 80}, {"[::1]:81", 0, "::1", 81},
+		{"wiki:", ERR_BAD_INPUT, "", 0}, {"wiki:0", ERR_BAD_INPUT, "", 0}, {"wiki:70000", ERR_BAD_INPUT, "", 0},
+		{"", ERR_BAD_INPUT, "", 0}, {":80", ERR_BAD_INPUT, "", 0}, {"[]", ERR_BAD_INPUT, "", 0}, {"[wiki]", ERR_BAD_INPUT, "", 0},
+		{"::1", ERR_BAD_INPUT, "", 0}, {"wiki]", ERR_BAD_INPUT, "", 0},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char host[256] = "";
+		uint16_t port = 0;
+		assert_int_equal(str_split_host(view_string(rows[i].text), 80, host, sizeof(host), &port), rows[i].result);
+		assert_string_equal(host, rows[i].host);
+		assert_int_equal(port, rows[i].port);
+	}
+	char host[256], text[1001];
+	uint16_t port;
+	memset(text, 'a', sizeof(text));
+	for (size_t size = 200; size < 1000; size++)
+		assert_int_equal(str_split_host(view_of(text, size), 80, host, sizeof(host), &port), size < 256 ? 0 : ERR_BAD_INPUT);
+}
+
 static void test_nearest_word(void **state)
 {
 	(void)state;
@@ -94,7 +122,7 @@ static void test_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations_carry_units), cmocka_unit_test(test_authority),
+		cmocka_unit_test(test_durations_carry_units), cmocka_unit_test(test_authority), cmocka_unit_test(test_host_with_a_port_or_without),
 		cmocka_unit_test(test_nearest_word), cmocka_unit_test(test_printable_has_no_terminal_escapes),
 		cmocka_unit_test(test_utf8), cmocka_unit_test(test_comments_become_spaces_and_lines_stay),
 	};
