@@ -38,7 +38,7 @@ void tunnel_go_on(struct tunnel *tunnel)
 	struct client *client = &tunnel->worker->client;
 	if (!client->input_paused || tunnel_pending(tunnel) > 0)
 		return;
-	if (client->forwarding == tunnel && forward_takes_body(tunnel->forward))
+	if (client->forwarding == tunnel)
 		http1_continue(tunnel->worker);
 	if (client->whole != tunnel)
 		return;

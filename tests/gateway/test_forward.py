@@ -161,12 +161,11 @@ def test_expect_is_met_when_there_is_a_way(world, token, target):
     (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, b""),
     (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + HELLO, 200, b"hello"),
 ], ids=["chunked", "close", "behind-the-end", "204", "304", "empty", "interim"])
-@pytest.mark.parametrize("then", ["close", "stay"])
-def test_every_form_of_an_answer(client, target, answer, status, body, then):
-    if then == "stay" and b"HTTP/1.0" in answer:
-        pytest.skip("that one ends with its connection")
-    target.say(answer, then=then)
-    for _ in range(2):  # the connection is good for another
+def test_every_form_of_an_answer(client, target, answer, status, body):
+    for then in ("close", "stay"):  # the connection is good for another
+        if then == "stay" and b"HTTP/1.0" in answer:
+            continue  # that one ends with its target's connection
+        target.say(answer, then=then)
         got = client.ask(f"http://{target.address}/")
         assert (got.status, got.body, got.broken) == (status, body, False)
 
@@ -299,6 +298,43 @@ def test_an_answer_before_the_question_is_whole(client, target):
     assert (answer.status, answer.body) == (413, b"no!\n")
 
 
+def test_an_answer_that_races_with_the_question(client, target):
+    """The target answers and resets while the client still sends: what it has said is not lost with what it did not take."""
+    def refuse(peer):
+        peer.recv(1 << 16)
+        peer.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nno!\n")
+    target.say(refuse, early=True, then="reset")
+    for _ in range(10):
+        again = type(client)(client.world, client.token)
+        answer = again.ask(f"http://{target.address}/", "POST", [("Content-Length", str(2 << 20))], bytes(2 << 20))
+        assert (answer.status, answer.body) == (413, b"no!\n")
+        again.close()
+
+
+def test_a_stream_that_is_answered_early_is_not_stuck(world, token, target):
+    """Its window comes back for all that nobody will take, so that a client which sends first and reads then goes on."""
+    told = threading.Event()
+
+    def refuse(peer):
+        told.wait(20)
+        peer.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nno!\n")
+        peer.settimeout(20)
+        while peer.recv(1 << 20):
+            pass
+    target.say(refuse, early=True)
+    client = Http2(world, token)
+    number = client.h2.request([(":method", "POST"), (":scheme", "http"), (":authority", target.address), (":path", "/"),
+                                ("content-length", str(1 << 30)), ("proxy-authorization", f"Bearer {token}")], end=False)
+    has_room = lambda: client.h2.h2.local_flow_control_window(number) > 0
+    while client.h2.wait(has_room, 1):
+        client.h2.send(number, bytes(min(client.h2.h2.local_flow_control_window(number), 1 << 20)))
+    told.set()
+    answer = client.receive(number)
+    assert (answer.status, answer.body) == (413, b"no!\n")
+    assert client.h2.wait(has_room), "the window stays shut"
+    client.close()
+
+
 # ---- smuggling ----------------------------------------------------------------------------------------------------------
 
 
@@ -341,6 +377,20 @@ def test_a_question_is_exactly_one(world, token, target):
     assert bytes(target.seen[0]) == (f"POST / HTTP/1.1\r\nHost: {target.address}\r\nContent-Length: 46\r\nVia: 1.1 sallyport\r\n"
                                      "Connection: close\r\n\r\n").encode() + inner
     client.close()
+
+
+def test_E5_a_body_that_found_no_way_is_no_request(world, token, target):
+    """Refused by the policy, by its target, for its address: what was to be the body is never read as the next request."""
+    inner = f"GET http://{target.address}/smuggled HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Bearer {token}\r\n\r\n".encode()
+    for url, status in ((f"http://127.0.0.1:{world.denied}/", 403), ("http://a@b/", 400), (f"http://{target.address}/", 502)):
+        target.say(b"nonsense\r\n\r\n", early=True)
+        client = Http1(world, token)
+        client.send(url, "POST", [("Content-Length", str(len(inner) + 10000))], inner)
+        answer = client.receive("POST")
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        assert client.peer.recv(1) == b""
+        client.close()
+    assert not any(b"GET" in seen.partition(b"\r\n\r\n")[0] for seen in target.seen)
 
 
 def test_trace_is_not_carried(client, target):

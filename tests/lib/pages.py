@@ -18,7 +18,7 @@ class Http1:
     """A client of HTTP/1.1 that keeps its connection."""
 
     def __init__(self, world, token, **options):
-        self.token = token
+        self.world, self.token = world, token
         self.peer = clients.connect(world, alpn=("http/1.1",), ragged=False, **options)
 
     def send(self, url, method="GET", headers=(), body=b""):
@@ -51,7 +51,7 @@ class Http1:
 
 class Http2:
     def __init__(self, world, token, **options):
-        self.token = token
+        self.world, self.token = world, token
         self.h2 = clients.Http2(world, **options)
 
     def send(self, url, method="GET", headers=(), body=b"", length=None):

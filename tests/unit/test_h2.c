@@ -502,6 +502,62 @@ static void test_E5_malformed_requests(void **state)
 	side_fini(&server);
 }
 
+static void test_an_answer_with_its_own_headers_and_a_streamed_body(void **state)
+{
+	(void)state;
+	struct side client, server;
+	const struct http_header headers[] = {HTTP_HEADER("content-type", "text/plain"), HTTP_HEADER("content-length", "300000")};
+	side_init(&client, H2_CLIENT);
+	side_init(&server, H2_SERVER);
+	/* Whole; the client's window is smaller than the body. */
+	ask(&client, "GET", "/", "");
+	assert_int_equal(talk(&client, &server), 0);
+	server.source_left = 300000;
+	assert_int_equal(h2_respond_head(server.h2, server.last, 206, headers, 2, H2_BODY_READ), 0);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&client, "<206|text/plain|300000>");
+	assert_int_equal(client.data.size, 300000);
+	server.source_left = SIZE_MAX;
+	h2_resume(server.h2, server.last);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&client, "fin;closed(NO_ERROR);");
+	/* To HEAD: a length, and no body. */
+	ask(&client, "HEAD", "/", "");
+	assert_int_equal(talk(&client, &server), 0);
+	assert_int_equal(h2_respond_head(server.h2, server.last, 200, headers, 2, H2_BODY_NONE), 0);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&client, "<200|text/plain|300000>fin;closed(NO_ERROR);");
+	/* Broken off: never whole. */
+	ask(&client, "GET", "/", "");
+	assert_int_equal(talk(&client, &server), 0);
+	server.source_left = 1000;
+	assert_int_equal(h2_respond_head(server.h2, server.last, 200, headers, 2, H2_BODY_READ), 0);
+	assert_int_equal(talk(&client, &server), 0);
+	h2_reset(server.h2, server.last, H2_INTERNAL_ERROR);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&client, "<200|text/plain|300000>closed(INTERNAL_ERROR,peer);");
+	side_fini(&client);
+	side_fini(&server);
+}
+
+static void test_a_client_that_wants_no_more_of_an_answer(void **state)
+{
+	(void)state;
+	struct side client, server;
+	side_init(&client, H2_CLIENT);
+	side_init(&server, H2_SERVER);
+	struct h2_stream *stream = ask(&client, "GET", "/", "");
+	assert_int_equal(talk(&client, &server), 0);
+	assert_int_equal(h2_respond_head(server.h2, server.last, 200, NULL, 0, H2_BODY_READ), 0);
+	assert_int_equal(talk(&client, &server), 0);
+	buf_reset(&server.trace);
+	h2_reset(client.h2, stream, H2_NO_ERROR);
+	assert_int_equal(talk(&client, &server), 0);
+	expect(&server, "closed(CANCEL,peer);");
+	side_fini(&client);
+	side_fini(&server);
+}
+
 /* A head of these fields, "name: value" each. */
 static struct h2_head *head_of(const char *const *lines)
 {
@@ -600,6 +656,8 @@ int main(void)
 		cmocka_unit_test(test_streams_are_told_when_the_connection_is_lost),
 		cmocka_unit_test(test_E4_floods_end_the_connection), cmocka_unit_test(test_E4_rapid_reset),
 		cmocka_unit_test(test_E5_malformed_requests),
+		cmocka_unit_test(test_an_answer_with_its_own_headers_and_a_streamed_body),
+		cmocka_unit_test(test_a_client_that_wants_no_more_of_an_answer),
 		cmocka_unit_test(test_a_head_keeps_all_fields_in_their_order), cmocka_unit_test(test_E5_heads_that_are_refused),
 		cmocka_unit_test(test_what_browsers_say), cmocka_unit_test(test_E5_many_crumbs),
 	};
