@@ -10,13 +10,14 @@ import pathlib
 
 import pytest
 
-from browser_world import browser_world
+from browser_world import ELSEWHERE, SHOP, Outside, browser_world
 from portal import Portal
 
 
 @pytest.fixture(scope="session")
 def world(programs):
     with browser_world(programs, realms=("expired", "telling", "mixed"), settings=["browser = yes"]) as made:
+        made.enroll("alice-spare", "alice")
         yield made
 
 
@@ -76,6 +77,14 @@ def new_browser():
             opened.callback(made.close)
             return made
         yield make
+
+
+@pytest.fixture(scope="session")
+def outside(world):
+    """A stranger's pages: as shop.example, elsewhere.example, and as another port of the gateway's own host."""
+    made = Outside(world, SHOP, ELSEWHERE, "localhost")
+    yield made
+    made.close()
 
 
 @pytest.fixture

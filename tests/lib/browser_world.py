@@ -15,7 +15,9 @@ from names import NameServer
 from weather import Place
 from world import World, run
 
-WIKI, PAGES, SHOP, ELSEWHERE = "wiki.corp.example", "pages.corp.example", "shop.example", "elsewhere.example"
+WIKI, LEDGER, BOARD, FLIP = "wiki.corp.example", "ledger.corp.example", "board.corp.example", "flip.guests.example"
+SHOP, ELSEWHERE = "shop.example", "elsewhere.example"
+FRESH_SECONDS = 6
 PASSPHRASE = "on the way to the browser"
 
 
@@ -62,7 +64,7 @@ class BrowserWorld(World):
     def __init__(self, *arguments, settings=(), realms=(), **options):
         self.network, self.realms = Inside(), realms
         self.inside, self.inside_prefix = self.network.address, self.network.prefix
-        self.names = NameServer({WIKI: [self.inside], PAGES: [self.inside]})
+        self.names = NameServer({name: [self.inside] for name in (WIKI, LEDGER, BOARD)})
         sections = [f'realm "{name}" {{ pam_service = "{name}" on_request = true }}' for name in realms]
         super().__init__(*arguments, settings=[f'resolver = {{"{self.names.address}"}}', *sections, *settings], **options)
         self.web, self.secure_web = 80, 443
@@ -90,10 +92,17 @@ class BrowserWorld(World):
         super().write_policy()
         self.policy.write_text(self.policy.read_text().replace(
             f'resource "wiki" {{ address = {{"{self.inside}:{self.web}"}}',
-            f'resource "wiki" {{ address = {{"{WIKI}:80", "{WIKI}:443"}}  kind = web'))
+            f'resource "wiki" {{ address = {{"{WIKI}:80", "{WIKI}:443"}}  kind = web') + f'''
+resource "ledger" {{ address = {{"{LEDGER}:80", "{LEDGER}:443"}}  description = "Ledger"  kind = web }}
+resource "board" {{ address = {{"{BOARD}:80", "{BOARD}:443"}}  description = "Minutes of the board"  kind = web }}
+resource "guests" {{ address = {{"*.guests.example:80"}} }}
+rule "the ledger wants a fresh login" {{ users = {{"alice"}}  resources = {{"ledger"}}  fresh_login = "{FRESH_SECONDS}s" }}
+rule "bob reads the minutes" {{ users = {{"bob"}}  resources = {{"board"}} }}
+rule "alice looks at guests" {{ users = {{"alice"}}  resources = {{"guests"}} }}
+''')
 
     def start_nginx(self):
-        certificate, key = self.corp.sign(WIKI, PAGES)
+        certificate, key = self.corp.sign(WIKI, LEDGER, BOARD)
         folder = self.path("wiki")
         pages = folder / "pages"
         pages.mkdir(parents=True, exist_ok=True)

@@ -93,6 +93,14 @@ class Browser:
         self.wait("return document.body && document.body.innerText.includes(arguments[0])", text, seconds=seconds,
                   what=f"the text {text!r}")
 
+    def open_through_the_gateway(self, url, text):
+        """As soon as the browser has its proxy script: Firefox asks for it again and again until somebody is logged in."""
+        def opened():
+            self.go(url)
+            with contextlib.suppress(WebDriverException, MarionetteError):
+                return text in self.text()
+        wait_until(opened, f"{url} with {text!r}: {self.where()}", SECONDS, 0.5)
+
     def has(self, selector, text=""):
         return self.script(FIND, selector, text) is not None
 
@@ -236,8 +244,37 @@ class Chromium(Browser):
         return [entry["message"] for entry in self.driver.get_log("browser")
                 if entry["level"] in ("SEVERE", "WARNING") and entry["source"] != "network"]
 
+    def failed(self):
+        """The page is the browser's own, about an error."""
+        return self.script("return location.protocol == 'chrome-error:'")
+
+    def tab(self):
+        return self.driver.current_window_handle
+
+    def new_tab(self):
+        self.driver.switch_to.new_window("tab")
+
+    def to_tab(self, tab):
+        self.driver.switch_to.window(tab)
+
+    def close_tab(self):
+        self.driver.close()
+
+    def into_frame(self, number):
+        """None: out of all frames."""
+        self.driver.switch_to.default_content()
+        if number is not None:
+            self.driver.switch_to.frame(number)
+
+    def take_cookie(self, cookie, url):
+        self.devtools("Network.setCookie", name=cookie["name"], value=cookie["value"], url=url, path="/", secure=True, httpOnly=True,
+                      sameSite="Strict")
+
     def back(self):
         self.driver.back()
+
+    def forward(self):
+        self.driver.forward()
 
     def reload(self):
         with contextlib.suppress(WebDriverException):
@@ -285,7 +322,7 @@ class Firefox(Browser):
                  "browser.region.network.url": "", "network.dns.disablePrefetch": True, "geo.enabled": False,
                  "dom.push.enabled": False, "browser.search.update": False, "media.gmp-manager.url": "", "security.OCSP.enabled": 0,
                  "network.trr.mode": 5, "browser.aboutwelcome.enabled": False, "trailhead.firstrun.didSeeAboutWelcome": True}
-        names = {"network.dns.localDomains": "wiki.corp.example,pages.corp.example,shop.example,elsewhere.example",
+        names = {"network.dns.localDomains": "wiki.corp.example,ledger.corp.example,board.corp.example,flip.guests.example,shop.example,elsewhere.example",
                  "marionette.port": self.port}
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in {**quiet, **names, **more}.items()]
         (self.folder / "profile" / "user.js").write_text("\n".join(lines) + "\n")
@@ -323,8 +360,38 @@ class Firefox(Browser):
             Services.console.reset();
             return found;""")
 
+    def failed(self):
+        """The page is the browser's own, about an error."""
+        return self.script("return /^about:(neterror|certerror|httpsonlyerror|blocked)/.test(document.documentURI)")
+
+    def tab(self):
+        return self.marionette.call("WebDriver:GetWindowHandle")
+
+    def new_tab(self):
+        self.to_tab(self.marionette.call("WebDriver:NewWindow", type="tab", focus=True)["handle"])
+
+    def to_tab(self, tab):
+        self.marionette.call("WebDriver:SwitchToWindow", handle=tab)
+
+    def close_tab(self):
+        self.marionette.call("WebDriver:CloseWindow")
+
+    def into_frame(self, number):
+        """None: out of all frames."""
+        self.marionette.call("WebDriver:SwitchToFrame", id=None)
+        if number is not None:
+            self.marionette.call("WebDriver:SwitchToFrame", id=number)
+
+    def take_cookie(self, cookie, url):
+        self.go(url)
+        self.marionette.call("WebDriver:AddCookie", cookie={"name": cookie["name"], "value": cookie["value"], "path": "/", "secure": True,
+                                                            "httpOnly": True, "sameSite": "Strict"})
+
     def back(self):
         self.marionette.call("WebDriver:Back")
+
+    def forward(self):
+        self.marionette.call("WebDriver:Forward")
 
     def reload(self):
         with contextlib.suppress(MarionetteError):
