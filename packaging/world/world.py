@@ -71,6 +71,9 @@ class User:
     def secret_base32(self):
         return base64.b32encode(self.secret).decode()
 
+    def forget_codes(self):
+        self._last_step = 0
+
     def code(self):
         """A one-time code (RFC 6238) that was not used yet: the present one, or the next ones, which
         the window of the demo's PAM stack accepts ahead of time."""
@@ -222,6 +225,8 @@ class World:
         fresh.write_text("".join(f"HOTP/T30/6\t{user.name}\t-\t{user.secret.hex()}\n" for user in self.users.values()))
         self.own_pam_file(fresh)
         fresh.replace(path)
+        for user in self.users.values():
+            user.forget_codes()
 
     def write_settings(self):
         with self.conf.open("a") as conf:

@@ -89,7 +89,8 @@ def outside(world):
 
 @pytest.fixture
 def portal(world, browser):
-    """Nobody is logged in at the beginning, nor at the end."""
+    """Nobody is logged in at the beginning, nor at the end; codes count from now on."""
+    world.forget_codes()
     made = Portal(world, browser)
     made.leave()
     yield made

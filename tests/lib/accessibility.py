@@ -168,8 +168,8 @@ def faults_of_keyboard(browser):
     """Tab goes through everything that can be operated, in the document's order, shows where it is, and comes out again."""
     browser.attend()
     wanted = browser.script(OPERABLE)
-    browser.script("if (document.activeElement) document.activeElement.blur(); getSelection().removeAllRanges();"
-                   "document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex');")
+    browser.script("const start = document.querySelector('dialog:modal') || document.body; getSelection().removeAllRanges();"
+                   "start.tabIndex = -1; start.focus(); start.removeAttribute('tabindex');")
     found, reached = [], []
     for _ in range(len(wanted) + 5):
         browser.press("Tab")

@@ -114,7 +114,7 @@ rule "alice looks at guests" {{ users = {{"alice"}}  resources = {{"guests"}} }}
         user = "user root;\n" if os.geteuid() == 0 else ""
         conf.write_text(f'''{user}worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 512; }}
-http {{ access_log {folder}/access.log; sendfile on;
+http {{ access_log {folder}/access.log; sendfile on; add_header Cache-Control no-store;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   types {{ text/html html; application/octet-stream bin; }}

@@ -94,12 +94,15 @@ class Browser:
                   what=f"the text {text!r}")
 
     def open_through_the_gateway(self, url, text):
-        """As soon as the browser has its proxy script: Firefox asks for it again and again until somebody is logged in."""
+        """As soon as the browser has its proxy script."""
         def opened():
             self.go(url)
             with contextlib.suppress(WebDriverException, MarionetteError):
-                return text in self.text()
+                return text in self.text() or self.ask_for_script()
         wait_until(opened, f"{url} with {text!r}: {self.where()}", SECONDS, 0.5)
+
+    def ask_for_script(self):
+        """Before its time."""
 
     def has(self, selector, text=""):
         return self.script(FIND, selector, text) is not None
@@ -270,6 +273,15 @@ class Chromium(Browser):
         self.devtools("Network.setCookie", name=cookie["name"], value=cookie["value"], url=url, path="/", secure=True, httpOnly=True,
                       sameSite="Strict")
 
+    @contextlib.contextmanager
+    def unanswered_dialogue(self, seconds=4):
+        """The browser asks for a name and a password, and nobody is there."""
+        self.driver.set_page_load_timeout(seconds)
+        try:
+            yield
+        finally:
+            self.driver.set_page_load_timeout(SECONDS)
+
     def back(self):
         self.driver.back()
 
@@ -341,6 +353,10 @@ class Firefox(Browser):
     def attend(self):
         self.inside("gBrowser.selectedBrowser.focus()")
 
+    def ask_for_script(self):
+        """Firefox asks by itself until somebody is logged in, but not often; this is the button of its settings."""
+        self.inside("Cc['@mozilla.org/network/protocol-proxy-service;1'].getService(Ci.nsIProtocolProxyService).reloadPAC()")
+
     def perform(self, actions):
         self.marionette.call("WebDriver:PerformActions", actions=actions)
 
@@ -386,6 +402,32 @@ class Firefox(Browser):
         self.go(url)
         self.marionette.call("WebDriver:AddCookie", cookie={"name": cookie["name"], "value": cookie["value"], "path": "/", "secure": True,
                                                             "httpOnly": True, "sameSite": "Strict"})
+
+    @contextlib.contextmanager
+    def unanswered_dialogue(self, seconds=4):
+        """The browser asks for a name and a password, and nobody is there."""
+        self.marionette.call("WebDriver:SetTimeouts", pageLoad=seconds * 1000)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(MarionetteError):
+                self.marionette.call("WebDriver:DismissAlert")
+            self.marionette.call("WebDriver:SetTimeouts", pageLoad=SECONDS * 1000)
+
+    def answer_dialogue(self, url, port, user, password):
+        """Goes there with a password that is saved for the proxy: its dialogue comes filled in, and is confirmed."""
+        self.marionette.script("""
+            const login = Cc['@mozilla.org/login-manager/loginInfo;1'].createInstance(Ci.nsILoginInfo);
+            login.init('moz-proxy://localhost:' + arguments[0], null, 'sallyport', arguments[1], arguments[2], '', '');
+            const done = arguments[arguments.length - 1];
+            Services.logins.addLoginAsync(login).then(() => done(true));""", (port, user, password), chrome=True, waits=True)
+        self.script("location.href = arguments[0]", url)
+
+        def accepted():
+            with contextlib.suppress(MarionetteError):
+                self.marionette.call("WebDriver:AcceptAlert")
+                return True
+        wait_until(accepted, "the dialogue of the proxy", SECONDS)
 
     def back(self):
         self.marionette.call("WebDriver:Back")

@@ -50,12 +50,13 @@ class Marionette:
             raise MarionetteError(error)
         return result.get("value", result) if isinstance(result, dict) else result
 
-    def script(self, text, arguments=(), chrome=False):
-        """Runs the body of a function in the page, or with chrome=True in the browser itself."""
+    def script(self, text, arguments=(), chrome=False, waits=False):
+        """Runs the body of a function in the page, or with chrome=True in the browser itself. One that `waits` calls its last
+        argument with the value."""
         if chrome:
             self.call("Marionette:SetContext", value="chrome")
         try:
-            return self.call("WebDriver:ExecuteScript", script=text, args=list(arguments), sandbox=None if chrome else "default",
+            return self.call("WebDriver:ExecuteAsyncScript" if waits else "WebDriver:ExecuteScript", script=text, args=list(arguments), sandbox=None if chrome else "default",
                              newSandbox=False)
         finally:
             if chrome:
