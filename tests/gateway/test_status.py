@@ -9,6 +9,8 @@ import sqlite3
 
 import api
 import clients
+import pytest
+from test_admin_socket import ADMIN, admin_as
 from world import wait_until
 
 
@@ -53,3 +55,28 @@ def test_the_gateway_on_one_screen(new_world):
     assert re.search(r"^device, overdue +20\d\d-\d\d-\d\d +alice-laptop$", screen, re.M), screen
     assert "warning    certificates: 1 device certificates end soon" in screen and "mend it with: sallyport-admin device list" in screen
     tunnel.close()
+
+
+def test_a_room_that_does_not_run_is_named(new_world):
+    """And it is there again by itself, when it can be started."""
+    world = new_world(laptops=())
+    key = world.path("etc", "server.key")
+    key.rename(key.with_suffix(".away"))
+    (signer,) = clients.children(world, "sallyport-signer")
+    os.kill(signer, signal.SIGKILL)
+    down = lambda: [room["room"] for room in json.loads(world.admin("--json", "status"))["rooms"] if room["process"] is None]
+    wait_until(lambda: down() == ["signer"], "a signer that is not there")
+    screen = world.admin("status")
+    assert re.search(r"^signer +- +- +- +0$", screen, re.M), screen
+    assert "error      rooms: the signer does not run" in screen and "mend it with: journalctl" in screen
+    key.with_suffix(".away").rename(key)
+    wait_until(lambda: down() == [], "the signer")
+    assert "nothing is wrong" in world.admin("status")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_may_use_the_admin_socket_sees_it_too(new_world):
+    """Without being root."""
+    world = new_world(laptops=(), settings=[f'admin_users = {{"{ADMIN}"}}'])
+    done = admin_as(world, ADMIN, "status")
+    assert done.returncode == 0 and re.search(r"^broker +\d+ +64103 +20", done.stdout, re.M), done.stdout + done.stderr
