@@ -82,19 +82,7 @@ static enum http1_event refuse(struct http1 *http1, unsigned status, const char 
 	return HTTP1_REFUSED;
 }
 
-/* ---- the request line ---- */
-
-/* METHOD SP TARGET SP VERSION, with one space each (RFC 9112 3): http-parser would pass over more of them. */
-static bool has_odd_spaces(struct view line)
-{
-	unsigned spaces = 0;
-	for (size_t i = 0; i < line.size; i++) {
-		if (line.data[i] == '\t' || (line.data[i] == ' ' && (i == 0 || line.data[i - 1] == ' ')))
-			return true;
-		spaces += line.data[i] == ' ';
-	}
-	return spaces > 2;
-}
+/* ---- the target ---- */
 
 /* Takes "http://" off the front of the target; false when it has another scheme. */
 static bool take_scheme(struct view *target)
@@ -259,8 +247,9 @@ static enum http1_event judge_framing(struct http1 *http1)
 static const char *take_lines(struct http1 *http1)
 {
 	struct view head = buf_view(&http1->head);
-	const char *wrong = has_odd_spaces(http1_first_line(head)) ? "the request line has spaces where none belong"
-								     : http1_look_over_fields(head, &http1->header_count);
+	/* http-parser would pass over them. */
+	const char *wrong = http1_has_odd_spaces(http1_first_line(head)) ? "the request line has spaces where none belong"
+									   : http1_look_over_fields(head, &http1->header_count);
 	if (wrong || !http1->header_count || http1->header_count > HTTP_FIELDS_MAX)
 		return wrong;
 	http1->headers = calloc(http1->header_count, sizeof(*http1->headers));

@@ -42,6 +42,17 @@ struct view http1_first_line(struct view head)
 	return take_line(&head);
 }
 
+bool http1_has_odd_spaces(struct view line)
+{
+	unsigned spaces = 0;
+	for (size_t i = 0; i < line.size; i++) {
+		if (line.data[i] == '\t' || (line.data[i] == ' ' && (i == 0 || line.data[i - 1] == ' ')))
+			return true;
+		spaces += line.data[i] == ' ';
+	}
+	return spaces > 2;
+}
+
 static struct view name_of(struct view line)
 {
 	const uint8_t *colon = line.size ? memchr(line.data, ':', line.size) : NULL;

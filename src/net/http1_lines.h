@@ -22,5 +22,7 @@ struct view http1_without_blanks(struct view text);
 bool http1_is_token(struct view text);
 /* The first line of a whole head, without its end. */
 struct view http1_first_line(struct view head);
+/* It must be METHOD SP TARGET SP VERSION, with one space each (RFC 9112 3). */
+bool http1_has_odd_spaces(struct view line);
 
 #endif

@@ -1,4 +1,5 @@
 """Plain pages: what ends one in the middle, what goes on in spite of it, and what one costs."""
+import base64
 import hashlib
 import os
 import sqlite3
@@ -10,10 +11,12 @@ import pytest
 import api
 import clients
 import proc
+from curl_browser import CurlBrowser
 from pages import Http1, Http2
 from scripted import Scripted
 from targets import allow
-from test_restart import restart, slowest_end_ms
+from test_browser_session import furnish
+from test_restart import ask, restart, slowest_end_ms
 from world import wait_until
 
 KINDS = pytest.mark.parametrize("kind", [Http1, Http2], ids=["h1", "h2"])
@@ -183,6 +186,29 @@ def test_D4_a_page_goes_on_over_a_restart(new_world):
         for client in (*pages, waiting):
             client.close()
         target.close()
+
+
+def test_a_page_by_every_way_of_a_browser(new_world):
+    """By the portal's session, and by the token that the portal shows; a cookie is nobody's word here."""
+    world = furnish(new_world())
+    alice, url = CurlBrowser(world), f"http://127.0.0.1:{world.web}/"
+    alice.login()
+    shown = alice.ask("POST", "/v1/session/browser-token").body["token"]
+    basic = "Basic " + base64.b64encode(f"alice:{shown}".encode()).decode()
+    for kind in (Http1, Http2):
+        client = kind(world, None)
+        for headers in ((), [("Proxy-Authorization", basic)]):
+            assert b"Company wiki" in client.ask(url, headers=headers).body
+        client.close()
+    assert ask(world, "SELECT way, form FROM tunnel ORDER BY opened_at, id") == [("browser_session", "request"), ("browser_token", "request")] * 2
+    cookie = [("Cookie", f"__Host-sallyport={alice.token}")]
+    assert alice.ask("DELETE", "/v1/session").status == 200
+    for kind in (Http1, Http2):
+        client = kind(world, None)
+        for headers in ((), [("Proxy-Authorization", basic)], cookie):
+            assert client.ask(url, headers=headers).status == 407
+        client.close()
+    assert ask(world, "SELECT count(*) FROM tunnel") == [(4,)]
 
 
 def test_step_up_for_a_page(new_world):
