@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
 #include "broker.h"
 #include "hash.h"
 #include "sallyport/clock.h"
@@ -62,21 +61,12 @@ static struct portal look(const struct worker *worker)
 	return portal;
 }
 
-static void spell_portal(const struct broker *broker, char *out_url, size_t capacity)
-{
-	const struct conf *conf = &broker->room->conf;
-	char address[400];
-	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
-		str_copy(address, sizeof(address), conf->name);
-	snprintf(out_url, capacity, "https://%.300s/", address);
-}
-
 /* Why it is nobody's, and what the person can do. */
 static void refuse_portal(struct worker *worker, uint32_t request, const struct browser_claim *claim, const struct portal *portal)
 {
 	char url[320], sentence[512];
 	struct refusal refusal = {.event = claim->event, .status = claim->status, .code = "no_session", .sentence = sentence};
-	spell_portal(worker->broker, url, sizeof(url));
+	conf_portal(&worker->broker->room->conf, url, sizeof(url));
 	if (portal->other) {
 		refusal.code = "several_sessions";
 		snprintf(sentence, sizeof(sentence),

@@ -149,12 +149,9 @@ static json_t *problem_json(const struct exchange *exchange, const struct exchan
 static size_t problem_html(const struct exchange *exchange, const struct exchange_problem *problem, struct http_header *headers,
 			   struct buf *out_html)
 {
-	const struct conf *conf = exchange->worker->conf;
-	char request_id[64], address[600], portal[620];
+	char request_id[64], portal[620];
 	spell_request_id(exchange, request_id, sizeof(request_id));
-	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) < 0)
-		str_copy(address, sizeof(address), conf->name);
-	snprintf(portal, sizeof(portal), "https://%s/", address);
+	conf_portal(exchange->worker->conf, portal, sizeof(portal));
 	const struct problem_page page = {.status = problem->status, .reason = http1_reason(problem->status), .sentence = problem->sentence,
 					  .code = problem->code, .request_id = request_id, .portal = portal};
 	if (problem_page_write(&page, out_html) < 0)

@@ -7,6 +7,7 @@
 #include "problem_page.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "problem_page_style.h"
 
@@ -46,10 +47,31 @@ static int add(struct buf *out, const char *markup, const char *text)
 	return result < 0 ? result : add_text(out, text);
 }
 
+/* What it comes to, for a person; HTTP's own word for the status where there is nothing better. */
+static const char *headline(const struct problem_page *page)
+{
+	static const struct {
+		const char *code, *headline;
+	} known[] = {
+		{"no_session", "Log in first"},
+		{"several_sessions", "Who of you is it?"},
+		{"lease_expired", "Log in again"},
+		{"session_ended", "Log in again"},
+		{"fresh_login_required", "Log in again for this page"},
+		{"not_allowed", "This page is not open to you"},
+		{"unreachable", "This page cannot be reached"},
+		{"name_unknown", "There is no such place"},
+	};
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(page->code, known[i].code) == 0)
+			return known[i].headline;
+	return page->reason;
+}
+
 static int add_head(struct buf *out, const struct problem_page *page)
 {
 	int result = add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-			      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", page->reason);
+			      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", headline(page));
 	return result < 0 ? result : buf_add_string(out, " - Sallyport</title>\n<style>" PROBLEM_PAGE_STYLE "</style>\n</head>\n<body>\n<main>\n");
 }
 
@@ -76,7 +98,7 @@ int problem_page_write(const struct problem_page *page, struct buf *out_html)
 {
 	int result = add_head(out_html, page);
 	if (result == 0)
-		result = add(out_html, "<p class=\"from\">The gateway answers in place of the page</p>\n<h1>", page->reason);
+		result = add(out_html, "<p class=\"from\">The gateway answers in place of the page</p>\n<h1>", headline(page));
 	if (result == 0)
 		result = add(out_html, "</h1>\n<p>", page->sentence);
 	if (result == 0)

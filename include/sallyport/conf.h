@@ -205,6 +205,9 @@ bool conf_list_next(const char *list, size_t *position, struct view *out_item);
 /* "HOST:PORT" of a listener as laptops reach it: as configured, or the gateway's name and the port of the first address in
  * `listen` (a list). ERR_NOT_FOUND when that names none, ERR_LIMIT. */
 [[nodiscard]] int conf_public_address(const char *name, const char *configured, const char *listen, char *out_text, size_t capacity);
+
+/* "https://gw.example.com/": where people log in with a browser; with the port when it is not 443. Cut when there is no room. */
+void conf_portal(const struct conf *conf, char *out_url, size_t capacity);
 /* Appends a commented sample file: each key with its documentation and default, commented out, except
  * those in `conf` that differ from the default. */
 [[nodiscard]] int conf_sample(const struct conf *conf, struct buf *out_text);

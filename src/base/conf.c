@@ -333,3 +333,16 @@ int conf_public_address(const char *name, const char *configured, const char *li
 	bool six = strchr(name, ':');
 	return (size_t)snprintf(out_text, capacity, "%s%s%s:%u", six ? "[" : "", name, six ? "]" : "", port) < capacity ? 0 : ERR_LIMIT;
 }
+
+void conf_portal(const struct conf *conf, char *out_url, size_t capacity)
+{
+	char address[600];
+	size_t length = 0;
+	if (conf_public_address(conf->name, conf->public_address, conf->listen, address, sizeof(address)) == 0)
+		length = strlen(address);
+	else
+		str_copy(address, sizeof(address), conf->name);
+	if (length > 4 && strcmp(address + length - 4, ":443") == 0)
+		address[length - 4] = 0;
+	snprintf(out_url, capacity, "https://%s/", address);
+}

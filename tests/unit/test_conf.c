@@ -113,11 +113,32 @@ static void test_bad_realms(void **state)
 	conf_fini(&conf);
 }
 
+static void test_the_portal_has_a_port_when_it_is_an_odd_one(void **state)
+{
+	(void)state;
+	static struct {
+		char name[32], listen[32], configured[32], url[48];
+	} cases[] = {
+		{"gw.example.com", "0.0.0.0:443", "", "https://gw.example.com/"},
+		{"gw.example.com", "0.0.0.0:8443", "", "https://gw.example.com:8443/"},
+		{"gw.example.com", "0.0.0.0:8443", "vpn.example.com:443", "https://vpn.example.com/"},
+		{"2001:db8::1", "[::]:443", "", "https://[2001:db8::1]/"},
+		{"gw.example.com", "", "", "https://gw.example.com/"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct conf conf = {.name = cases[i].name, .listen = cases[i].listen, .public_address = cases[i].configured};
+		char url[300];
+		conf_portal(&conf, url, sizeof(url));
+		assert_string_equal(url, cases[i].url);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_default_is_valid), cmocka_unit_test(test_spelling_is_what_set_takes),
 		cmocka_unit_test(test_bad_values_are_named), cmocka_unit_test(test_realms), cmocka_unit_test(test_bad_realms),
+		cmocka_unit_test(test_the_portal_has_a_port_when_it_is_an_odd_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

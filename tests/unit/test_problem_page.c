@@ -36,6 +36,17 @@ static void test_text_stays_text(void **state)
 	assert_int_equal(count(&html, "<h1>Forbidden</h1>"), 1);
 }
 
+static void test_the_headline_says_what_to_do(void **state)
+{
+	(void)state;
+	OWN_BUF struct buf html = BUF_INIT(1 << 16);
+	const struct problem_page page = {.status = 403, .reason = "Forbidden", .sentence = "No.", .code = "fresh_login_required",
+					  .request_id = "y", .portal = "z"};
+	assert_int_equal(problem_page_write(&page, &html), 0);
+	assert_int_equal(count(&html, "<h1>Log in again for this page</h1>"), 1);
+	assert_int_equal(count(&html, "Forbidden"), 0);
+}
+
 static void test_a_bound_is_an_error(void **state)
 {
 	(void)state;
@@ -50,6 +61,7 @@ static void test_a_bound_is_an_error(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text_stays_text), cmocka_unit_test(test_a_bound_is_an_error)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text_stays_text),
+					   cmocka_unit_test(test_the_headline_says_what_to_do), cmocka_unit_test(test_a_bound_is_an_error)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
