@@ -103,5 +103,5 @@ def test_without_browser_the_default_realm_lets_no_browser_in(programs, scratch,
         token = worker.token(portal=1)
         assert worker.call("session_get", token=token).values["browser"] == 0
         refused = worker.open("", "127.0.0.1", target.port)
-        assert (refused.status, refused.code) == (407, "no_session") and "https://gateway.test:443/" in refused.sentence
+        assert (refused.status, refused.code) == (407, "no_session") and "https://gateway.test/" in refused.sentence
         assert resources(worker) == (401, "no_session")
