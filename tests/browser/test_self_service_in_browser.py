@@ -112,6 +112,9 @@ def test_a_device_that_is_lost_and_then_this_one(portal, user, kind):
     browser, world = portal.browser, portal.world
     state = "SELECT state FROM device WHERE name = ?"
     login(portal, user)
+    browser.wait("return Boolean(document.querySelector('[data-device]'))", what="the devices")
+    assert browser.script("return Array.from(document.querySelectorAll('[data-device]'), item => item.dataset.device)") == [
+        f"{user}-laptop", f"{user}-spare"]
     browser.click(f"[data-device={user}-spare] button", "This one is lost")
     browser.wait("return document.activeElement.id == 'sure-no'", what="the focus on what does no harm")
     assert not accessibility.faults(browser)

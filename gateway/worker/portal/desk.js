@@ -23,8 +23,11 @@ function deviceItem(device, mayAct) {
 	return item;
 }
 
+/* This one, then those in use, then those that are shut out. */
+const rank = device => device.this ? 0 : device.state === "active" ? 1 : 2;
+
 function drawDevices({devices, self_service: mayAct}) {
-	const items = devices.map(device => deviceItem(device, mayAct));
+	const items = devices.sort((one, other) => rank(one) - rank(other)).map(device => deviceItem(device, mayAct));
 	redraw(inside(part("devices"), "list"), items.length ? items : [make("li", {}, "None is registered for you by name.")]);
 }
 
