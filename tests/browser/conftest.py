@@ -14,6 +14,9 @@ from browser_world import ELSEWHERE, SHOP, Outside, browser_world
 from portal import Portal
 
 
+FOLDER = pytest.StashKey[pathlib.Path]()
+
+
 @pytest.fixture(scope="session")
 def world(programs):
     with browser_world(programs, realms=("expired", "telling", "mixed"), settings=["browser = yes"]) as made:
@@ -28,11 +31,16 @@ def new_world(programs):
 
 
 @pytest.fixture(scope="session")
-def pictures():
+def pictures(request):
     folder = pathlib.Path(os.environ.get("SALLYPORT_PICTURES") or pathlib.Path(os.environ["SALLYPORT_BUILD"]) / "pictures")
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"\npictures of the browsers: {folder}")
+    request.config.stash[FOLDER] = folder
     return folder
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if FOLDER in config.stash:
+        terminalreporter.write_line(f"pictures of the browsers: {config.stash[FOLDER]}")
 
 
 class Shared:

@@ -17,7 +17,7 @@ from world import World, run
 
 WIKI, LEDGER, BOARD, FLIP = "wiki.corp.example", "ledger.corp.example", "board.corp.example", "flip.guests.example"
 SHOP, ELSEWHERE = "shop.example", "elsewhere.example"
-FRESH_SECONDS = 6
+FRESH_SECONDS = 8
 PASSPHRASE = "on the way to the browser"
 
 

@@ -137,9 +137,11 @@ class Browser:
             self.press(key)
         raise AssertionError(f"Tab does not come to {selector}; {self.where()}")
 
-    def screenshot(self, path):
-        self.script("scrollTo(0, 0)")
-        path.write_bytes(base64.b64decode(self.picture()))
+    def screenshot(self, path, whole=True):
+        """Of the whole page, or of what is in sight."""
+        if whole:
+            self.script("scrollTo(0, 0)")
+        path.write_bytes(base64.b64decode(self.picture(whole)))
 
     def scan(self):
         """The QR codes in sight, as a telephone reads them."""
@@ -152,7 +154,10 @@ class Browser:
         raise NotImplementedError
 
     def launch(self, command, mount, environment=None):
-        """`mount`: where this browser looks for managed policies; our folder lies over it."""
+        """`mount`: where this browser looks for managed policies; our folder lies over it. There is no name server: what a
+        browser wants of its makers' servers does not leave the machine."""
+        resolver = self.folder / "resolv.conf"
+        resolver.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         log = self.folder / "browser.log"
         output = log.open("ab")
         self.outputs.append(output)
@@ -162,7 +167,8 @@ class Browser:
         clean.update(environment or {}, HOME=str(self.folder), LC_ALL="C.UTF-8", LANGUAGE="")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec",
-             'mount --bind "$0" "$1"; shift; exec "$@"', str(self.folder / "managed"), mount, *command],
+             'mount --bind "$0" "$1"; mount --bind "$2" /etc/resolv.conf; shift 2; exec "$@"', str(self.folder / "managed"), mount,
+             str(resolver), *command],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean, start_new_session=True)
 
     def log(self):
@@ -228,7 +234,9 @@ class Chromium(Browser):
     def perform(self, actions):
         self.driver.execute(Command.W3C_ACTIONS, {"actions": actions})
 
-    def picture(self):
+    def picture(self, whole=True):
+        if not whole:
+            return self.devtools("Page.captureScreenshot", format="png")["data"]
         size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         return self.devtools("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]
@@ -360,8 +368,8 @@ class Firefox(Browser):
     def perform(self, actions):
         self.marionette.call("WebDriver:PerformActions", actions=actions)
 
-    def picture(self):
-        return self.marionette.call("WebDriver:TakeScreenshot", full=True, hash=False)
+    def picture(self, whole=True):
+        return self.marionette.call("WebDriver:TakeScreenshot", full=whole, hash=False)
 
     def colours(self, scheme):
         self.inside("Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', arguments[0])",
