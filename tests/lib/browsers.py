@@ -87,7 +87,7 @@ class Browser:
 
     def text(self):
         """What can be read on the page."""
-        return self.script("return document.body ? document.body.innerText : ''")
+        return self.script("return document.body ? document.body.innerText : ''") or ""
 
     def wait_for_text(self, text, seconds=SECONDS):
         self.wait("return document.body && document.body.innerText.includes(arguments[0])", text, seconds=seconds,
