@@ -144,9 +144,11 @@ class Browser:
         path.write_bytes(base64.b64decode(self.picture(whole)))
 
     def scan(self):
-        """The QR codes in sight, as a telephone reads them."""
-        picture = Image.open(io.BytesIO(base64.b64decode(self.picture()))).convert("L")
-        return [code.data.decode() for code in pyzbar.decode(picture)]
+        """The QR codes in sight, as a telephone reads them: it looks until it has seen one."""
+        def seen():
+            picture = Image.open(io.BytesIO(base64.b64decode(self.picture()))).convert("L")
+            return [code.data.decode() for code in pyzbar.decode(picture)]
+        return wait_until(seen, f"a QR code; {self.where()}", SECONDS, 0.2)
 
     # ---- its process ----
 

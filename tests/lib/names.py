@@ -20,17 +20,19 @@ class NameServer(threading.Thread):
     def run(self):
         while True:
             try:
-                query, peer = self.socket.recvfrom(512)
+                self.answer(*self.socket.recvfrom(512))
             except OSError:
-                return
-            end = query.index(b"\0", 12) + 5
-            kind = struct.unpack("!H", query[end - 4:end - 2])[0]
-            if not self.answers:
-                continue
-            found = self.next_answer(name_of(query)) if kind == 1 else None
-            answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 86400, 4) + socket.inet_aton(found) if found else b""
-            status = b"\x81\x83" if found is None and kind == 1 else b"\x81\x80"
-            self.socket.sendto(query[:2] + status + struct.pack("!HHHH", 1, bool(answer), 0, 0) + query[12:end] + answer, peer)
+                return  # closed
+
+    def answer(self, query, peer):
+        end = query.index(b"\0", 12) + 5
+        kind = struct.unpack("!H", query[end - 4:end - 2])[0]
+        if not self.answers:
+            return
+        found = self.next_answer(name_of(query)) if kind == 1 else None
+        record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 86400, 4) + socket.inet_aton(found) if found else b""
+        status = b"\x81\x83" if found is None and kind == 1 else b"\x81\x80"
+        self.socket.sendto(query[:2] + status + struct.pack("!HHHH", 1, bool(record), 0, 0) + query[12:end] + record, peer)
 
     def next_answer(self, name):
         """None: there is no such name."""
