@@ -109,7 +109,7 @@ def guess(world, number, address):
 def test_brute_force_from_a_whole_network(new_world, mailbox):
     """By a load balancer: no address and no user stands out, but the sum does. It is told once, with the network that it comes
     from, and at its end with what it was; who comes from elsewhere is served meanwhile."""
-    world = new_world(settings=[*proxy_protocol.TRUST, mailbox.section(["many-refusals", "lock-out"]), 'alert_refusals_time = "12s"'])
+    world = new_world(settings=[*proxy_protocol.TRUST, mailbox.section(["many-refusals"]), 'alert_refusals_time = "20s"'])
     addresses = random.sample([f"198.18.{i}.{j}" for i in range(256) for j in range(1, 255)], 300)
     alice = world.users["alice"]
     with concurrent.futures.ThreadPoolExecutor(8) as attackers:
@@ -123,13 +123,12 @@ def test_brute_force_from_a_whole_network(new_world, mailbox):
     assert len(rows(world, "SELECT DISTINCT address FROM audit WHERE event <> 'alarm' AND address LIKE '198.18.%' AND code <> ''")) == 300
     # One may be of somebody else, who came in vain as well.
     first = mailbox.wait_for("the last one").get_content()
-    assert re.search(r"30 refusals within 12s, from 30 addresses(, 29 of 30 of them from| of) 198\.18\.0\.0/16", first), first
+    assert re.search(r"30 refusals within 20s, from 30 addresses(, 29 of 30 of them from| of) 198\.18\.0\.0/16", first), first
     mail = mailbox.wait_for(" refusals since 20", 40).get_content()
     assert re.search(r" addresses(, \d+ of \d+ of them from| of) 198\.18\.0\.0/16, naming 40 users", mail), mail
     assert "from: 198.18.0.0/16" in mail
     assert codes(world, "alarm").count("many_refusals") == 1 and codes(world, "alarm").count("many_refusals_sum") <= 3
-    assert mailbox.text().count("within 12s") == 1 and len(mailbox.messages) < 10, "told, and not once for each"
-    assert "failed logins in a row of the device bob-laptop" in mailbox.text()
+    assert mailbox.text().count("within 20s") == 1 and len(mailbox.messages) < 10, "told, and not once for each"
     counted = [int(detail.split()[0]) for (detail,) in rows(world, "SELECT detail FROM audit WHERE code = 'many_refusals_sum'")]
     ((refused,),) = rows(world, "SELECT count(*) FROM audit WHERE event IN ('door_one', 'login') AND code <> ''")
     assert refused - 30 < sum(counted) <= refused
