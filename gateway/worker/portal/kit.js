@@ -84,10 +84,18 @@ async function request(method, path, body, signal, options = {}) {
 	const headers = {accept: "application/json"};
 	if (body !== undefined)
 		headers["content-type"] = "application/json";
+	const once = () => fetch(path, {method, headers, body: body && JSON.stringify(body), signal, cache: "no-store",
+		credentials: "same-origin", redirect: "error", ...options});
+	/* Browsers break off what is under way when the network changes. Asked twice, these do no harm. */
+	const harmless = method === "GET" || path === "/v1/login";
 	let answer;
 	try {
-		answer = await fetch(path, {method, headers, body: body && JSON.stringify(body), signal, cache: "no-store",
-			credentials: "same-origin", redirect: "error", ...options});
+		answer = await once().catch(async error => {
+			if (!harmless || error.name === "AbortError")
+				throw error;
+			await pause(500, signal);
+			return once();
+		});
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
