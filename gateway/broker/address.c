@@ -1,13 +1,10 @@
-/* address.c: socket addresses: the port, and text for the record and for people. */
+/* address.c: socket addresses: the port, and text for the record. */
 #include "address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "sallyport/conf.h"
-#include "sallyport/str.h"
 #include "target.h"
 
 /* The port stands at the same place in both families. */

@@ -1,4 +1,4 @@
-/* address.h: socket addresses: the port, and text for the record and for people. */
+/* address.h: socket addresses: the port, and text for the record. */
 #ifndef SALLYPORT_BROKER_ADDRESS_H
 #define SALLYPORT_BROKER_ADDRESS_H
 

@@ -3,7 +3,6 @@
  */
 #include <stdlib.h>
 
-#include "address.h"
 #include "admin.h"
 #include "admin_call.h"
 #include "admin_json.h"

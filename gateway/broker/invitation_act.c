@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "address.h"
 #include "broker.h"
 #include "issuance.h"
 #include "sallyport/clock.h"
