@@ -80,8 +80,9 @@ static json_t *place_json(struct view line)
 {
 	uint64_t at_ms = 0;
 	size_t length = 0;
-	for (; length < line.size && line.data[length] >= '0' && line.data[length] <= '9'; length++)
-		at_ms = at_ms * 10 + (uint64_t)(line.data[length] - '0');
+	while (length < line.size && line.data[length] != ' ')
+		length++;
+	(void)!str_to_u64(view_of(line.data, length), 0, UINT64_MAX, &at_ms);
 	length += length < line.size;
 	return json_pack("{s:o, s:o}", "address", json_of(view_of(line.data + length, line.size - length)), "last_at", json_time(at_ms));
 }
